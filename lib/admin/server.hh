@@ -1,0 +1,50 @@
+// Serves the verbs over HTTP/1.1 on a Unix socket, and the metrics alone on an optional TCP address.
+// Everything runs on the control loop; no client can block it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "admin/control_loop.hh"
+#include "admin/limits.hh"
+#include "admin/verbs.hh"
+#include "base/error.hh"
+
+namespace sluice::admin {
+
+struct SocketSettings {
+    std::string path = "/run/sluice/sluice.sock";
+    uint32_t mode = 0660;
+    std::string group;  // empty: the process's own
+};
+
+class Server {
+  public:
+    // verbs must outlive the server.
+    Server(ControlLoop& loop, const Verbs& verbs, Limits limits = {});
+    // Closes everything and removes the socket it made.
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // Makes the socket, and its directory if need be. Refuses a path that somebody listens on or that is no
+    // socket; replaces a socket left behind.
+    Expected<void> listen(const SocketSettings& settings);
+    // Serves GET /metrics, and nothing else, on "ADDRESS:PORT" or "[ADDRESS]:PORT". Port 0 chooses one.
+    Expected<void> listen_metrics(std::string_view address);
+    // The port in use by listen_metrics, 0 without it.
+    [[nodiscard]] uint16_t metrics_port() const;
+    // Stops accepting and ends all connections; the socket is removed.
+    void close();
+
+    [[nodiscard]] const ServerCounters& counters() const;
+    [[nodiscard]] size_t open_connections() const;
+
+  private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::admin
