@@ -1,0 +1,79 @@
+# Sourced by the scripts here: where things are, and how steps are run and counted.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH   # Debian's tools and python3 before any others
+jobs=${SLUICE_JOBS:-$(nproc)}
+
+# One line a step: passed failed skipped name. Shared by a script and those it calls.
+if [ -z "${SLUICE_RESULTS:-}" ]; then
+    SLUICE_RESULTS=$(mktemp -t sluice-results.XXXXXX)
+    export SLUICE_RESULTS
+    outermost=1
+else
+    outermost=0
+fi
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# Prints the block of comments at the top of a script.
+usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
+
+record() { printf '%s %s %s %s\n' "$1" "$2" "$3" "$4" >>"$SLUICE_RESULTS"; }
+
+skip() { printf 'skipped: %s: %s\n' "$1" "$2"; record 0 0 1 "$1"; }
+
+# step NAME COMMAND...: runs it, counts it as one.
+step() {
+    local name=$1 begin=$SECONDS
+    shift
+    say "$name"
+    if "$@"; then
+        record 1 0 0 "$name"
+    else
+        printf 'FAILED: %s\n' "$name"
+        record 0 1 0 "$name"
+    fi
+    printf -- '-- %s: %d s\n' "$name" $((SECONDS - begin))
+}
+
+# suite NAME DIR COMMAND...: runs it and counts the cases of the JUnit files it leaves in DIR, passed on as
+# SLUICE_JUNIT. A command that fails without a failed case counts as one failure.
+suite() {
+    local name=$1 dir=$2 begin=$SECONDS status=0
+    shift 2
+    say "$name"
+    rm -rf "$dir" && mkdir -p "$dir"
+    SLUICE_JUNIT=$dir GTEST_OUTPUT=xml:$dir/ "$@" || status=$?
+    [ $status -eq 0 ] || printf 'FAILED: %s\n' "$name"
+    python3 "$root/scripts/count-tests" "$name" "$status" "$dir" >>"$SLUICE_RESULTS"
+    printf -- '-- %s: %d s\n' "$name" $((SECONDS - begin))
+}
+
+# Prints the table and the closing line and ends the script, if it is the outermost.
+finish() {
+    [ "$outermost" = 1 ] || exit 0
+    say "summary"
+    awk '{ name = $4; for (i = 5; i <= NF; i++) name = name " " $i
+           printf "%-44s %6d passed %4d failed %4d skipped\n", name, $1, $2, $3
+           passed += $1; failed += $2; skipped += $3 }
+         END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped
+               exit failed > 0 || passed == 0 }' "$SLUICE_RESULTS"
+    local status=$?
+    rm -f "$SLUICE_RESULTS"
+    exit $status
+}
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# Why network namespaces cannot be used here; empty if they can.
+no_namespaces() {
+    if ! is_root; then
+        echo "needs root (sudo)"
+    elif ! unshare -n true 2>/dev/null; then
+        echo "network namespaces cannot be created here"
+    fi
+}
+
+# Installs what is missing and prepares the machine.
+prepare() { "$root/scripts/setup" "$@"; }
