@@ -37,7 +37,7 @@ std::string list_of(const std::vector<T>& items, Format format) {
     return text + "]";
 }
 
-std::string quoted(std::string_view name) {
+std::string name_text(std::string_view name) {
     std::string text;
     append_string(text, name);
     return text;
@@ -45,12 +45,12 @@ std::string quoted(std::string_view name) {
 
 std::string to_object(const InterfaceTally& each) {
     return fmt::format(R"({{"name":{},"rx_packets":{},"rx_bytes":{},"tx_packets":{},"tx_bytes":{}}})",
-                       quoted(each.name), each.rx_packets, each.rx_bytes, each.tx_packets, each.tx_bytes);
+                       name_text(each.name), each.rx_packets, each.rx_bytes, each.tx_packets, each.tx_bytes);
 }
 
 std::string to_object(const CaptureTally& each) {
     return fmt::format(R"({{"interface":{},"frames":{},"short_frames":{},"times_set_right":{}}})",
-                       quoted(each.interface), each.frames, each.short_frames, each.times_set_right);
+                       name_text(each.interface), each.frames, each.short_frames, each.times_set_right);
 }
 
 }  // namespace
