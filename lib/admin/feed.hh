@@ -21,7 +21,7 @@ class Feed {
     bool push(std::string piece);
     // No more will come; the client gets what is queued and then the end of the answer.
     void close();
-    // The client went away or was cut off, or close() took effect.
+    // The client went away or was cut off.
     [[nodiscard]] bool gone() const { return state_ == State::gone || state_ == State::overrun; }
     // Called once when gone() becomes true, for instance to take a capture off the workers.
     void on_gone(std::function<void()> fn) { on_gone_ = std::move(fn); }
@@ -30,6 +30,8 @@ class Feed {
     [[nodiscard]] std::optional<std::string> pop();  // all that is queued, up to about 64 KiB
     [[nodiscard]] bool finished() const { return state_ != State::open && pieces_.empty(); }
     [[nodiscard]] bool overrun() const { return state_ == State::overrun; }
+    // Called when there is something to pop() or the feed came to its end; must not destroy the feed's
+    // reader.
     void on_push(std::function<void()> fn) { on_push_ = std::move(fn); }
     void client_gone();
 

@@ -15,7 +15,7 @@ struct Limits {
     uint64_t body_bytes = uint64_t{64} << 20;       // of one request; more is a 413
     uint64_t all_body_bytes = uint64_t{192} << 20;  // of all requests being received; more is a 503
     Duration idle = std::chrono::seconds(30);       // without a byte read or written while one is due; for a
-                                               // request's header to be complete
+                                                    // request's header to be complete
 };
 
 // Written by the control thread.
