@@ -1,0 +1,119 @@
+#include "wire/ipv6_extensions.hh"
+
+#include "wire/fragment.hh"
+
+namespace sluice::wire {
+
+namespace {
+
+// Size of the extension header at `at`, of which eight bytes are known to be there.
+size_t header_size(IpProtocol protocol, Bytes packet, size_t at) {
+    switch (protocol) {
+        case IpProtocol::fragment:
+            return kIpv6FragmentHeaderSize;
+        case IpProtocol::ah:
+            return (size_t{packet[at + 1]} + 2) * 4;
+        default:
+            return (size_t{packet[at + 1]} + 1) * 8;
+    }
+}
+
+}  // namespace
+
+Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
+    const Bytes packet = view.bytes();
+    Ipv6Chain chain;
+    IpProtocol protocol = view.next_header();
+    size_t named_at = 6;
+    size_t at = kIpv6HeaderSize;
+    const auto stop = [&](Ipv6ChainError error, size_t pointer) {
+        chain.error = error;
+        chain.error_offset = static_cast<uint16_t>(pointer);
+    };
+    while (is_extension_header(protocol)) {
+        if (chain.header_count == max_headers) {
+            stop(Ipv6ChainError::too_many_headers, named_at);
+            break;
+        }
+        if (protocol == IpProtocol::hop_by_hop && at != kIpv6HeaderSize) {
+            stop(Ipv6ChainError::misplaced_hop_by_hop, named_at);
+            break;
+        }
+        if (protocol == IpProtocol::fragment && chain.fragment_offset != 0) {
+            stop(Ipv6ChainError::repeated_fragment_header, named_at);
+            break;
+        }
+        if (packet.size() - at < 8 || packet.size() - at < header_size(protocol, packet, at)) {
+            stop(Ipv6ChainError::truncated, named_at);
+            break;
+        }
+        ++chain.header_count;
+        const auto offset = static_cast<uint16_t>(at);
+        bool ends = false;
+        switch (protocol) {
+            case IpProtocol::hop_by_hop:
+                chain.hop_by_hop_offset = offset;
+                break;
+            case IpProtocol::routing:
+                chain.routing_offset = offset;
+                chain.routing_type = packet[at + 2];
+                chain.segments_left = packet[at + 3];
+                break;
+            case IpProtocol::fragment:
+                chain.fragment_offset = offset;
+                chain.fragment_named_at = static_cast<uint16_t>(named_at);
+                ends = Ipv6FragmentView::unchecked(packet.data() + at).offset() != 0;
+                break;
+            case IpProtocol::destination_options:
+                chain.destination_offset = offset;
+                break;
+            default:
+                break;
+        }
+        named_at = at;
+        const size_t size = header_size(protocol, packet, at);
+        protocol = IpProtocol{packet[at]};
+        at += size;
+        if (ends) {
+            chain.non_first_fragment = true;
+            break;
+        }
+    }
+    chain.upper_protocol = protocol;
+    chain.upper_offset = static_cast<uint16_t>(at);
+    chain.upper_named_at = static_cast<uint16_t>(named_at);
+    return chain;
+}
+
+Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset) {
+    const Bytes packet = view.bytes();
+    Ipv6OptionSummary result;
+    size_t at = offset + size_t{2};
+    const size_t end = offset + (size_t{packet[offset + size_t{1}]} + 1) * 8;
+    while (at < end) {
+        const auto type = Ipv6OptionType{packet[at]};
+        if (type == Ipv6OptionType::pad1) {
+            ++at;
+            continue;
+        }
+        if (end - at < 2 || packet[at + 1] > end - at - 2) {
+            result.malformed = true;
+            result.pointer = static_cast<uint16_t>(at);
+            return result;
+        }
+        if (type == Ipv6OptionType::router_alert) {
+            result.router_alert = true;
+        } else if (type != Ipv6OptionType::pad_n) {
+            const auto action = Ipv6OptionAction{static_cast<uint8_t>(packet[at] >> 6)};
+            if (action != Ipv6OptionAction::skip) {
+                result.action = action;
+                result.pointer = static_cast<uint16_t>(at);
+                return result;
+            }
+        }
+        at += size_t{2} + packet[at + 1];
+    }
+    return result;
+}
+
+}  // namespace sluice::wire
