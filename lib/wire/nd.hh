@@ -68,27 +68,33 @@ class NdOptionWalk {
     explicit NdOptionWalk(Bytes options) : options_(options) {}
     // The next option; none at the end, and at a malformed one, where error() is set.
     std::optional<NdOption> next() {
-        if (options_.empty() || error_) {
+        if (options_.empty() || failed_) {
             return std::nullopt;
         }
         if (options_.size() < 2) {
-            error_ = NdError::truncated_option;
-            return std::nullopt;
+            return fail(NdError::truncated_option);
         }
         const size_t size = size_t{options_[1]} * 8;
         if (size == 0 || size > options_.size()) {
-            error_ = size == 0 ? NdError::zero_option_length : NdError::truncated_option;
-            return std::nullopt;
+            return fail(size == 0 ? NdError::zero_option_length : NdError::truncated_option);
         }
         const NdOption option{NdOptionType{options_[0]}, options_.first(size)};
         options_ = options_.subspan(size);
         return option;
     }
-    [[nodiscard]] std::optional<NdError> error() const { return error_; }
+    [[nodiscard]] std::optional<NdError> error() const {
+        return failed_ ? std::optional(error_) : std::nullopt;
+    }
 
   private:
+    std::optional<NdOption> fail(NdError error) {
+        failed_ = true;
+        error_ = error;
+        return std::nullopt;
+    }
     Bytes options_;
-    std::optional<NdError> error_;
+    bool failed_ = false;
+    NdError error_ = NdError::zero_option_length;
 };
 
 // Every emit() writes the ICMPv6 message with its checksum and returns the bytes written, 0 if they do not
