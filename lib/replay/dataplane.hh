@@ -35,11 +35,12 @@ struct Output {
 // The way of one packet, or of one timer, as an operator reads it. Empty words are printed as null.
 struct Outcome {
     FinalVerdict verdict = FinalVerdict::accept;
-    std::string reason;           // of a drop: the name in drops.def
-    std::string hook;             // where rules decided: prerouting, input, forward, output, postrouting
-    std::string rule;             // the rule that decided
-    std::string ct_state;         // new, established, related, invalid, untracked
-    std::vector<Output> outputs;  // in the order they left; errors, replies and released packets included
+    std::string reason = {};    // of a drop: the name in drops.def
+    std::string hook = {};      // where rules decided: prerouting, input, forward, output, postrouting
+    std::string rule = {};      // the rule that decided
+    std::string ct_state = {};  // new, established, related, invalid, untracked
+    std::vector<Output> outputs =
+        {};  // in the order they left; errors, replies and released packets included
     bool operator==(const Outcome&) const = default;
 };
 

@@ -131,20 +131,16 @@ Expected<ReplayResult> replay(const ReplayOptions& options, Dataplane& dataplane
     }
 
     Run run(dataplane, *results, interfaces);
-    std::optional<Instant> end;
-    auto next = frames->next();
-    if (next) {
-        run.start(next->frame.time);
-        if (options.until) {
-            end = next->frame.time + *options.until;
-        }
-    }
-    for (; next && !(end && next->frame.time > *end); next = frames->next()) {
-        run.advance(next->frame.time);
+    const std::optional<Instant> start = frames->next_time();
+    run.start(start.value_or(Instant()));
+    const Instant end = start && options.until ? *start + *options.until : Instant::max();
+    for (auto time = start; time && *time <= end; time = frames->next_time()) {
+        const auto next = frames->next();
+        run.advance(*time);
         run.inject((*entries)[next->input], next->frame);
     }
-    if (end) {
-        run.advance(*end);
+    if (start && options.until) {
+        run.advance(end);
     }
     ReplayResult result{run.finish(frames->tallies()), frames->errors()};
     if (auto written = results->finish(result.summary); !written) {

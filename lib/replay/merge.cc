@@ -43,31 +43,41 @@ void Merge::read(Source& source) {
     }
 }
 
-std::optional<MergedFrame> Merge::next() {
+Merge::Source* Merge::first() {
     for (Source& source : sources_) {
         if (source.delivered) {
             read(source);
         }
     }
-    Source* first = nullptr;
+    Source* result = nullptr;
     for (Source& source : sources_) {
         if (!source.ahead) {
             continue;
         }
         // Equal in both: the capture given first stays.
-        if (first == nullptr || std::tie(source.ahead->time, source.tally.interface) <
-                                    std::tie(first->ahead->time, first->tally.interface)) {
-            first = &source;
+        if (result == nullptr || std::tie(source.ahead->time, source.tally.interface) <
+                                     std::tie(result->ahead->time, result->tally.interface)) {
+            result = &source;
         }
     }
-    if (first == nullptr) {
+    return result;
+}
+
+std::optional<Instant> Merge::next_time() {
+    const Source* source = first();
+    return source != nullptr ? std::optional(source->ahead->time) : std::nullopt;
+}
+
+std::optional<MergedFrame> Merge::next() {
+    Source* source = first();
+    if (source == nullptr) {
         return std::nullopt;
     }
-    first->delivered = true;
-    ++first->tally.frames;
-    first->tally.short_frames += first->ahead->is_short() ? 1 : 0;
-    first->tally.times_set_right += first->ahead_set_right ? 1 : 0;
-    return MergedFrame{*first->ahead, static_cast<size_t>(first - sources_.data())};
+    source->delivered = true;
+    ++source->tally.frames;
+    source->tally.short_frames += source->ahead->is_short() ? 1 : 0;
+    source->tally.times_set_right += source->ahead_set_right ? 1 : 0;
+    return MergedFrame{*source->ahead, static_cast<size_t>(source - sources_.data())};
 }
 
 std::vector<CaptureTally> Merge::tallies() const {

@@ -47,6 +47,8 @@ class Merge {
 
     // The next frame; nothing when all captures have ended. A damaged capture ends early, the others go on.
     std::optional<MergedFrame> next();
+    // Its time, without taking it. Ends the life of the last frame's bytes as next() does.
+    std::optional<Instant> next_time();
 
     // What broke off, complete after the last frame.
     [[nodiscard]] const std::vector<Error>& errors() const { return errors_; }
@@ -62,6 +64,7 @@ class Merge {
         Instant clock = Instant::min();  // of the last frame read
     };
     void read(Source& source);
+    Source* first();  // whose frame is next, or null
 
     std::vector<Source> sources_;
     std::vector<Error> errors_;
