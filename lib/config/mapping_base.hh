@@ -1,0 +1,68 @@
+// The part of a declared mapping that does not depend on the struct: Mapping<T> of mapping.hh is a thin cover
+// of it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/constraint.hh"
+#include "config/context.hh"
+#include "config/node.hh"
+
+namespace sluice::config {
+
+class MappingBase;
+
+// One key of a mapping. `object` points to the struct it belongs to.
+struct Option {
+    std::string key;
+    std::string help;
+    bool required = false;
+    bool fixed = false;  // cannot change while the gateway runs
+    Constraint constraint;
+
+    std::function<bool(Context&, const Constraint&, void* object)> read;
+    std::function<Node(const void* object)> print;  // null: left out, as it has no value
+    std::string (*expected)() = nullptr;
+    const MappingBase* (*nested)() = nullptr;  // gives the mapping within, if there is one
+    std::string_view nesting;                  // how its keys hang on this one: "", "[]", ".NAME"
+    std::optional<Dimension> dimension;        // if it can be bounded
+};
+
+class MappingBase {
+  public:
+    using Check = std::function<void(const void* object, Context&)>;
+
+    [[nodiscard]] const std::string& what() const { return what_; }  // "a route"
+    [[nodiscard]] const std::vector<Option>& options() const { return options_; }
+    // A fresh struct, printed: the defaults.
+    [[nodiscard]] Node defaults() const { return defaults_(*this); }
+
+    // Reads the node of the context, which must be a mapping or null, over the object. Options that are
+    // absent or wrong keep what the object had. False if any problem was reported.
+    bool read(Context& context, void* object) const;
+    // All options, required and optional, in the order of declaration.
+    [[nodiscard]] Node print(const void* object) const;
+
+  protected:
+    explicit MappingBase(std::string what) : what_(std::move(what)) {}
+    void declare(Option option);  // throws std::logic_error if the key exists
+    Option& last();               // the option declared last; throws std::logic_error if none
+    void adopt(const MappingBase& part, std::function<void*(void*)> within,
+               std::function<const void*(const void*)> within_const);
+    void bound(Range range);  // of the option declared last
+    void limit(size_t low, size_t high);
+
+    std::string what_;
+    std::vector<Option> options_;
+    std::vector<Check> checks_;        // run on mappings read without problems
+    std::vector<Check> cross_checks_;  // run always
+    std::function<void(void* object, Location at)> locate_;
+    Node (*defaults_)(const MappingBase& mapping) = nullptr;
+};
+
+}  // namespace sluice::config
