@@ -54,6 +54,9 @@ struct InterfaceAddress {
     // The directed broadcast address: IPv4 with a network of /30 or wider (RFC 3021: a /31 has none).
     [[nodiscard]] bool has_broadcast() const { return address.is_ip4() && length <= 30; }
     [[nodiscard]] Ip4Address broadcast() const;
+    // Whether network().address() is the subnet-router anycast address (RFC 4291 2.6.1; RFC 6164: a /127 has
+    // none).
+    [[nodiscard]] bool has_subnet_anycast() const { return address.is_ip6() && length <= 126; }
     constexpr auto operator<=>(const InterfaceAddress&) const = default;
 
     static Expected<InterfaceAddress> parse(std::string_view text);  // the length is required
