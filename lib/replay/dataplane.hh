@@ -18,8 +18,8 @@ namespace sluice::replay {
 enum class FinalVerdict : uint8_t {
     accept,    // went on: forwarded, whole or as fragments
     drop,      // discarded, for a reason
-    consumed,  // taken by the box itself: an echo request, ARP, a fragment of a datagram for the box
-    held,  // kept for now, e.g. until a neighbour answers; what happens later is told by whatever causes it
+    consumed,  // taken by the box itself: an echo request, ARP, a datagram for it
+    held,      // kept for now, e.g. a fragment until the others are there; its end is told by what ends it
 };
 inline constexpr size_t kFinalVerdicts = 4;
 
