@@ -27,6 +27,8 @@
 #include "routing/neighbour_actions.hh"
 #include "routing/neighbour_link_set.hh"
 #include "routing/neighbour_table.hh"
+#include "table/token_bucket.hh"
+#include "wire/nd.hh"
 
 namespace sluice::routing {
 
@@ -160,13 +162,6 @@ class NeighbourResolver {
         Instant last_used;
         std::vector<HeldPacket> held;
     };
-    // Unknown neighbours that may still be asked for: refills with time, up to one second's worth.
-    struct Allowance {
-        double left = 0;
-        Instant since;
-        bool started = false;
-    };
-
     Entry& entry(NeighbourIndex index) { return entries_[static_cast<size_t>(index)]; }
     [[nodiscard]] const Entry& entry(NeighbourIndex index) const {
         return entries_[static_cast<size_t>(index)];
@@ -177,7 +172,7 @@ class NeighbourResolver {
 
     // Entries: neighbour_entries.cc
     NeighbourIndex create(InterfaceId interface, const IpAddress& address, Instant now);
-    bool make_room(Instant now);
+    bool make_room();
     void forget(NeighbourIndex index, NeighbourDropReason reason);  // keeps it as `none` when pinned
     void erase(NeighbourIndex index);
     void set_permanent(NeighbourIndex index, MacAddress mac, Instant now);
@@ -189,7 +184,9 @@ class NeighbourResolver {
     void release_held(NeighbourIndex index);
     void drop_held(NeighbourIndex index, NeighbourDropReason reason);
     void drop(InterfaceId out, const IpAddress& address, NeighbourDropReason reason, HeldPacket packet);
-    bool take_allowance(InterfaceId interface, Instant now);
+    bool take_allowance(InterfaceId interface, Instant now) {
+        return allowances_[sluice::index(interface)].take(now);
+    }
     // Timers: neighbour_resolver.cc
     void tick_entry(NeighbourIndex index, Instant now);
     void tick_stale(NeighbourIndex index, Instant now);
@@ -199,8 +196,11 @@ class NeighbourResolver {
     // Received packets: neighbour_arp.cc, neighbour_nd.cc
     NeighbourInput on_checked_arp(const NeighbourInterface& interface, const NeighbourPacket& packet,
                                   Instant now);
-    NeighbourInput on_checked_nd(const NeighbourInterface& interface, const NeighbourPacket& packet,
-                                 Instant now);
+    NeighbourInput on_solicitation(const NeighbourInterface& interface, MacAddress frame_source,
+                                   const Ip6Address& source, const wire::NeighbourSolicitation& message,
+                                   Instant now);
+    NeighbourInput on_advertisement(const NeighbourInterface& interface, MacAddress frame_source,
+                                    const wire::NeighbourAdvertisement& message, Instant now);
     void learn_from_request(const NeighbourInterface& interface, const IpAddress& address, MacAddress mac,
                             Instant now);
     void conflict(const NeighbourInterface& interface, const IpAddress& address, MacAddress theirs);
@@ -212,9 +212,9 @@ class NeighbourResolver {
     const NeighbourLimits limits_;
     const NeighbourTiming timing_;
     NeighbourLinkSet links_;
-    std::vector<Entry> entries_;        // by slot
-    std::vector<NeighbourIndex> live_;  // those in use, in no order
-    std::array<Allowance, kMaxInterfaces> allowances_{};
+    std::vector<Entry> entries_;                         // by slot
+    std::vector<NeighbourIndex> live_;                   // those in use, in no order
+    std::vector<table::TokenBucket> allowances_;         // new neighbours, by interface
     std::array<uint32_t, kMaxInterfaces> incomplete_{};  // how many, by interface
     size_t waiting_ = 0;                                 // packets in all `held`
     NeighbourActions actions_;

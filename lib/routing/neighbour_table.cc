@@ -9,8 +9,10 @@ namespace {
 constexpr size_t kMinSlots = 16;
 
 // Folded 64x64 multiplication: every input bit reaches every output bit.
+__extension__ typedef unsigned __int128 Wide;
+
 uint64_t fold(uint64_t a, uint64_t b) {
-    const auto product = static_cast<unsigned __int128>(a) * b;
+    const auto product = static_cast<Wide>(a) * b;
     return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
