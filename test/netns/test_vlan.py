@@ -1,0 +1,81 @@
+"""VLAN sub-interfaces. The hosts' kernels may lack 8021q, so the tagged side speaks through a packet socket."""
+import pytest
+from lab import WAN
+from scapy.all import ICMP, Dot1AD, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IP, IPv6, Raw
+from waiting import wait_for
+from wire import Wire, resolver
+
+pytestmark = pytest.mark.sluice_only
+MAC = "02:00:00:00:01:10"
+
+
+@pytest.fixture
+def trunk(lab):
+    """The trunk's far end as a wire, its neighbours answered by `resolver`."""
+    lab.connect("trunk", "lan")
+    lab.connect(**WAN)
+    lab.start({
+        "interfaces": {
+            "lan": {"addresses": ["192.168.1.1/24"]},
+            "wan": {"addresses": ["203.0.113.2/24", "fd00:2::2/64"]},
+            "guests": {"parent": "lan", "vlan": 20, "addresses": ["192.168.20.1/24", "fd00:20::1/64"]},
+            "staff": {"parent": "lan", "vlan": 30, "addresses": ["192.168.30.1/24"]},
+        },
+        "icmp": {"errors": "unlimited"},
+    })
+    lab.wire = Wire(lab.hosts["trunk"], "lan")
+    yield lab
+    lab.wire.close()
+
+
+answer = resolver(MAC, "192.168.20.10", "192.168.30.10", "192.168.1.10", "fd00:20::10")
+
+
+def tagged(lab, vlan: int, packet):
+    return Ether(src=MAC, dst=lab.router.mac("lan")) / Dot1Q(vlan=vlan) / packet
+
+
+def test_a_tagged_host_reaches_an_untagged_one(trunk):
+    trunk.wire.send(tagged(trunk, 20, IP(src="192.168.20.10", dst="203.0.113.10") / ICMP(id=7, seq=1) / b"tagged"))
+    reply = trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 0, "the tagged echo reply", answer=answer)
+    assert reply[Dot1Q].vlan == 20 and reply[IP].ttl == 63 and bytes(reply[Raw]) == b"tagged"
+
+
+def test_a_tagged_host_reaches_an_untagged_one_over_ipv6(trunk):
+    trunk.wire.send(tagged(trunk, 20, IPv6(src="fd00:20::10", dst="fd00:2::10", hlim=64) / ICMPv6EchoRequest(id=7)))
+    reply = trunk.wire.expect(lambda f: ICMPv6EchoReply in f, "the tagged echo reply", answer=answer)
+    assert reply[Dot1Q].vlan == 20 and reply[IPv6].hlim == 63
+
+
+def test_between_two_vlans_of_one_trunk(trunk):
+    trunk.wire.send(tagged(trunk, 20, IP(src="192.168.20.10", dst="192.168.30.10") / ICMP(id=8) / b"x"))
+    passed = trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 8, "the request in VLAN 30", answer=answer)
+    assert passed[Dot1Q].vlan == 30 and passed[IP].ttl == 63
+
+
+def test_the_box_answers_in_the_vlan_only(trunk):
+    trunk.wire.send(tagged(trunk, 20, IP(src="192.168.20.10", dst="192.168.20.1") / ICMP(id=9) / b"x"))
+    reply = trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 0, "the box's echo reply", answer=answer)
+    assert reply[Dot1Q].vlan == 20
+
+
+def test_unknown_vlans_and_double_tags_are_counted_drops(trunk):
+    request = IP(src="192.168.20.10", dst="203.0.113.10") / ICMP() / b"x"
+    head = Ether(src=MAC, dst=trunk.router.mac("lan"))
+    for frame in (head / Dot1Q(vlan=99) / request, head / Dot1AD(vlan=20) / Dot1Q(vlan=20) / request):
+        before = sum(trunk.router.drops().values())
+        trunk.wire.send(frame)
+        wait_for(lambda b=before: sum(trunk.router.drops().values()) == b + 1, "the counted drop")
+
+
+def test_priority_tags_are_untagged_traffic(trunk):  # IEEE 802.1Q: VLAN 0 carries a priority only
+    trunk.wire.send(tagged(trunk, 0, IP(src="192.168.1.10", dst="192.168.1.1") / ICMP(id=9) / b"x"))
+    reply = trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 0, "the box's echo reply", answer=answer)
+    assert Dot1Q not in reply or reply[Dot1Q].vlan == 0
+
+
+def test_counters_belong_to_the_sub_interface(trunk):
+    before = trunk.router.interface("guests")["rx_packets"]
+    trunk.wire.send(tagged(trunk, 20, IP(src="192.168.20.10", dst="192.168.20.1") / ICMP() / b"x"))
+    trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 0, "the box's echo reply", answer=answer)
+    wait_for(lambda: trunk.router.interface("guests")["rx_packets"] > before, "the count")
