@@ -49,6 +49,8 @@ enum class FragmentRefusal : uint8_t {
 };
 
 inline constexpr size_t kMaxFragments = 128;  // of one datagram
+inline constexpr size_t kMaxReassembled =
+    65535;  // what IPv4's total length and IPv6's payload length can tell
 inline constexpr size_t kReassemblyBlock = 1024;
 inline constexpr size_t kMaxReassemblyHeader = kReassemblyBlock;
 
@@ -64,7 +66,7 @@ struct FragmentResult {
     uint16_t pointer = 0;  // of the parameter problem an IPv6 refusal asks for
     // The whole datagram from its IP header on, without fragment header, checksum right. Valid until the next
     // call.
-    wire::Bytes datagram;
+    wire::Bytes datagram = {};
 };
 
 // A datagram that timed out.
@@ -109,7 +111,7 @@ class Reassembler {
     // When expire() has something to do next.
     [[nodiscard]] std::optional<Instant> next_expiry() const;
 
-    [[nodiscard]] size_t datagrams() const { return datagrams_; }
+    [[nodiscard]] size_t datagrams() const { return entries_.size() - free_entries_.size(); }
     [[nodiscard]] size_t bytes() const {
         return (blocks_.size() / kReassemblyBlock - free_blocks_.size()) * kReassemblyBlock;
     }
@@ -136,7 +138,7 @@ class Reassembler {
     // One fragment, whatever the family.
     struct Part {
         wire::Bytes header;  // all in front of the payload, an IPv6 fragment header included
-        wire::Bytes payload;
+        wire::Bytes payload = {};
         uint32_t offset = 0;
         bool more = false;
         uint8_t ecn = 0;
@@ -173,7 +175,9 @@ class Reassembler {
     FragmentRefusal insert(Datagram& datagram, const Part& part);
     FragmentRefusal place_of(const Datagram& datagram, const Part& part, size_t& place) const;
     bool store(Datagram& datagram, const Part& part);
+    bool take_block(uint32_t& index);
     FragmentResult assemble(uint32_t index);
+    size_t write_header(Family family, const Part& first, size_t payload_size);
     void throw_away(uint32_t index);
     void forget(uint32_t index);
     void release_blocks(Datagram& datagram);
@@ -191,7 +195,6 @@ class Reassembler {
     ReassemblyLimits limits_;
     uint64_t seed_;
     uint32_t bucket_mask_;
-    size_t datagrams_ = 0;
     std::array<Age, 2> ages_{};
     std::vector<Datagram> entries_;
     std::vector<uint32_t> free_entries_;

@@ -1,0 +1,239 @@
+#include "table/reassembly.hh"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "wire/fragment.hh"
+#include "wire/icmp4.hh"
+#include "wire/tcp.hh"
+#include "wire/udp.hh"
+
+namespace sluice::table {
+
+namespace {
+
+constexpr uint8_t kCongestionExperienced = 3;
+
+// Does the first fragment hold the headers up to and including the upper-layer one (R7112)?
+bool holds_header_chain(wire::Ipv6View packet, const wire::Ipv6Chain& chain) {
+    if (!chain.ok()) {
+        return false;
+    }
+    const size_t left = packet.total_length() - chain.upper_offset;
+    switch (chain.upper_protocol) {
+        case wire::IpProtocol::tcp:
+            return left >= wire::kTcpHeaderSize;
+        case wire::IpProtocol::udp:
+            return left >= wire::kUdpHeaderSize;
+        case wire::IpProtocol::icmpv6:
+            return left >= wire::kIcmpHeaderSize;
+        case wire::IpProtocol::none:
+            return true;
+        default:
+            return left >= 1;
+    }
+}
+
+FragmentResult refuse(FragmentRefusal refusal, size_t pointer = 0) {
+    return {
+        .outcome = FragmentOutcome::refused, .refusal = refusal, .pointer = static_cast<uint16_t>(pointer)};
+}
+
+}  // namespace
+
+FragmentResult Reassembler::add(wire::Ipv4View fragment, uint32_t scope, Instant now) {
+    const Key key{Family::ip4,   fragment.protocol(), scope,
+                  fragment.id(), fragment.source(),   fragment.destination()};
+    const Part part{.header = fragment.header(),
+                    .payload = fragment.payload(),
+                    .offset = fragment.fragment_offset(),
+                    .more = fragment.more_fragments(),
+                    .ecn = fragment.ecn()};
+    if (part.more && part.payload.size() % 8 != 0) {
+        return refuse(FragmentRefusal::odd_length);
+    }
+    if (part.header.size() + part.offset + part.payload.size() > kMaxReassembled) {
+        return refuse(FragmentRefusal::too_long);
+    }
+    return add(key, part, now);
+}
+
+FragmentResult Reassembler::add(wire::Ipv6View packet, const wire::Ipv6Chain& chain, uint32_t scope,
+                                Instant now) {
+    const size_t behind = chain.fragment_offset + wire::kIpv6FragmentHeaderSize;
+    const wire::Bytes bytes = packet.bytes();
+    const auto fragment = wire::Ipv6FragmentView::unchecked(bytes.data() + chain.fragment_offset);
+    const Key key{Family::ip6, {}, scope, fragment.id(), packet.source(), packet.destination()};
+    const Part part{.header = bytes.first(behind),
+                    .payload = bytes.subspan(behind),
+                    .offset = fragment.offset(),
+                    .more = fragment.more(),
+                    .ecn = packet.ecn(),
+                    .next_header = fragment.next_header(),
+                    .named_at = chain.fragment_named_at};
+    if (part.more && part.payload.size() % 8 != 0) {
+        return refuse(FragmentRefusal::odd_length, 4);  // the payload length field
+    }
+    if (chain.fragment_offset - wire::kIpv6HeaderSize + part.offset + part.payload.size() > kMaxReassembled) {
+        return refuse(FragmentRefusal::too_long, chain.fragment_offset + size_t{2});  // the offset field
+    }
+    if (part.offset == 0 && !holds_header_chain(packet, chain)) {
+        return refuse(FragmentRefusal::incomplete_first_fragment);
+    }
+    if (fragment.is_atomic()) {
+        // Whole by itself, whatever else carries its identification (R6946).
+        if (part.header.size() > kMaxReassemblyHeader) {
+            return refuse(FragmentRefusal::header_too_long);
+        }
+        const size_t header = write_header(Family::ip6, part, part.payload.size());
+        wire::copy_bytes(whole_.data() + header, part.payload);
+        return {.outcome = FragmentOutcome::complete,
+                .datagram = {whole_.data(), header + part.payload.size()}};
+    }
+    return add(key, part, now);
+}
+
+FragmentResult Reassembler::add(const Key& key, const Part& part, Instant now) {
+    if (part.payload.empty()) {
+        return refuse(FragmentRefusal::empty);
+    }
+    if (part.header.size() > kMaxReassemblyHeader) {
+        return refuse(FragmentRefusal::header_too_long);
+    }
+    uint32_t index = kNone;
+    if (const auto refusal = admit(key, now, index); refusal != FragmentRefusal::none) {
+        return refuse(refusal);
+    }
+    Datagram& datagram = entries_[index];
+    const auto refusal = insert(datagram, part);
+    switch (refusal) {
+        case FragmentRefusal::none:
+            break;
+        case FragmentRefusal::duplicate:
+            return refuse(refusal);
+        default:
+            throw_away(index);
+            return refuse(refusal);
+    }
+    if (datagram.received != datagram.end) {
+        return {};
+    }
+    return assemble(index);
+}
+
+FragmentRefusal Reassembler::insert(Datagram& datagram, const Part& part) {
+    size_t place = 0;
+    if (const auto refusal = place_of(datagram, part, place); refusal != FragmentRefusal::none) {
+        return refusal;
+    }
+    if (datagram.piece_count == kMaxFragments) {
+        return FragmentRefusal::too_many_fragments;
+    }
+    if (!store(datagram, part)) {
+        return FragmentRefusal::out_of_memory;
+    }
+    auto* const pieces = datagram.pieces.data();
+    std::copy_backward(pieces + place, pieces + datagram.piece_count, pieces + datagram.piece_count + 1);
+    pieces[place] = {static_cast<uint16_t>(part.offset), static_cast<uint16_t>(part.payload.size())};
+    ++datagram.piece_count;
+    datagram.received += static_cast<uint32_t>(part.payload.size());
+    datagram.ecn_seen = static_cast<uint8_t>(datagram.ecn_seen | 1U << part.ecn);
+    if (!part.more) {
+        datagram.end = part.offset + static_cast<uint32_t>(part.payload.size());
+    }
+    constexpr uint8_t kNotCapable = 1;
+    if ((datagram.ecn_seen & kNotCapable) != 0 && datagram.ecn_seen != kNotCapable) {
+        return FragmentRefusal::mixed_ecn;
+    }
+    return FragmentRefusal::none;
+}
+
+// Where the part belongs among the pieces, or why it does not.
+FragmentRefusal Reassembler::place_of(const Datagram& datagram, const Part& part, size_t& place) const {
+    const auto length = static_cast<uint32_t>(part.payload.size());
+    const uint32_t end = part.offset + length;
+    const auto* const pieces = datagram.pieces.data();
+    const auto* const pieces_end = pieces + datagram.piece_count;
+    const auto* const behind =
+        std::upper_bound(pieces, pieces_end, part.offset,
+                         [](uint32_t offset, const Piece& piece) { return offset < piece.offset; });
+    if (behind != pieces && behind[-1].offset == part.offset && behind[-1].length == length &&
+        part.more == (end != datagram.end) && same_payload(datagram, part)) {
+        return FragmentRefusal::duplicate;
+    }
+    if (behind != pieces && behind[-1].end() > part.offset) {
+        return FragmentRefusal::overlap;
+    }
+    if (behind != pieces_end && behind->offset < end) {
+        return FragmentRefusal::overlap;
+    }
+    const uint32_t last = datagram.piece_count == 0 ? 0 : pieces_end[-1].end();
+    if (part.more ? end > datagram.end : datagram.end != kNoEnd || last > end) {
+        return FragmentRefusal::conflicting_end;
+    }
+    place = static_cast<size_t>(behind - pieces);
+    return FragmentRefusal::none;
+}
+
+// Hands out the datagram, every byte of which is there, and forgets it.
+FragmentResult Reassembler::assemble(uint32_t index) {
+    const Datagram& datagram = entries_[index];
+    const Part first{
+        .header = {block(datagram.header_block), datagram.header_length},
+        .ecn = (datagram.ecn_seen >> kCongestionExperienced & 1) != 0 ? kCongestionExperienced : uint8_t{0},
+        .next_header = datagram.next_header,
+        .named_at = datagram.named_at};
+    const size_t size = datagram.end;
+    const size_t header = write_header(datagram.key.family, first, size);
+    if (header == 0) {
+        throw_away(index);
+        return refuse(FragmentRefusal::too_long);
+    }
+    copy_payload(datagram, size, whole_.data() + header);
+    forget(index);
+    return {.outcome = FragmentOutcome::complete, .datagram = {whole_.data(), header + size}};
+}
+
+// Writes the whole datagram's header made of its first fragment's; 0 if the datagram is too long for its
+// length field.
+size_t Reassembler::write_header(Family family, const Part& first, size_t payload_size) {
+    uint8_t* const to = whole_.data();
+    if (family == Family::ip4) {
+        const size_t size = first.header.size();
+        if (size + payload_size > kMaxReassembled) {
+            return 0;
+        }
+        wire::copy_bytes(to, first.header);
+        to[1] |= first.ecn;
+        wire::write16(to + 2, static_cast<uint16_t>(size + payload_size));
+        wire::write16(to + 6, wire::read16(to + 6) & 0x4000);  // neither offset nor "more fragments"
+        wire::MutableIpv4View::unchecked(to).refresh_checksum();
+        return size;
+    }
+    const size_t size = first.header.size() - wire::kIpv6FragmentHeaderSize;
+    const size_t length = size - wire::kIpv6HeaderSize + payload_size;
+    if (length > kMaxReassembled) {
+        return 0;
+    }
+    wire::copy_bytes(to, first.header.first(size));
+    to[first.named_at] = static_cast<uint8_t>(first.next_header);
+    auto view = wire::MutableIpv6View::unchecked(to);
+    view.set_traffic_class(view.traffic_class() | first.ecn);
+    view.set_payload_length(static_cast<uint16_t>(length));
+    return size;
+}
+
+// The first fragment as it came, as far as it is there.
+wire::Bytes Reassembler::first_fragment(uint32_t index) {
+    const Datagram& datagram = entries_[index];
+    if (datagram.header_block == kNone) {
+        return {};
+    }
+    const size_t size = datagram.pieces[0].length;
+    std::memcpy(whole_.data(), block(datagram.header_block), datagram.header_length);
+    copy_payload(datagram, size, whole_.data() + datagram.header_length);
+    return {whole_.data(), datagram.header_length + size};
+}
+
+}  // namespace sluice::table
