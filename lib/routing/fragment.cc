@@ -1,0 +1,114 @@
+#include "routing/fragment.hh"
+
+#include <algorithm>
+
+#include "wire/fragment.hh"
+#include "wire/ipv4_options.hh"
+
+namespace sluice::routing {
+
+namespace {
+
+// Keeps the options that every fragment repeats (RFC 791 3.1), padded to whole words.
+void keep_copied_options(wire::Ipv4Header& header, wire::Ipv4View datagram) {
+    header.options = {};
+    header.options_length = 0;
+    size_t at = 0;
+    wire::Ipv4OptionWalk walk(datagram);
+    while (const auto option = walk.next()) {
+        if (option->copied()) {
+            wire::copy_bytes(header.options.data() + at, option->bytes);
+            at += option->bytes.size();
+        }
+    }
+    header.options_length = static_cast<uint8_t>((at + 3) / 4 * 4);
+}
+
+// The next piece of `total` bytes from `at` on, when `room` bytes fit a packet.
+FragmentPiece cut(size_t at, size_t total, size_t room) {
+    const size_t left = total - at;
+    const bool more = left > room;
+    return {static_cast<uint32_t>(at), static_cast<uint32_t>(more ? room / 8 * 8 : left), more};
+}
+
+}  // namespace
+
+Ipv4Fragmenter::Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu)
+    : datagram_(datagram), first_(wire::Ipv4Header::parse(datagram)), others_(first_), mtu_(mtu) {
+    if (datagram.has_options()) {
+        keep_copied_options(others_, datagram);
+    }
+}
+
+std::optional<FragmentPiece> Ipv4Fragmenter::next() {
+    const size_t total = datagram_.payload().size();
+    if (at_ >= total) {
+        return std::nullopt;
+    }
+    const wire::Ipv4Header& header = at_ == 0 ? first_ : others_;
+    const FragmentPiece piece = cut(at_, total, mtu_ - header.header_size());
+    at_ += piece.length;
+    return piece;
+}
+
+size_t Ipv4Fragmenter::header_size(const FragmentPiece& piece) const {
+    return (piece.offset == 0 ? first_ : others_).header_size();
+}
+
+size_t Ipv4Fragmenter::emit_header(const FragmentPiece& piece, wire::MutableBytes to) const {
+    wire::Ipv4Header header = piece.offset == 0 ? first_ : others_;
+    header.fragment_offset = datagram_.fragment_offset() + piece.offset;
+    header.more_fragments = piece.more || datagram_.more_fragments();
+    header.payload_length = static_cast<uint16_t>(piece.length);
+    return header.emit(to);
+}
+
+Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id)
+    : packet_(packet), mtu_(mtu), id_(id) {
+    const wire::Bytes bytes = packet.bytes();
+    auto protocol = packet.next_header();
+    size_t named_at = 6;
+    size_t at = wire::kIpv6HeaderSize;
+    while ((protocol == wire::IpProtocol::hop_by_hop || protocol == wire::IpProtocol::routing ||
+            protocol == wire::IpProtocol::destination_options) &&
+           bytes.size() - at >= 8) {
+        const size_t size = (size_t{bytes[at + 1]} + 1) * 8;
+        if (size > bytes.size() - at) {
+            break;
+        }
+        named_at = at;
+        at += size;
+        if (protocol != wire::IpProtocol::destination_options) {
+            repeated_ = at;
+            named_at_ = named_at;
+        }
+        protocol = wire::IpProtocol{bytes[named_at]};
+    }
+}
+
+std::optional<FragmentPiece> Ipv6Fragmenter::next() {
+    const size_t total = packet_.total_length() - repeated_;
+    if (at_ >= total) {
+        return std::nullopt;
+    }
+    const FragmentPiece piece = cut(at_, total, mtu_ - header_size());
+    at_ += piece.length;
+    return piece;
+}
+
+size_t Ipv6Fragmenter::emit_header(const FragmentPiece& piece, wire::MutableBytes to) const {
+    if (to.size() < header_size()) {
+        return 0;
+    }
+    const wire::Bytes bytes = packet_.bytes();
+    std::ranges::copy(bytes.first(repeated_), to.begin());
+    const wire::Ipv6FragmentHeader fragment{wire::IpProtocol{bytes[named_at_]}, piece.offset, piece.more,
+                                            id_};
+    to[named_at_] = static_cast<uint8_t>(wire::IpProtocol::fragment);
+    fragment.emit(to.subspan(repeated_));
+    wire::MutableIpv6View::unchecked(to.data()).set_payload_length(
+        static_cast<uint16_t>(header_size() - wire::kIpv6HeaderSize + piece.length));
+    return header_size();
+}
+
+}  // namespace sluice::routing
