@@ -21,7 +21,11 @@ usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
 
 record() { printf '%s %s %s %s\n' "$1" "$2" "$3" "$4" >>"$SLUICE_RESULTS"; }
 
-skip() { printf 'skipped: %s: %s\n' "$1" "$2"; record 0 0 1 "$1"; }
+# skip NAME WHY: where everything should be there (SLUICE_STRICT=1), that is a failure.
+skip() {
+    printf 'skipped: %s: %s\n' "$1" "$2"
+    if [ "${SLUICE_STRICT:-0}" = 1 ]; then record 0 1 0 "$1"; else record 0 0 1 "$1"; fi
+}
 
 # step NAME COMMAND...: runs it, counts it as one.
 step() {
@@ -75,5 +79,3 @@ no_namespaces() {
     fi
 }
 
-# Installs what is missing and prepares the machine.
-prepare() { "$root/scripts/setup" "$@"; }
