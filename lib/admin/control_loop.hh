@@ -53,7 +53,7 @@ class ControlLoop {
     // Handles events on the calling thread until stop(). A handler that throws is complained of and the loop
     // goes on.
     void run();
-    // Ends run() after the handler at work. Any thread.
+    // Ends run() once what was posted before has been handled; also a run() that is yet to begin. Any thread.
     void stop();
     // Has fn called by the loop's thread, soon and in order. Any thread; may allocate.
     void post(Handler fn);
@@ -65,7 +65,8 @@ class ControlLoop {
     // Calls fn whenever fd has something to read (or hung up) and again as long as it has: fn must read it.
     // The caller keeps owning fd, and cancels before closing it.
     Expected<Registration> on_readable(int fd, Handler fn);
-    // Calls fn when the process gets the signal. Signals are blocked for nobody; workers ignore them.
+    // Calls fn when the process gets the signal. Whichever thread the kernel interrupts, fn runs
+    // on the loop's; several signals that come together may be one call.
     Expected<Registration> on_signal(int signo, Handler fn);
 
     // For this folder's .cc files.

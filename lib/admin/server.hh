@@ -9,16 +9,11 @@
 
 #include "admin/control_loop.hh"
 #include "admin/limits.hh"
+#include "admin/socket_file.hh"
 #include "admin/verbs.hh"
 #include "base/error.hh"
 
 namespace sluice::admin {
-
-struct SocketSettings {
-    std::string path = "/run/sluice/sluice.sock";
-    uint32_t mode = 0660;
-    std::string group;  // empty: the process's own
-};
 
 class Server {
   public:
@@ -44,7 +39,7 @@ class Server {
 
   private:
     struct Impl;
-    std::shared_ptr<Impl> impl_;
+    std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace sluice::admin

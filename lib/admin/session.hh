@@ -28,18 +28,23 @@ class Session {
 
     // Bytes from the peer. Answers a request when it is complete.
     void receive(std::string_view bytes);
-    // The peer will send no more. What was asked is still answered, except that a stream ends.
+    // The peer will send no more. What was asked is still answered, except that a
+    // subscription ends.
     void receive_end();
-    // What to write now; empty if nothing. Valid until the next call of anything but output().
+    // What to write now; empty if nothing. Stays where it is until sent() or abort().
     [[nodiscard]] std::string_view output();
     // So many bytes of output() were written.
     void sent(size_t bytes);
+    // The connection is gone: tells whoever feeds an answer.
+    void abort();
 
     [[nodiscard]] bool wants_input() const;     // false while an answer is being sent and enough is buffered
     [[nodiscard]] bool done();                  // nothing more to send or to expect: close
     [[nodiscard]] bool in_header() const;       // a request has begun and its header is not complete
-    [[nodiscard]] bool waits_for_feed() const;  // a stream with nothing to send at the moment
-    // Called when output() has become non-empty, or done() true, through a feed.
+    [[nodiscard]] bool waits_for_feed() const;  // a subscription with nothing to send at the moment
+    [[nodiscard]] bool wants_turn()
+        const;  // a producer gave an empty piece: call output() again after others
+    // Called when output() or done() may have changed through a feed; must not destroy the session.
     void on_wake(std::function<void()> fn);
 
   private:
