@@ -76,11 +76,20 @@ class Lpm {
             Skip skip;
         };
         uint8_t depth;
-        bool is_skip;
+        bool is_skip;  // never in IPv4, whose tries are at most four nodes deep
     };
     struct Builder;
+    struct Step {
+        uint32_t place;
+        bool goes_on;  // to a node; otherwise to an answer
+    };
+    static constexpr bool kHasSkips = std::is_same_v<Address, Ip6Address>;
+    static constexpr uint32_t kNodeFlag = 0x80000000;
     template <typename T>
     using Array = std::vector<T, HugeAllocator<T>>;
+
+    template <typename Key>
+    static Step step(const Node& node, const Key& key);
 
     unsigned top_shift_;   // the first word of an address shifted right by this indexes `top_`
     Array<uint32_t> top_;  // an answer, or kNodeFlag and the place of a node
