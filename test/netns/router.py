@@ -26,9 +26,7 @@ def program(name: str) -> str:
 
 
 def sanitized() -> bool:
-    return "b_sanitize" in os.environ.get("SLUICE_BUILD_KIND", "") or bool(
-        re.search(r"asan|tsan", build_dir().name)
-    )
+    return os.environ.get("SLUICE_SANITIZED") == "1"
 
 
 class Sluice:
@@ -53,19 +51,11 @@ class Sluice:
 
     def start(self, config: dict, wait: bool = True) -> None:
         self.write(config)
-        environment = dict(os.environ)
-        for name, options in (
-            ("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0"),
-            ("LSAN_OPTIONS", f"suppressions={ROOT}/test/suppressions/lsan:print_suppressions=0"),
-            ("UBSAN_OPTIONS", "print_stacktrace=1"),
-            ("TSAN_OPTIONS", f"suppressions={ROOT}/test/suppressions/tsan:second_deadlock_stack=1"),
-        ):
-            environment[name] = ":".join(filter(None, [options, environment.get(name)]))
         self.started = time.monotonic()
         with open(self.log_file, "ab") as log:
             self.process = self.namespace.start(
                 [program("sluice"), "run", "-c", self.config_file],
-                cwd=self.directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
+                cwd=self.directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )
         if wait:
             self.wait_ready()
