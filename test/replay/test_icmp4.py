@@ -39,7 +39,7 @@ def test_R1812_4_3_3_1_gateway_does_not_answer(gateway):
     assert unreachable(line.assert_dropped(reason.neighbour_unresolved)) == 1
 
 
-@pytest.mark.parametrize("kind, code, why", [("unreachable", 1, "route_unreachable"), ("prohibit", 13, "route_prohibit")])
+@pytest.mark.parametrize("kind, code, why", [("unreachable", 1, "unreachable"), ("prohibit", 13, "prohibit")])
 def test_R1812_4_3_3_1_routes_that_refuse(gateway, kind, code, why):
     """R1812-4.3.3.1: `unreachable` tells code 1, `prohibit` code 13 (communication administratively prohibited)."""
     gateway.routes({"to": "198.51.100.0/24", "type": kind})
@@ -50,7 +50,7 @@ def test_R1812_4_3_3_1_routes_that_refuse(gateway, kind, code, why):
 def test_R1812_4_3_3_1_blackhole_is_silent(gateway):
     """R1812-4.3.3.1: the option to discard without a word."""
     gateway.routes({"to": "198.51.100.0/24", "type": "blackhole"})
-    gateway.send(("lan", from_lan(datagram4()))).packets[0].assert_silent(reason.route_blackhole)
+    gateway.send(("lan", from_lan(datagram4()))).packets[0].assert_silent(reason.blackhole)
 
 
 @pytest.mark.parametrize("size", [0, 8, 500, 519, 520, 521, 1400])
@@ -154,7 +154,7 @@ def test_R1812_4_3_3_6_every_own_address_answers_on_every_interface(gateway, add
 def test_R1812_4_3_3_6_echo_with_a_bad_checksum_is_not_answered(gateway):
     """R1812-4.3.3.6, RFC 1122 3.2.2: a damaged request is discarded."""
     line = gateway.send(("lan", from_lan(IP(src=HOST.ip4, dst=LAN.ip4) / ICMP(chksum=1) / b"x"))).packets[0]
-    line.assert_silent(reason.icmp_bad_checksum)
+    line.assert_silent(reason.icmp_malformed)
 
 
 def test_R1812_4_3_3_6_echo_that_comes_in_fragments_is_answered(gateway):
