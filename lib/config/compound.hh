@@ -41,7 +41,7 @@ struct Value<std::optional<T>> {
         return good;
     }
     static Node print(const std::optional<T>& value) { return value ? Value<T>::print(*value) : Node{}; }
-    static std::string expected() { return Value<T>::expected(); }
+    static std::string expected(const Constraint& constraint) { return Value<T>::expected(constraint); }
     static bool takes(Node::Kind kind) { return kind == Node::Kind::null || Value<T>::takes(kind); }
     static const MappingBase* nested() { return Value<T>::nested(); }
     static constexpr std::string_view nesting() { return Value<T>::nesting(); }
@@ -66,8 +66,7 @@ struct Value<std::vector<T>> {
         } else if (constraint.list_or_one && !node.is_null() && Value<T>::takes(node.kind)) {
             good = read_item(context, of_items, into);
         } else if (!node.is_null() && !detail::means_nothing(node)) {
-            return detail::wrong_kind(
-                context, constraint.list_or_one ? Value<T>::expected() + " or a list" : expected());
+            return detail::wrong_kind(context, expected(constraint));
         }
         return good && detail::check_length(context, constraint, into.size(), "items");
     }
@@ -78,7 +77,10 @@ struct Value<std::vector<T>> {
         }
         return node;
     }
-    static std::string expected() { return "a list, each " + Value<T>::expected(); }
+    static std::string expected(const Constraint& constraint) {
+        const std::string item = Value<T>::expected(constraint.of_items());
+        return constraint.list_or_one ? item + ", or a list of such" : "a list, each item " + item;
+    }
     static bool takes(Node::Kind kind) { return kind == Node::Kind::sequence; }
     static const MappingBase* nested() { return Value<T>::nested(); }
     static constexpr std::string_view nesting() { return "[]"; }
@@ -104,7 +106,8 @@ struct NamedValues {
         const Constraint of_items = constraint.of_items();
         into = {};
         if (!node.is_mapping()) {
-            return node.is_null() || detail::means_nothing(node) || detail::wrong_kind(context, expected());
+            return node.is_null() || detail::means_nothing(node) ||
+                   detail::wrong_kind(context, expected(constraint));
         }
         bool good = true;
         for (const auto& entry : node.entries) {
@@ -136,7 +139,9 @@ struct NamedValues {
         }
         return node;
     }
-    static std::string expected() { return "a mapping from names, each to " + Value<T>::expected(); }
+    static std::string expected(const Constraint& constraint) {
+        return "a mapping from names, each to " + Value<T>::expected(constraint.of_items());
+    }
     static bool takes(Node::Kind kind) { return kind == Node::Kind::mapping; }
     static const MappingBase* nested() { return Value<T>::nested(); }
     static constexpr std::string_view nesting() { return ".NAME"; }
@@ -156,7 +161,7 @@ struct Value<std::variant<T...>> {
         size_t fitting = 0;
         ((fitting += Value<T>::takes(context.node().kind) ? 1U : 0U), ...);
         if (fitting == 0) {
-            return detail::wrong_kind(context, constraint.amend(expected()));
+            return detail::wrong_kind(context, expected(constraint));
         }
         bool good = false;
         if (fitting == 1) {  // its own problems say more than a list of all shapes
@@ -168,13 +173,15 @@ struct Value<std::variant<T...>> {
         if (((read_one<T>(attempt, constraint, into, good) && good) || ...)) {
             return true;
         }
-        return detail::no_shape(context, constraint.amend(expected()));
+        return detail::no_shape(context, expected(constraint));
     }
     static Node print(const std::variant<T...>& value) {
         return std::visit(
             [](const auto& held) { return Value<std::remove_cvref_t<decltype(held)>>::print(held); }, value);
     }
-    static std::string expected() { return detail::join_alternatives({Value<T>::expected()...}); }
+    static std::string expected(const Constraint& constraint) {
+        return detail::join_alternatives({Value<T>::expected(constraint)...});
+    }
     static bool takes(Node::Kind kind) { return (Value<T>::takes(kind) || ...); }
     static const MappingBase* nested() {
         const MappingBase* found = nullptr;
@@ -228,7 +235,7 @@ struct Value<Located<T>> {
         return Value<T>::read(context, constraint, into.value);
     }
     static Node print(const Located<T>& value) { return Value<T>::print(value.value); }
-    static std::string expected() { return Value<T>::expected(); }
+    static std::string expected(const Constraint& constraint) { return Value<T>::expected(constraint); }
     static bool takes(Node::Kind kind) { return Value<T>::takes(kind); }
     static const MappingBase* nested() { return Value<T>::nested(); }
     static constexpr std::string_view nesting() { return Value<T>::nesting(); }

@@ -68,12 +68,21 @@ class Mapping : public MappingBase {
         requires std::derived_from<T, Owner>
     Mapping& include(M Owner::* member);
 
-    // The next five speak of the key declared just before.
+    // The next six speak of the key declared just before.
     // Both bounds are allowed values. For lists they bound each item.
     template <HasMeasure Low, HasMeasure High>
     Mapping& range(const Low& low, const High& high) {
         bound({Scalar<Low>::dimension, Scalar<Low>::measure(low), Scalar<High>::measure(high),
                Scalar<Low>::format(low), Scalar<High>::format(high)});
+        return *this;
+    }
+    template <HasMeasure Low>
+    Mapping& at_least(const Low& low) {
+        bound({Scalar<Low>::dimension,
+               Scalar<Low>::measure(low),
+               std::numeric_limits<long double>::infinity(),
+               Scalar<Low>::format(low),
+               {}});
         return *this;
     }
     // Characters of a string, items of a list, entries of a mapping from names.
@@ -97,7 +106,7 @@ class Mapping : public MappingBase {
     template <typename Owner>
         requires std::derived_from<T, Owner>
     Mapping& location(Location Owner::* member) {
-        locate_ = [member](void* object, Location at) { static_cast<T*>(object)->*member = std::move(at); };
+        locate_also([member](void* object, const Location& at) { static_cast<T*>(object)->*member = at; });
         return *this;
     }
     // A rule about several keys; only values that were read without problems get there.
@@ -134,6 +143,10 @@ class Mapping : public MappingBase {
         option.nested = &Value<M>::nested;
         option.nesting = Value<M>::nesting();
         option.dimension = Value<M>::dimension();
+        if constexpr (requires(const M& value) { value.has_value(); }) {
+            const T fresh{};
+            option.keeps_null = (fresh.*member).has_value();
+        }
         return option;
     }
 };

@@ -22,12 +22,13 @@ struct Option {
     std::string key;
     std::string help;
     bool required = false;
-    bool fixed = false;  // cannot change while the gateway runs
+    bool fixed = false;       // cannot change while the gateway runs
+    bool keeps_null = false;  // no value is not the default, so it is printed
     Constraint constraint;
 
     std::function<bool(Context&, const Constraint&, void* object)> read;
-    std::function<Node(const void* object)> print;  // null: left out, as it has no value
-    std::string (*expected)() = nullptr;
+    std::function<Node(const void* object)> print;
+    std::string (*expected)(const Constraint&) = nullptr;
     const MappingBase* (*nested)() = nullptr;  // gives the mapping within, if there is one
     std::string_view nesting;                  // how its keys hang on this one: "", "[]", ".NAME"
     std::optional<Dimension> dimension;        // if it can be bounded
@@ -36,6 +37,7 @@ struct Option {
 class MappingBase {
   public:
     using Check = std::function<void(const void* object, Context&)>;
+    using Locate = std::function<void(void* object, const Location& at)>;
 
     [[nodiscard]] const std::string& what() const { return what_; }  // "a route"
     [[nodiscard]] const std::vector<Option>& options() const { return options_; }
@@ -54,6 +56,8 @@ class MappingBase {
     Option& last();               // the option declared last; throws std::logic_error if none
     void adopt(const MappingBase& part, std::function<void*(void*)> within,
                std::function<const void*(const void*)> within_const);
+    void locate_also(Locate locate);
+    bool read_key(Context& context, const Node::Entry& entry, void* object) const;
     void bound(Range range);  // of the option declared last
     void limit(size_t low, size_t high);
 
@@ -61,7 +65,7 @@ class MappingBase {
     std::vector<Option> options_;
     std::vector<Check> checks_;        // run on mappings read without problems
     std::vector<Check> cross_checks_;  // run always
-    std::function<void(void* object, Location at)> locate_;
+    Locate locate_;
     Node (*defaults_)(const MappingBase& mapping) = nullptr;
 };
 

@@ -23,6 +23,7 @@ struct Node {
 
     Kind kind = Kind::null;
     bool quoted = false;         // a scalar written in quotes or as a block
+    bool broken = false;         // what stood here was refused and reported; readers say nothing more of it
     Mark mark;                   // of its first character; of its key when nothing is written
     std::string text;            // of a scalar
     std::vector<Node> items;     // of a sequence

@@ -73,6 +73,6 @@ class Problems {
 };
 
 // 'text' in single quotes for use in a message: control characters escaped, cut when long.
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 }  // namespace sluice::config

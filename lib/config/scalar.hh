@@ -5,7 +5,8 @@
 //   static std::string expected();                     what one may write: "a prefix such as 10.0.0.0/8"
 //   static Expected<T> parse(std::string_view text);   never throws; a hint is given only where it says more
 //   static std::string format(const T& value);         parse(format(x)) == x
-// and, if values can be bounded, a dimension and `static long double measure(const T&)` in its units.
+// and, if values can be bounded, a dimension, `static long double measure(const T&)` in its units, and
+// perhaps noun(): what is expected, without bounds of its own.
 #pragma once
 
 #include <chrono>
@@ -60,7 +61,11 @@ template <Number T>
 struct Scalar<T> {
     static constexpr bool bare = true;
     static constexpr Dimension dimension = Dimension::number;
-    static std::string expected() { return "a whole number"; }
+    static std::string noun() { return "a whole number"; }
+    static std::string expected() {
+        return noun() + " from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
+               std::to_string(std::numeric_limits<T>::max());
+    }
     static Expected<T> parse(std::string_view text) {
         const auto wide = [text] {
             if constexpr (std::unsigned_integral<T>) {
@@ -197,6 +202,7 @@ template <>
 struct Scalar<Port> {
     static constexpr bool bare = true;
     static constexpr Dimension dimension = Dimension::number;
+    static std::string noun();
     static std::string expected();
     static Expected<Port> parse(std::string_view text);
     static std::string format(const Port& value);
@@ -220,6 +226,7 @@ struct Scalar<Endpoint> {
 template <>
 struct Scalar<Percent> {
     static constexpr Dimension dimension = Dimension::hundredths;
+    static std::string noun();
     static std::string expected();
     static Expected<Percent> parse(std::string_view text);
     static std::string format(const Percent& value);

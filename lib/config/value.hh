@@ -48,12 +48,14 @@ concept HasCustom = requires(const T& value, const Node& node, Context& context)
 
 // The parts of reading that need no type.
 namespace detail {
-const std::string* scalar_text(Context& context, const Constraint& constraint, std::string (*expected)());
-bool refuse(Context& context, const Error& error, const Constraint& constraint, std::string (*expected)());
-bool check_range(Context& context, const Constraint& constraint, long double amount,
-                 std::string (*expected)());
+using Expected = std::string (*)(const Constraint&);
+const std::string* scalar_text(Context& context, const Constraint& constraint, Expected expected);
+bool refuse(Context& context, const Error& error, const Constraint& constraint, Expected expected);
+bool check_range(Context& context, const Constraint& constraint, Dimension dimension, long double amount,
+                 Expected expected);
 bool check_length(Context& context, const Constraint& constraint, size_t length, std::string_view unit);
 bool check_name(Context& context, const Node::Entry& entry);
+std::string expected_name();
 bool wrong_kind(Context& context, const std::string& expected);
 bool means_nothing(const Node& node);  // `null` or `~`, unquoted
 bool no_shape(Context& context, const std::string& expected);
@@ -93,11 +95,19 @@ struct Value {
             return Node::string(Scalar<T>::format(value));
         }
     }
-    static std::string expected() {
+    // What one may write, as messages and the reference say it.
+    static std::string expected(const Constraint& constraint) {
         if constexpr (HasCustom<T>) {
             return Custom<T>::expected();
         } else if constexpr (HasSchema<T>) {
             return static_cast<const MappingBase&>(Schema<T>::get()).what();
+        } else if constexpr (HasMeasure<T>) {
+            if (!constraint.bounds(Scalar<T>::dimension))
+                return Scalar<T>::expected();
+            if constexpr (requires { Scalar<T>::noun(); })
+                return constraint.amend(Scalar<T>::noun());
+            else
+                return constraint.amend(Scalar<T>::expected());
         } else {
             return Scalar<T>::expected();
         }
@@ -132,16 +142,17 @@ struct Value {
 
   private:
     static bool read_scalar(Context& context, const Constraint& constraint, T& into) {
-        const std::string* text = detail::scalar_text(context, constraint, &Scalar<T>::expected);
+        const std::string* text = detail::scalar_text(context, constraint, &expected);
         if (text == nullptr) {
             return false;
         }
         auto value = Scalar<T>::parse(*text);
         if (!value) {
-            return detail::refuse(context, value.error(), constraint, &Scalar<T>::expected);
+            return detail::refuse(context, value.error(), constraint, &expected);
         }
         if constexpr (HasMeasure<T>) {
-            if (!detail::check_range(context, constraint, Scalar<T>::measure(*value), &Scalar<T>::expected)) {
+            if (!detail::check_range(context, constraint, Scalar<T>::dimension, Scalar<T>::measure(*value),
+                                     &expected)) {
                 return false;
             }
         }
