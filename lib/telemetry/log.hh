@@ -8,30 +8,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.hh"
 #include "base/time.hh"
+#include "telemetry/log_config.hh"
 
 namespace sluice::telemetry {
-
-enum class LogLevel : uint8_t { trace, debug, info, warn, error };
-enum class LogFormat : uint8_t { text, json };
-
-std::string_view to_string(LogLevel level);
-std::optional<LogLevel> parse_log_level(std::string_view text);
-std::string_view to_string(LogFormat format);
-std::optional<LogFormat> parse_log_format(std::string_view text);
-
-// Where the log goes and what is left out.
-struct LogSettings {
-    LogLevel level = LogLevel::info;
-    std::string target = "stderr";  // "stderr", "journald" or a file's path
-    LogFormat format = LogFormat::text;
-    bool operator==(const LogSettings&) const = default;
-};
 
 // What a repeated message is about, for instance Cause{"neighbour_table_full"}. Messages of one cause share a
 // token bucket: 5 lines, one more every 2 s. snake_case; a name, so that "suppressed" lines and JSON can
@@ -49,8 +33,8 @@ class Log {
     static constexpr Duration kRefill = std::chrono::seconds(2);
     static constexpr size_t kMaxCauses = 1024;  // further ones share a bucket named "other"
 
-    // A file is appended to, made with mode 0640; a missing directory is an error.
-    static Expected<std::unique_ptr<Log>> open(const LogSettings& settings, Clock clock = {});
+    // A file is appended to, made with mode 0640; its directory must be there.
+    static Expected<std::unique_ptr<Log>> open(const LogConfig& settings, Clock clock = {});
     // Writes what was counted as suppressed and flushes.
     ~Log();
     Log(const Log&) = delete;
@@ -102,7 +86,7 @@ class Log {
     [[nodiscard]] LogLevel level() const;
     void set_level(LogLevel level);
     // Changes level, target and format together; on an error all stays as it was.
-    Expected<void> apply(const LogSettings& settings);
+    Expected<void> apply(const LogConfig& settings);
     // Opens the file again by its name, after it was rotated. Nothing to do for other targets.
     Expected<void> reopen();
     // Writes "suppressed N messages of CAUSE" for each cause that has lost some and is quiet now. Call it
