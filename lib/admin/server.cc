@@ -15,8 +15,8 @@
 #include <unordered_set>
 #include <utility>
 
-#include "admin/listen_address.hh"
 #include "admin/session.hh"
+#include "admin/tcp_listener.hh"
 
 namespace sluice::admin {
 namespace {
@@ -304,11 +304,8 @@ Expected<void> Server::listen(const SocketSettings& settings) {
     return {};
 }
 
-Expected<void> Server::listen_metrics(std::string_view text) {
-    const auto address = ListenAddress::parse(text);
-    if (!address)
-        return std::unexpected(address.error());
-    const auto fd = listen_tcp(*address);
+Expected<void> Server::listen_metrics(const config::Endpoint& address) {
+    const auto fd = listen_tcp(address);
     if (!fd)
         return std::unexpected(fd.error());
     if (impl_->metrics_verbs.entries().empty()) {
@@ -319,7 +316,7 @@ Expected<void> Server::listen_metrics(std::string_view text) {
     Limits limits = impl_->limits;
     limits.connections = std::min<size_t>(limits.connections, 16);
     limits.body_bytes = 0;
-    impl_->open(impl_->metrics_verbs, limits, address->address.is_ip6() ? AF_INET6 : AF_INET, *fd);
+    impl_->open(impl_->metrics_verbs, limits, address.address.is_ip6() ? AF_INET6 : AF_INET, *fd);
     const Protocol::endpoint local = [&] {
         Protocol::endpoint endpoint;
         socklen_t size = static_cast<socklen_t>(endpoint.capacity());

@@ -4,14 +4,13 @@
 
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
 
 #include "admin/control_loop.hh"
 #include "admin/limits.hh"
 #include "admin/socket_file.hh"
 #include "admin/verbs.hh"
 #include "base/error.hh"
+#include "config/quantity.hh"
 
 namespace sluice::admin {
 
@@ -27,8 +26,8 @@ class Server {
     // Makes the socket, and its directory if need be. Refuses a path that somebody listens on or that is no
     // socket; replaces a socket left behind.
     Expected<void> listen(const SocketSettings& settings);
-    // Serves GET /metrics, and nothing else, on "ADDRESS:PORT" or "[ADDRESS]:PORT". Port 0 chooses one.
-    Expected<void> listen_metrics(std::string_view address);
+    // Serves GET /metrics, and nothing else. Port 0 lets the system choose one.
+    Expected<void> listen_metrics(const config::Endpoint& address);
     // The port in use by listen_metrics, 0 without it.
     [[nodiscard]] uint16_t metrics_port() const;
     // Stops accepting and ends all connections; the socket is removed.

@@ -20,6 +20,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+const Ip4Address kLoopback = Ip4Address::from_host(0x7f000001);
+
 // A bare connection, for what a well-behaved client does not do.
 class RawClient {
   public:
@@ -268,7 +270,7 @@ TEST_F(ServerTest, connections_are_bounded) {
 
 TEST_F(ServerTest, metrics_listener_serves_metrics_only) {
     start();
-    ASSERT_TRUE(on_loop([this] { return server->listen_metrics("127.0.0.1:0"); }));
+    ASSERT_TRUE(on_loop([this] { return server->listen_metrics({kLoopback, 0}); }));
     const uint16_t port = on_loop([this] { return server->metrics_port(); });
     const auto ask = [port](const std::string& request) {
         const RawClient client(port);
@@ -283,10 +285,10 @@ TEST_F(ServerTest, metrics_listener_serves_metrics_only) {
         ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").starts_with("HTTP/1.1 405 "));
     EXPECT_TRUE(
         ask("POST /v1/size HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").starts_with("HTTP/1.1 413 "));
-    const auto taken = on_loop([&] { return server->listen_metrics("127.0.0.1:" + std::to_string(port)); });
+    const auto taken = on_loop([&] { return server->listen_metrics({kLoopback, port}); });
     ASSERT_FALSE(taken);
     EXPECT_NE(taken.error().hint.find("another program"), std::string::npos);
-    EXPECT_FALSE(on_loop([this] { return server->listen_metrics("localhost:1"); }));
+    EXPECT_FALSE(on_loop([this] { return server->listen_metrics({Ip4Address::from_host(0xc0000201), 0}); }));
 }
 
 TEST_F(ServerTest, a_verb_may_close_the_server) {

@@ -7,8 +7,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "admin/listen_address.hh"
-
 namespace sluice::admin {
 namespace {
 
@@ -78,15 +76,6 @@ TEST_F(SocketFileTest, says_what_is_wrong_with_group_and_path) {
     EXPECT_FALSE(SocketFile::listen(settings));
     settings = {.path = "/proc/none/test.sock"};
     EXPECT_FALSE(SocketFile::listen(settings));
-}
-
-TEST(ListenAddress, parses_both_families) {
-    EXPECT_EQ(ListenAddress::parse("127.0.0.1:9273")->to_string(), "127.0.0.1:9273");
-    EXPECT_EQ(ListenAddress::parse("[::1]:1")->to_string(), "[::1]:1");
-    for (const std::string_view text :
-         {"", "127.0.0.1", ":9273", "::1:9273", "[127.0.0.1]:1", "127.0.0.1:65536",
-          "127.0.0.1:", "127.0.0.1:1x", "localhost:1", "[]:1"})
-        EXPECT_FALSE(ListenAddress::parse(text)) << text;
 }
 
 }  // namespace
