@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <array>
 
 #include "table/lpm_key.hh"
@@ -25,17 +26,6 @@ size_t Lpm<Address>::memory_bytes() const {
            answers_.capacity() * sizeof(uint32_t);
 }
 
-// One step from a node: the place of a further node, or of an answer.
-template <typename Address>
-template <typename Key>
-typename Lpm<Address>::Step Lpm<Address>::step(const Node& node, const Key& key) {
-    const unsigned slot = key.slot(node.depth);
-    const bool goes_on = (node.branch.children >> slot & 1) != 0;
-    return {(goes_on ? node.branch.first_child : node.branch.first_answer) +
-                count_to(goes_on ? node.branch.children : node.branch.changes, slot) - 1,
-            goes_on};
-}
-
 template <typename Address>
 uint32_t Lpm<Address>::lookup(const Address& address) const {
     const auto key = LpmKey<Address>::from(address);
@@ -45,68 +35,70 @@ uint32_t Lpm<Address>::lookup(const Address& address) const {
     uint32_t place = found ^ kNodeFlag;
     while (true) {
         const Node& node = nodes_[place];
-        if constexpr (kHasSkips) {
-            if (node.is_skip) {
-                if (!key.same_start({node.skip.high, node.skip.low}, node.depth))
-                    return node.skip.otherwise;
-                place = node.skip.child;
-                continue;
-            }
+        if constexpr (kHasPaths) {
+            if (!key.same_start(node.path.high, node.path.low, node.depth))
+                return node.path.otherwise;
         }
-        const Step next = step(node, key);
-        if (!next.goes_on)
-            return answers_[next.place];
-        place = next.place;
+        const unsigned slot = key.slot(node.depth);
+        if ((node.children >> slot & 1) == 0) {
+            const uint32_t nth = count_to(node.changes, slot) - 1;
+            return node.first_answer == kHoldsAnswers ? node.held[nth] : answers_[node.first_answer + nth];
+        }
+        place = node.first_child + count_to(node.children, slot) - 1;
     }
 }
 
+// Without branches on what is found, since those could not be predicted.
 template <typename Address>
 void Lpm<Address>::lookup_burst(const BurstKey* addresses, uint32_t* values, size_t count) const {
     std::array<LpmKey<Address>, kMaxLpmBurst> keys;
     std::array<uint8_t, kMaxLpmBurst> walking;  // lanes whose value is, for now, the place of their next node
-    std::array<uint8_t, kMaxLpmBurst> arrived;  // lanes whose value is, for now, the place of their answer
+    std::array<uint8_t, kMaxLpmBurst> fetching;  // lanes whose value is, for now, the place of their answer
     size_t walking_count = 0;
-    size_t arrived_count = 0;
+    size_t fetching_count = 0;
+    const uint32_t* const top = top_.data();
+    const Node* const nodes = nodes_.data();
     for (size_t i = 0; i < count; ++i) {
         keys[i] = LpmKey<Address>::from(addresses[i]);
-        __builtin_prefetch(&top_[keys[i].first_word() >> top_shift_]);
+        __builtin_prefetch(top + (keys[i].first_word() >> top_shift_));
     }
     for (size_t i = 0; i < count; ++i) {
-        const uint32_t found = top_[keys[i].first_word() >> top_shift_];
+        const uint32_t found = top[keys[i].first_word() >> top_shift_];
         values[i] = found & ~kNodeFlag;
+        __builtin_prefetch(nodes + values[i]);  // in vain for an answer, but next hops are few
         walking[walking_count] = static_cast<uint8_t>(i);
-        walking_count += (found & kNodeFlag) != 0;
+        walking_count += found >> 31;
     }
-    for (size_t i = 0; i < walking_count; ++i)
-        __builtin_prefetch(&nodes_[values[walking[i]]]);
     while (walking_count != 0) {
         size_t still_walking = 0;
         for (size_t i = 0; i < walking_count; ++i) {
             const uint8_t lane = walking[i];
-            const Node& node = nodes_[values[lane]];
-            if constexpr (kHasSkips) {
-                if (node.is_skip) {
-                    const bool same = keys[lane].same_start({node.skip.high, node.skip.low}, node.depth);
-                    __builtin_prefetch(&nodes_[node.skip.child]);
-                    values[lane] = same ? node.skip.child : node.skip.otherwise;
-                    walking[still_walking] = lane;
-                    still_walking += same;
-                    continue;
-                }
+            const Node& node = nodes[values[lane]];
+            const unsigned slot = keys[lane].slot(node.depth);
+            const bool is_child = (node.children >> slot & 1) != 0;
+            const bool holds = node.first_answer == kHoldsAnswers;
+            const uint32_t nth = count_to(is_child ? node.children : node.changes, slot) - 1;
+            const uint32_t held = node.held[std::min<uint32_t>(nth, kHeld - 1)];
+            const uint32_t place = (is_child ? node.first_child : node.first_answer) + nth;
+            uint32_t value = is_child || !holds ? place : held;
+            bool on_path = true;
+            if constexpr (kHasPaths) {
+                on_path = keys[lane].same_start(node.path.high, node.path.low, node.depth);
+                value = on_path ? value : node.path.otherwise;
             }
-            const Step next = step(node, keys[lane]);
-            __builtin_prefetch(next.goes_on ? static_cast<const void*>(&nodes_[next.place])
-                                            : static_cast<const void*>(&answers_[next.place]));
-            values[lane] = next.place;
+            values[lane] = value;
+            __builtin_prefetch(nodes + value);
             walking[still_walking] = lane;
-            still_walking += next.goes_on;
-            arrived[arrived_count] = lane;
-            arrived_count += !next.goes_on;
+            still_walking += is_child & on_path;
+            fetching[fetching_count] = lane;
+            fetching_count += !is_child & !holds & on_path;
         }
         walking_count = still_walking;
     }
-    for (size_t i = 0; i < arrived_count; ++i)
-        values[arrived[i]] = answers_[values[arrived[i]]];
+    for (size_t i = 0; i < fetching_count; ++i)
+        __builtin_prefetch(&answers_[values[fetching[i]]]);
+    for (size_t i = 0; i < fetching_count; ++i)
+        values[fetching[i]] = answers_[values[fetching[i]]];
 }
 
 template class Lpm<Ip4Address>;

@@ -4,14 +4,15 @@
 // The shape is a trie in the manner of a poptrie (Asai and Ohara, SIGCOMM 2015). The first bits of an address
 // index a flat array; below it every node decides six bits. A node does not hold its 64 slots but two
 // bitmaps: which slots lead to a further node, and at which slots the answer changes. Counting set bits gives
-// the place in the arrays of nodes and of answers, so that a node is half a cache line however full it is,
-// and equal answers side by side cost nothing.
+// the place in the array of nodes, or among the answers, of which equal ones side by side cost nothing. A
+// node is one cache line and holds its answers itself if they are few and small, as nearly always.
 //
 //     address   | top_bits | 6 | 6 | 6 ...
-//     top[...]  -> answer, or node -> node -> answers[...]
+//     top[...]  -> answer, or node -> node -> answer
 //
 // IPv6 has long stretches in which only one way leads on, such as the 64 zero bits before the 1 in
-// 2001:db8::1. There a node of the other kind, a skip, compares the whole stretch at once.
+// 2001:db8::1. A node may therefore stand deeper than its parent's bits end, and compares all bits before its
+// own.
 #pragma once
 
 #include <cstddef>
@@ -56,40 +57,30 @@ class Lpm {
     [[nodiscard]] size_t memory_bytes() const;
 
   private:
-    // Decides the six bits of an address from `depth` on; those past the end count as zero.
-    struct Branch {
-        uint64_t children;     // bit i: slot i leads to a node
-        uint64_t changes;      // bit i: slot i holds an answer unlike the one before it
-        uint32_t first_child;  // in nodes_
-        uint32_t first_answer;
-    };
-    // IPv6 only: the first `depth` bits must be those of `high` and `low`, or the answer is `otherwise`.
-    struct Skip {
+    static constexpr bool kHasPaths = std::is_same_v<Address, Ip6Address>;
+    // The first bits of an address, for IPv6; for IPv4 nothing.
+    struct Path {
         uint64_t high;
         uint64_t low;
-        uint32_t child;
-        uint32_t otherwise;
+        uint32_t otherwise;  // the answer for addresses that begin differently
     };
-    struct alignas(32) Node {
-        union {
-            Branch branch;
-            Skip skip;
-        };
+    struct NoPath {};
+    static constexpr size_t kHeld = kHasPaths ? 9 : 19;
+    static constexpr uint32_t kHoldsAnswers = 0xffffffff;
+    // Decides the six bits of an address from `depth` on; those past the end count as zero.
+    struct alignas(64) Node {
+        uint64_t children;      // bit i: slot i leads to a node
+        uint64_t changes;       // bit i: slot i holds an answer unlike the one before it
+        uint32_t first_child;   // in nodes_
+        uint32_t first_answer;  // in answers_; kHoldsAnswers: they are in `held`
+        [[no_unique_address]] std::conditional_t<kHasPaths, Path, NoPath> path;
+        uint16_t held[kHeld];
         uint8_t depth;
-        bool is_skip;  // never in IPv4, whose tries are at most four nodes deep
     };
     struct Builder;
-    struct Step {
-        uint32_t place;
-        bool goes_on;  // to a node; otherwise to an answer
-    };
-    static constexpr bool kHasSkips = std::is_same_v<Address, Ip6Address>;
     static constexpr uint32_t kNodeFlag = 0x80000000;
     template <typename T>
     using Array = std::vector<T, HugeAllocator<T>>;
-
-    template <typename Key>
-    static Step step(const Node& node, const Key& key);
 
     unsigned top_shift_;   // the first word of an address shifted right by this indexes `top_`
     Array<uint32_t> top_;  // an answer, or kNodeFlag and the place of a node

@@ -3,6 +3,7 @@
 // its children.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <vector>
 
 #include "table/lpm.hh"
@@ -13,8 +14,6 @@ namespace {
 
 constexpr unsigned kSlotBits = 6;
 constexpr unsigned kSlots = 1U << kSlotBits;
-// A skip costs a step too: it must save two.
-constexpr unsigned kMinSkip = 2 * kSlotBits;
 constexpr unsigned kDeepest = 128 - kSlotBits;
 
 // The first level: 64 kB for the small tables of policy routing, which stay in the cache; for a full table 18
@@ -87,35 +86,25 @@ struct Lpm<Address>::Builder {
         }
     }
 
-    // All items are inside the node's part of the address space; `inherited` is the answer where none of them
-    // matches.
-    void build_node(uint32_t place, Items items, unsigned depth, uint32_t inherited) {
-        if constexpr (kHasSkips) {
-            const unsigned deeper = skip_to(items, depth);
-            if (deeper != 0) {
-                const auto child = static_cast<uint32_t>(result.nodes_.size());
-                result.nodes_.emplace_back();
-                Node& node = result.nodes_[place];
-                node.skip = {items.front().key.high(), items.front().key.low(), child, inherited};
-                node.depth = static_cast<uint8_t>(deeper);
-                node.is_skip = true;
-                return build_branch(child, items, deeper, inherited);
-            }
-        }
-        build_branch(place, items, depth, inherited);
-    }
-
-    // Where all items still agree, if that is far enough below `depth` to be worth a skip; else 0.
-    static unsigned skip_to(Items items, unsigned depth) {
+    // Where all items still agree: a node need not stand higher.
+    static unsigned common_depth(Items items, unsigned depth) {
         unsigned deeper = std::min(kDeepest, items.front().key.common_bits(items.back().key));
-        if (deeper < depth + kMinSkip)
-            return 0;
-        for (const Item& item : items)
+        for (const Item& item : items) {
+            if (deeper <= depth)
+                break;
             deeper = std::min<unsigned>(deeper, item.length);
-        return deeper < depth + kMinSkip ? 0 : deeper;
+        }
+        return std::max(depth, deeper);
     }
 
-    void build_branch(uint32_t place, Items items, unsigned depth, uint32_t inherited) {
+    // All items are inside the node's part of the address space and longer than `depth`; `inherited` is the
+    // answer where none of them matches.
+    void build_node(uint32_t place, Items items, unsigned depth, uint32_t inherited) {
+        if constexpr (kHasPaths) {
+            depth = common_depth(items, depth);
+            const auto& key = items.front().key;
+            result.nodes_[place].path = {key.high(), key.low(), inherited};
+        }
         std::array<uint32_t, kSlots> answers;
         answers.fill(inherited);
         std::array<Group, kSlots> groups;
@@ -140,19 +129,35 @@ struct Lpm<Address>::Builder {
         const auto first_child = static_cast<uint32_t>(result.nodes_.size());
         result.nodes_.resize(result.nodes_.size() + group_count);
         Node& node = result.nodes_[place];
-        node.branch = {children, 0, first_child, static_cast<uint32_t>(result.answers_.size())};
+        node.children = children;
+        node.first_child = first_child;
         node.depth = static_cast<uint8_t>(depth);
-        node.is_skip = false;
-        for (unsigned slot = 0; slot < kSlots; ++slot) {
-            if ((children >> slot & 1) != 0 ||
-                (node.branch.changes != 0 && result.answers_.back() == answers[slot]))
-                continue;
-            node.branch.changes |= uint64_t{1} << slot;
-            result.answers_.push_back(answers[slot]);
-        }
+        store_answers(node, answers);
         for (size_t i = 0; i < group_count; ++i)
             build_node(first_child + static_cast<uint32_t>(i), groups[i].items, depth + kSlotBits,
                        groups[i].inherited);
+    }
+
+    void store_answers(Node& node, const std::array<uint32_t, kSlots>& answers) {
+        std::array<uint32_t, kSlots> runs;
+        size_t count = 0;
+        uint32_t largest = 0;
+        node.changes = 0;
+        for (unsigned slot = 0; slot < kSlots; ++slot) {
+            if ((node.children >> slot & 1) != 0 || (count != 0 && runs[count - 1] == answers[slot]))
+                continue;
+            node.changes |= uint64_t{1} << slot;
+            runs[count++] = answers[slot];
+            largest = std::max(largest, answers[slot]);
+        }
+        if (count <= kHeld && largest <= std::numeric_limits<uint16_t>::max()) {
+            node.first_answer = kHoldsAnswers;
+            for (size_t i = 0; i < count; ++i) node.held[i] = static_cast<uint16_t>(runs[i]);
+            return;
+        }
+        node.first_answer = static_cast<uint32_t>(result.answers_.size());
+        result.answers_.insert(result.answers_.end(), runs.begin(),
+                               runs.begin() + static_cast<ptrdiff_t>(count));
     }
 };
 

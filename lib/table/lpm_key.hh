@@ -28,10 +28,6 @@ struct LpmKey<Ip4Address> {
 template <>
 struct LpmKey<Ip6Address> {
     __extension__ typedef unsigned __int128 Wide;
-    struct Words {
-        uint64_t high;
-        uint64_t low;
-    };
     Wide word;
 
     static LpmKey from(const Ip6Address& address) { return from(address.bytes().data()); }
@@ -50,8 +46,8 @@ struct LpmKey<Ip6Address> {
         return static_cast<unsigned>((word << depth) >> 122);
     }
     // Whether the first `bits`, 1 to 128, are the same.
-    [[nodiscard]] bool same_start(const Words& other, unsigned bits) const {
-        return (word ^ (Wide{other.high} << 64 | other.low)) >> (128 - bits) == 0;
+    [[nodiscard]] bool same_start(uint64_t other_high, uint64_t other_low, unsigned bits) const {
+        return (word ^ (Wide{other_high} << 64 | other_low)) >> (128 - bits) == 0;
     }
     // How many of the first bits are the same.
     [[nodiscard]] unsigned common_bits(const LpmKey& other) const {
