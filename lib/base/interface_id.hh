@@ -6,7 +6,7 @@
 
 namespace sluice {
 
-// The place of an interface (a device or a VLAN on one) in the configuration, sorted by name.
+// The place of an interface (a device or a VLAN on one) in the configuration, in its order.
 enum class InterfaceId : uint16_t {};
 inline constexpr size_t kMaxInterfaces = 256;
 inline constexpr InterfaceId kNoInterface{0xffff};

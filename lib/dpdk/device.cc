@@ -1,0 +1,271 @@
+#include "dpdk/device.hh"
+
+#include <net/if.h>
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "dpdk/offloads.hh"
+
+namespace sluice::dpdk {
+namespace {
+
+// Any key of equal 16-bit halves gives both directions of a flow the same hash.
+constexpr auto kSymmetricKey = [] {
+    std::array<uint8_t, 64> key{};
+    for (size_t i = 0; i < key.size(); ++i)
+        key[i] = i % 2 == 0 ? 0x6d : 0x5a;
+    return key;
+}();
+
+std::set<int> open_descriptors() {
+    std::set<int> descriptors;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+        const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
+        if (target.starts_with("socket:") || target == "/dev/net/tun")
+            descriptors.insert(std::stoi(entry.path().filename().string()));
+    }
+    return descriptors;
+}
+
+Expected<void> plug(const DeviceRequest& request) {
+    const std::string where = "interfaces." + request.name + ".device: '" + request.device + "'";
+    int result = 0;
+    if (const auto address = pci_address(request.device)) {
+        // A device in EAL's allow list is probed at start already.
+        uint16_t port = 0;
+        if (rte_eth_dev_get_port_by_name(address->c_str(), &port) == 0)
+            return {};
+        result = rte_eal_hotplug_add("pci", address->c_str(), "");
+    } else {
+        const size_t comma = request.device.find(',');
+        const std::string name = request.device.substr(0, comma);
+        const std::string args = comma == std::string::npos ? "" : request.device.substr(comma + 1);
+        result = rte_eal_hotplug_add("vdev", name.c_str(), args.c_str());
+    }
+    if (result == 0)
+        return {};
+    return fail(
+        where + " cannot be opened: " + rte_strerror(-result),
+        "check that the device exists, that its arguments are right, and that this process may use it");
+}
+
+std::string port_name(const std::string& device) {
+    return device.substr(0, device.find(','));
+}
+
+}  // namespace
+
+std::optional<std::string> pci_address(const std::string& device) {
+    const std::string address = device.substr(0, device.find(','));
+    const auto is_hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
+    // DDDD:BB:DD.F or BB:DD.F
+    const bool full = address.size() == 12 && address[4] == ':' && address[7] == ':' && address[10] == '.';
+    const bool brief = address.size() == 7 && address[2] == ':' && address[5] == '.';
+    if ((full || brief) && is_hex(address.front()) && is_hex(address.back()))
+        return address;
+    return std::nullopt;
+}
+
+Device::Device(Device&& other) noexcept
+    : port_(std::exchange(other.port_, RTE_MAX_ETHPORTS)),
+      queues_(other.queues_),
+      driver_(std::move(other.driver_)),
+      profile_name_(std::move(other.profile_name_)),
+      kernel_interface_(std::move(other.kernel_interface_)),
+      profile_(std::move(other.profile_)),
+      mac_(other.mac_),
+      offloads_(std::move(other.offloads_)),
+      refused_(std::move(other.refused_)),
+      descriptors_(std::move(other.descriptors_)) {}
+
+Device::~Device() {
+    if (port_ == RTE_MAX_ETHPORTS)
+        return;
+    rte_eth_dev_info info{};
+    rte_device* device = rte_eth_dev_info_get(port_, &info) == 0 ? info.device : nullptr;
+    rte_eth_dev_stop(port_);
+    rte_eth_dev_close(port_);
+    if (device != nullptr)
+        rte_dev_remove(device);
+}
+
+Expected<Device> Device::open(const DeviceRequest& request, const PacketPool& pool) {
+    const auto before = open_descriptors();
+    if (auto plugged = plug(request); !plugged)
+        return std::unexpected(plugged.error());
+    Device device;
+    if (rte_eth_dev_get_port_by_name(port_name(request.device).c_str(), &device.port_) != 0)
+        return fail(
+            "interfaces." + request.name + ".device: '" + request.device + "' is not a network device",
+            "name a DPDK net_ driver or the PCI address of a NIC");
+    if (auto configured = device.configure(request, pool); !configured)
+        return std::unexpected(configured.error());
+    std::ranges::set_difference(open_descriptors(), before, std::back_inserter(device.descriptors_));
+    return device;
+}
+
+Expected<void> Device::configure(const DeviceRequest& request, const PacketPool& pool) {
+    const std::string where = "interfaces." + request.name + ": ";
+    rte_eth_dev_info info{};
+    if (const int error = rte_eth_dev_info_get(port_, &info); error != 0)
+        return fail(where + "the device does not answer: " + rte_strerror(-error));
+    driver_ = info.driver_name;
+    const auto named = request.profile ? Expected<std::string>(*request.profile) : profile_name(driver_);
+    if (!named)
+        return fail(where + named.error().message, named.error().hint);
+    profile_name_ = *named;
+    auto profile = load_profile(profile_name_);
+    if (!profile)
+        return fail(where + profile.error().message, profile.error().hint);
+    profile_ = std::move(*profile);
+    char name[IF_NAMESIZE];
+    // A tap's kernel side is the peer's interface, and is often moved to another namespace.
+    if (info.if_index != 0 && driver_ != "net_tap" && if_indextoname(info.if_index, name) != nullptr)
+        kernel_interface_ = name;
+
+    const auto* most = std::get_if<uint16_t>(&profile_.queues);
+    queues_ = std::min({static_cast<uint16_t>(request.workers), info.max_rx_queues, info.max_tx_queues,
+                        most != nullptr ? *most : uint16_t{UINT16_MAX}});
+    if (queues_ < request.workers)
+        return fail(where + driver_ + " gives " + std::to_string(queues_) + " queue(s) for " +
+                        std::to_string(request.workers) + " workers",
+                    "lower engine.workers, or give the device as many queues");
+
+    rte_eth_conf conf{};
+    negotiate(info, conf);
+    conf.rxmode.mtu = request.mtu;
+    conf.intr_conf.rxq = profile_.poll.sleep == Sleep::interrupt ? 1 : 0;
+    if (const int error = rte_eth_dev_configure(port_, queues_, queues_, &conf); error != 0)
+        return fail(where + "the device refuses its configuration: " + rte_strerror(-error),
+                    "check mtu and the profile '" + profile_name_ + "'");
+    uint16_t rx_descriptors = profile_.rx_descriptors;
+    uint16_t tx_descriptors = profile_.tx_descriptors;
+    rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx_descriptors, &tx_descriptors);
+    for (uint16_t queue = 0; queue < queues_; ++queue) {
+        int error = rte_eth_rx_queue_setup(port_, queue, rx_descriptors, SOCKET_ID_ANY, nullptr, pool.raw());
+        if (error == 0)
+            error = rte_eth_tx_queue_setup(port_, queue, tx_descriptors, SOCKET_ID_ANY, nullptr);
+        if (error != 0)
+            return fail(
+                where + "queue " + std::to_string(queue) + " cannot be set up: " + rte_strerror(-error),
+                "check the device's arguments, engine.mbufs, and the profile '" + profile_name_ + "'");
+    }
+    if (const int error = rte_eth_dev_start(port_); error != 0)
+        return fail(where + "the device does not start: " + rte_strerror(-error));
+    return set_addresses(request, info);
+}
+
+void Device::negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf) {
+    const auto rx = choose_rx_offloads(profile_.offloads.rx, info.rx_offload_capa);
+    const auto tx = choose_tx_offloads(profile_.offloads.tx, info.tx_offload_capa);
+    conf.rxmode.offloads = rx.bits;
+    conf.txmode.offloads = tx.bits;
+    offloads_ = rx.used;
+    offloads_.insert(offloads_.end(), tx.used.begin(), tx.used.end());
+    refused_ = rx.refused;
+    refused_.insert(refused_.end(), tx.refused.begin(), tx.refused.end());
+
+    const auto rss = choose_rss(profile_.rss.hash, info.flow_type_rss_offloads);
+    if (queues_ > 1 && rss.bits != 0) {
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf.rx_adv_conf.rss_conf.rss_hf = rss.bits;
+        if (profile_.rss.key == RssKey::symmetric && info.hash_key_size <= kSymmetricKey.size()) {
+            conf.rx_adv_conf.rss_conf.rss_key = const_cast<uint8_t*>(kSymmetricKey.data());
+            conf.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
+        }
+        offloads_.insert(offloads_.end(), rss.used.begin(), rss.used.end());
+    }
+    if (queues_ > 1)
+        refused_.insert(refused_.end(), rss.refused.begin(), rss.refused.end());
+}
+
+Expected<void> Device::set_addresses(const DeviceRequest& request, const rte_eth_dev_info& info) {
+    // Most virtual devices take the MTU at configuration or have none to set; the packet path enforces it
+    // anyway.
+    if (request.mtu >= info.min_mtu && request.mtu <= info.max_mtu)
+        rte_eth_dev_set_mtu(port_, request.mtu);
+    if (profile_.promiscuous)
+        rte_eth_promiscuous_enable(port_);
+    rte_eth_allmulticast_enable(port_);
+    rte_ether_addr own{};
+    if (request.mac) {
+        mac_ = *request.mac;
+        request.mac->store(own.addr_bytes);
+        // A device that cannot change its address sees foreign ones only in promiscuous mode.
+        if (rte_eth_dev_default_mac_addr_set(port_, &own) != 0)
+            rte_eth_promiscuous_enable(port_);
+    } else {
+        rte_eth_macaddr_get(port_, &own);
+        mac_ = MacAddress::load(own.addr_bytes);
+        if (!mac_.is_unicast())
+            mac_ = MacAddress{
+                {0x02, 0x51, 0x1c, 0xe0, static_cast<uint8_t>(port_ >> 8), static_cast<uint8_t>(port_)}};
+    }
+    return {};
+}
+
+std::optional<int> Device::interrupt_descriptor(uint16_t queue) const {
+    const int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port_, queue);
+    return fd < 0 ? std::nullopt : std::optional(fd);
+}
+
+void Device::enable_interrupt(uint16_t queue) const {
+    rte_eth_dev_rx_intr_enable(port_, queue);  // not supported by net_tap, whose interrupt is always on
+}
+
+void Device::take_interrupt(int descriptor) const {
+    if (driver_ == "net_tap")
+        return;  // its descriptor is the one that packets are read from
+    uint64_t count = 0;
+    [[maybe_unused]] const auto got = read(descriptor, &count, sizeof count);
+}
+
+Link Device::link() const {
+    rte_eth_link raw{};
+    const bool known = rte_eth_link_get_nowait(port_, &raw) == 0;
+    Link link{.up = known && raw.link_status == RTE_ETH_LINK_UP, .speed_mbps = raw.link_speed};
+    if (raw.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN)
+        link.speed_mbps = 0;
+    if (driver_ == "net_tap")
+        link.up = true;
+    if (!kernel_interface_.empty()) {
+        ifreq query{};
+        kernel_interface_.copy(query.ifr_name, IF_NAMESIZE - 1);
+        const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        link.up = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &query) == 0 && (query.ifr_flags & IFF_UP) != 0 &&
+                  (query.ifr_flags & IFF_RUNNING) != 0;
+        if (fd >= 0)
+            close(fd);
+    }
+    return link;
+}
+
+std::vector<NicCounter> Device::nic_counters() const {
+    const int count = rte_eth_xstats_get(port_, nullptr, 0);
+    if (count <= 0)
+        return {};
+    std::vector<rte_eth_xstat> values(static_cast<size_t>(count));
+    std::vector<rte_eth_xstat_name> names(values.size());
+    const auto most = static_cast<unsigned>(count);
+    if (rte_eth_xstats_get(port_, values.data(), most) != count ||
+        rte_eth_xstats_get_names(port_, names.data(), most) != count)
+        return {};
+    std::vector<NicCounter> counters;
+    for (size_t i = 0; i < values.size(); ++i)
+        counters.push_back({names[i].name, values[i].value});
+    return counters;
+}
+
+}  // namespace sluice::dpdk

@@ -1,0 +1,98 @@
+// A network device: a PCI address or a DPDK vdev, its queues, its link, its counters. Configured and asked by
+// the control thread; receive() and transmit() belong to one worker a queue.
+#pragma once
+
+#include <rte_ethdev.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/address.hh"
+#include "base/error.hh"
+#include "dpdk/packet.hh"
+#include "dpdk/packet_pool.hh"
+#include "dpdk/profile.hh"
+
+namespace sluice::dpdk {
+
+struct DeviceRequest {
+    std::string name;    // the interface's, for messages
+    std::string device;  // "net_tap0,iface=lan0" or "0000:03:00.0"
+    std::optional<std::string> profile;
+    std::optional<MacAddress> mac;
+    uint16_t mtu = 1500;
+    size_t workers = 1;
+};
+
+struct NicCounter {
+    std::string name;
+    uint64_t value;
+};
+
+struct Link {
+    bool up = false;
+    uint32_t speed_mbps = 0;  // 0 where the device does not know
+};
+
+class Device {
+  public:
+    // Probes, configures and starts the device. What the profile asks and the device cannot is in refused().
+    static Expected<Device> open(const DeviceRequest& request, const PacketPool& pool);
+    Device(Device&& other) noexcept;
+    Device& operator=(Device&&) = delete;
+    Device(const Device&) = delete;
+    ~Device();  // stops and removes the device
+
+    // A worker's side. Queue numbers are below queues().
+    uint16_t receive(uint16_t queue, Packet** packets, uint16_t most) const {
+        return rte_eth_rx_burst(port_, queue, packets, most);
+    }
+    // How many the device took; those are no longer the caller's.
+    uint16_t transmit(uint16_t queue, Packet** packets, uint16_t count) const {
+        return rte_eth_tx_burst(port_, queue, packets, count);
+    }
+
+    [[nodiscard]] uint16_t queues() const { return queues_; }
+    [[nodiscard]] const std::string& driver() const { return driver_; }
+    [[nodiscard]] const std::string& profile_used() const { return profile_name_; }
+    [[nodiscard]] const DeviceProfile& profile() const { return profile_; }
+    [[nodiscard]] MacAddress mac() const { return mac_; }
+    [[nodiscard]] const std::vector<std::string>& offloads() const { return offloads_; }
+    [[nodiscard]] const std::vector<std::string>& refused() const { return refused_; }
+    // File descriptors that the driver opened: they become readable when packets arrive.
+    [[nodiscard]] const std::vector<int>& descriptors() const { return descriptors_; }
+    // The descriptor that becomes readable on the queue's receive interrupt; nothing where there is none.
+    [[nodiscard]] std::optional<int> interrupt_descriptor(uint16_t queue) const;
+    void enable_interrupt(uint16_t queue) const;  // before a sleep
+    void take_interrupt(int descriptor) const;    // after it has woken somebody
+
+    // Control thread. For devices on a kernel interface the carrier is asked from the kernel, since their
+    // drivers always say up.
+    [[nodiscard]] Link link() const;
+    [[nodiscard]] std::vector<NicCounter> nic_counters() const;
+
+  private:
+    Device() = default;
+    Expected<void> configure(const DeviceRequest& request, const PacketPool& pool);
+    void negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf);
+    Expected<void> set_addresses(const DeviceRequest& request, const rte_eth_dev_info& info);
+
+    uint16_t port_ = RTE_MAX_ETHPORTS;
+    uint16_t queues_ = 1;
+    std::string driver_;
+    std::string profile_name_;
+    std::string kernel_interface_;  // empty where there is none in this network namespace
+    DeviceProfile profile_;
+    MacAddress mac_;
+    std::vector<std::string> offloads_;
+    std::vector<std::string> refused_;
+    std::vector<int> descriptors_;
+};
+
+// The address when the device string is a PCI address, which EAL must be told at start.
+std::optional<std::string> pci_address(const std::string& device);
+
+}  // namespace sluice::dpdk

@@ -1,0 +1,25 @@
+// Drop reasons of the pipeline itself.
+#pragma once
+
+#include <span>
+
+#include "telemetry/drop_reason.hh"
+
+namespace sluice::pipeline::drops {
+
+namespace places {
+enum Place : uint16_t {
+#define SLUICE_DROP(name, family, help) name,
+#include "pipeline/drops.def"
+#undef SLUICE_DROP
+};
+}  // namespace places
+
+#define SLUICE_DROP(name, family, help) \
+    inline constexpr auto name = telemetry::drop_reason(telemetry::DropBlock::pipeline, places::name);
+#include "pipeline/drops.def"
+#undef SLUICE_DROP
+
+std::span<const telemetry::DropInfo> catalog();
+
+}  // namespace sluice::pipeline::drops

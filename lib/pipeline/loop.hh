@@ -1,0 +1,138 @@
+// The loop of a worker lcore: takes bursts from its queues and runs each to completion, until told to stop.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "dpdk/bell.hh"
+#include "dpdk/config.hh"
+#include "dpdk/device.hh"
+#include "dpdk/eal.hh"
+#include "dpdk/packet_ring.hh"
+#include "dpdk/rcu.hh"
+#include "dpdk/sleeper.hh"
+#include "pipeline/burst.hh"
+#include "pipeline/worker.hh"
+
+namespace sluice::pipeline {
+
+// A receive queue and the port it belongs to.
+struct PolledQueue {
+    PortId port{};
+    const dpdk::Device* device = nullptr;
+    uint16_t queue = 0;
+};
+
+// All that a worker's loop works with. Made by the control thread, which keeps it until the loop has ended.
+struct WorkerRun {
+    Worker& worker;
+    const dpdk::Rcu& rcu;
+    dpdk::Sleeper& sleeper;
+    const dpdk::Bell& control_bell;
+    const dpdk::PacketRing& from_control;
+    std::vector<PolledQueue> queues;
+    dpdk::Poll poll = dpdk::Poll::adaptive;
+    uint16_t budget = 64;
+    const std::atomic<bool>& stop;
+};
+
+inline Instant read_clock() {
+    return Instant(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+namespace detail {
+
+inline constexpr Duration kLongestSleep = std::chrono::milliseconds(200);
+inline constexpr Duration kTickEvery = std::chrono::milliseconds(10);
+
+// One turn of a queue; true if it gave anything.
+template <typename Path>
+bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& burst) {
+    Worker& worker = run.worker;
+    uint32_t taken = 0;
+    while (taken < run.budget) {
+        const auto most = static_cast<uint16_t>(std::min<uint32_t>(run.budget - taken, kMaxBurst));
+        const uint64_t before = dpdk::cycles();
+        burst.count = polled.device->receive(polled.queue, burst.packets.data(), most);
+        if (burst.count == 0)
+            break;
+        taken += burst.count;
+        worker.loop.bursts.add(1);
+        worker.now = read_clock();
+        path.process(polled.port, burst, before);
+        if (burst.count < most)
+            break;
+    }
+    if (taken >= run.budget)
+        worker.loop.budget_exhausted.add(1);
+    return taken != 0;
+}
+
+template <typename Path>
+bool take_errands(WorkerRun& run, Path& path) {
+    std::array<dpdk::Packet*, kMaxBurst> packets;
+    const unsigned count = run.from_control.pop(packets);
+    if (count == 0)
+        return false;
+    run.worker.now = read_clock();
+    path.errands(std::span(packets).first(count));
+    return true;
+}
+
+}  // namespace detail
+
+// Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round().
+// begin_round() takes the snapshot that holds until the next one.
+template <typename Path>
+void run_worker(WorkerRun& run, Path& path) {
+    Worker& worker = run.worker;
+    auto burst = std::make_unique<Burst>();
+    for (const auto& polled : run.queues)
+        run.sleeper.watch(*polled.device, polled.queue);
+    run.rcu.join(worker.id);
+    uint32_t idle = 0;
+    Instant next_tick{};
+    uint64_t round_began = dpdk::cycles();
+    while (!run.stop.load(std::memory_order_relaxed)) {
+        run.rcu.quiescent(worker.id);
+        path.begin_round();
+        bool busy = detail::take_errands(run, path);
+        for (const auto& polled : run.queues)
+            busy = detail::poll_queue(run, polled, path, *burst) || busy;
+        if (std::exchange(worker.control_has_work, false))
+            run.control_bell.ring();
+        const uint64_t round_ended = dpdk::cycles();
+        if (busy) {
+            idle = 0;
+            worker.loop.busy_cycles.add(round_ended - round_began);
+        } else {
+            ++idle;
+            worker.loop.empty_rounds.add(1);
+        }
+        worker.loop.total_cycles.add(round_ended - round_began);
+        round_began = round_ended;
+        if (busy || idle % 64 == 0 || idle > run.sleeper.idle_rounds()) {
+            worker.now = read_clock();
+            if (worker.now >= next_tick) {
+                next_tick = worker.now + detail::kTickEvery;
+                path.tick();
+            }
+        }
+        if (!busy && run.poll == dpdk::Poll::adaptive && idle > run.sleeper.idle_rounds()) {
+            worker.loop.sleeps.add(1);
+            run.rcu.offline(worker.id);
+            if (run.sleeper.sleep(detail::kLongestSleep))
+                worker.loop.wakeups.add(1);
+            run.rcu.online(worker.id);
+        }
+    }
+    run.rcu.leave(worker.id);
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,18 @@
+// The first stage: Ethernet, VLAN tags, and the fixed IP headers, each checked once. Everything behind it may
+// rely on what it found.
+#pragma once
+
+#include "pipeline/burst.hh"
+#include "pipeline/interfaces.hh"
+#include "pipeline/worker.hh"
+
+namespace sluice::pipeline {
+
+// Counts what was received, fills the meta of every packet, and finishes those that are no good. IP packets
+// are cut to the length their header gives.
+void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst);
+
+// One packet of the above: the verdict is `next` or a drop. `meta.in` and `meta.l3` are set in any case.
+Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* packet, PacketMeta& meta);
+
+}  // namespace sluice::pipeline

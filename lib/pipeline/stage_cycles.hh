@@ -1,0 +1,35 @@
+// Where a worker's cycles go, by stage. Measured on a sample of the bursts, since reading the time stamp
+// counter costs as much as a stage does for one packet.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "telemetry/counter.hh"
+
+namespace sluice::pipeline {
+
+enum class Stage : uint8_t { receive, parse, route, forward, transmit };
+inline constexpr std::array<std::string_view, 5> kStageNames{"receive", "parse", "route", "forward",
+                                                             "transmit"};
+
+class StageCycles {
+  public:
+    static constexpr uint32_t kSampleEvery = 32;  // bursts
+
+    // True for a burst that is to be measured.
+    [[nodiscard]] bool sample() { return ++bursts_ % kSampleEvery == 0; }
+    void add(Stage stage, uint64_t cycles) { cycles_[static_cast<size_t>(stage)].add(cycles); }
+    void add_packets(uint64_t packets) { packets_.add(packets); }
+
+    [[nodiscard]] uint64_t cycles(size_t stage) const { return cycles_[stage].read(); }
+    [[nodiscard]] uint64_t packets() const { return packets_.read(); }
+
+  private:
+    uint32_t bursts_ = 0;
+    std::array<telemetry::Counter, kStageNames.size()> cycles_;
+    telemetry::Counter packets_;
+};
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,40 @@
+#include "pipeline/worker.hh"
+
+#include "pipeline/drops.hh"
+
+namespace sluice::pipeline {
+
+void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdict) {
+    if (packet == worker.watch.packet)
+        worker.watch.end = verdict;
+    switch (verdict.kind()) {
+        case Verdict::Kind::drop:
+            worker.counters.drop(in, verdict.reason(), dpdk::total_length(packet));
+            rte_pktmbuf_free(packet);
+            return;
+        case Verdict::Kind::consumed:
+            worker.counters.consumed.add(1);
+            rte_pktmbuf_free(packet);
+            return;
+        case Verdict::Kind::next:
+        case Verdict::Kind::sent:
+        case Verdict::Kind::held:
+            return;
+    }
+}
+
+void transmit(Worker& worker, PortId port, InterfaceId out, dpdk::Packet* packet) {
+    if (!worker.egress[index(port)].push(packet, out)) [[unlikely]]
+        finish(worker, packet, out, Verdict::drop(drops::egress_full));
+}
+
+void send_to_control(Worker& worker, dpdk::Packet* packet, InterfaceId in) {
+    if (!worker.to_control.push(packet)) {
+        finish(worker, packet, in, Verdict::drop(drops::control_queue_full));
+        return;
+    }
+    worker.counters.held_in.add(1);
+    worker.control_has_work = true;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,68 @@
+// A worker's own things: what the stages get as their first argument. One thread writes them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/interface_id.hh"
+#include "base/random.hh"
+#include "base/time.hh"
+#include "dpdk/packet.hh"
+#include "dpdk/packet_pool.hh"
+#include "dpdk/packet_ring.hh"
+#include "pipeline/egress.hh"
+#include "pipeline/interfaces.hh"
+#include "pipeline/stage_cycles.hh"
+#include "pipeline/verdict.hh"
+#include "telemetry/packet_counters.hh"
+
+namespace sluice::pipeline {
+
+struct WorkerCounters {
+    telemetry::Counter bursts;            // that had packets
+    telemetry::Counter empty_rounds;      // polls of all queues that found nothing
+    telemetry::Counter budget_exhausted;  // a queue gave a full budget: time squeeze
+    telemetry::Counter sleeps;
+    telemetry::Counter wakeups;      // sleeps that ended before their time
+    telemetry::Counter busy_cycles;  // spent on bursts that had packets
+    telemetry::Counter total_cycles;
+};
+
+// Tells the end of one packet to somebody who wants to know: replay. Costs the fast path nothing.
+struct Watch {
+    const dpdk::Packet* packet = nullptr;
+    std::optional<Verdict> end;  // of finish(); nothing if it went on
+};
+
+struct Worker {
+    Worker(WorkerId id_, size_t interfaces, size_t ports, const dpdk::PacketPool& pool_,
+           dpdk::PacketRing& to_control_, uint64_t seed)
+        : id(id_), pool(pool_), to_control(to_control_), random(seed), counters(interfaces), egress(ports) {}
+
+    WorkerId id;
+    Instant now;  // read once per burst
+    const dpdk::PacketPool& pool;
+    dpdk::PacketRing& to_control;
+    bool control_has_work = false;  // something was pushed since the control thread was last woken
+    Random random;
+    telemetry::PacketCounters counters;
+    WorkerCounters loop;
+    StageCycles stages;
+    std::vector<Egress> egress;  // by port
+    Watch watch;
+};
+
+// The one place where a packet ends: counts it, tells why, frees it. For verdicts `consumed` and `drop`; with
+// the others the packet has an owner already.
+void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdict);
+
+// Puts a complete frame into the transmit queue of the interface's port; the packet is gone afterwards, with
+// a drop counted on `out` if the queue was full.
+void transmit(Worker& worker, PortId port, InterfaceId out, dpdk::Packet* packet);
+
+// Gives a packet to the control thread with the note already written; held until it is answered.
+void send_to_control(Worker& worker, dpdk::Packet* packet, InterfaceId in);
+
+}  // namespace sluice::pipeline
