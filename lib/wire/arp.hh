@@ -54,10 +54,10 @@ class ArpView {
 
 struct ArpPacket {
     ArpOperation operation = ArpOperation::request;
-    MacAddress sender_mac;
-    Ip4Address sender_ip;
-    MacAddress target_mac;
-    Ip4Address target_ip;
+    MacAddress sender_mac = {};
+    Ip4Address sender_ip = {};
+    MacAddress target_mac = {};
+    Ip4Address target_ip = {};
 
     static constexpr size_t size() { return kArpSize; }
     static ArpPacket parse(ArpView view) {

@@ -79,8 +79,8 @@ class VlanView {
 };
 
 struct EthernetHeader {
-    MacAddress destination;
-    MacAddress source;
+    MacAddress destination = {};
+    MacAddress source = {};
     EtherType ether_type{};
 
     static constexpr size_t size() { return kEthernetHeaderSize; }

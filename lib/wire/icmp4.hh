@@ -122,26 +122,13 @@ struct Icmp4Message {
     Icmp4Type type{};
     uint8_t code = 0;
     uint32_t word = 0;  // the second word: identifier and sequence, MTU, pointer in the highest byte
-    Bytes body;
+    Bytes body = {};
 
     [[nodiscard]] size_t size() const { return kIcmpHeaderSize + body.size(); }
     static Icmp4Message parse(Icmp4View view) { return {view.type(), view.code(), view.word(), view.body()}; }
     // Writes header, checksum and body; the body may already stand in its place. Bytes written; 0 if they do
     // not fit.
-    size_t emit(MutableBytes to) const {
-        if (to.size() < size()) {
-            return 0;
-        }
-        to[0] = static_cast<uint8_t>(type);
-        to[1] = code;
-        write16(to.data() + 2, 0);
-        write32(to.data() + 4, word);
-        if (!body.empty()) {
-            std::memmove(to.data() + kIcmpHeaderSize, body.data(), body.size());
-        }
-        checksum(to.first(size())).store(to.data() + 2);
-        return size();
-    }
+    size_t emit(MutableBytes to) const;
     bool operator==(const Icmp4Message& other) const {
         return type == other.type && code == other.code && word == other.word && same_bytes(body, other.body);
     }

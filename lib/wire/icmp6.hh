@@ -113,25 +113,13 @@ struct Icmp6Message {
     Icmp6Type type{};
     uint8_t code = 0;
     uint32_t word = 0;  // the second word: identifier and sequence, MTU, pointer
-    Bytes body;
+    Bytes body = {};
 
     [[nodiscard]] size_t size() const { return kIcmpHeaderSize + body.size(); }
     static Icmp6Message parse(Icmp6View view) { return {view.type(), view.code(), view.word(), view.body()}; }
     // Writes header, checksum and body; the body may already stand in its place. Bytes written; 0 if they do
     // not fit.
-    size_t emit(MutableBytes to, const Ip6Address& source, const Ip6Address& destination) const {
-        if (to.size() < size()) {
-            return 0;
-        }
-        to[0] = static_cast<uint8_t>(type);
-        to[1] = code;
-        write32(to.data() + 4, word);
-        if (!body.empty()) {
-            std::memmove(to.data() + kIcmpHeaderSize, body.data(), body.size());
-        }
-        set_icmp6_checksum(to.first(size()), source, destination);
-        return size();
-    }
+    size_t emit(MutableBytes to, const Ip6Address& source, const Ip6Address& destination) const;
     bool operator==(const Icmp6Message& other) const {
         return type == other.type && code == other.code && word == other.word && same_bytes(body, other.body);
     }

@@ -142,8 +142,8 @@ struct Ipv4Header {
     uint32_t fragment_offset = 0;  // bytes, a multiple of 8 below 65536
     uint8_t ttl = 64;
     IpProtocol protocol{};
-    Ip4Address source;
-    Ip4Address destination;
+    Ip4Address source = {};
+    Ip4Address destination = {};
     uint16_t payload_length = 0;           // at most 65535 - header_size()
     uint8_t options_length = 0;            // bytes of options, a multiple of 4, at most 40
     std::array<uint8_t, 40> options = {};  // bytes behind options_length are zero

@@ -89,8 +89,8 @@ struct Ipv6Header {
     uint16_t payload_length = 0;
     IpProtocol next_header = IpProtocol::none;
     uint8_t hop_limit = 64;
-    Ip6Address source;
-    Ip6Address destination;
+    Ip6Address source = {};
+    Ip6Address destination = {};
 
     static constexpr size_t size() { return kIpv6HeaderSize; }
     static Ipv6Header parse(Ipv6View view) {

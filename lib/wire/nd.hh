@@ -36,10 +36,10 @@ enum class NdError : uint8_t {
 
 // A message with what its IPv6 header says.
 struct NdPacket {
-    Ip6Address source;
-    Ip6Address destination;
+    Ip6Address source = {};
+    Ip6Address destination = {};
     uint8_t hop_limit = 0;
-    Bytes message;  // from the ICMPv6 type on
+    Bytes message = {};  // from the ICMPv6 type on
 };
 
 enum class NdOptionType : uint8_t {
@@ -53,7 +53,7 @@ enum class NdOptionType : uint8_t {
 
 struct NdOption {
     NdOptionType type{};
-    Bytes bytes;  // whole option, a multiple of eight bytes
+    Bytes bytes = {};  // whole option, a multiple of eight bytes
 
     // Of the link-layer address options, if the address is an Ethernet one.
     [[nodiscard]] std::optional<MacAddress> mac() const {
@@ -101,8 +101,8 @@ class NdOptionWalk {
 // fit. The hop limit of the IPv6 header must be kNdHopLimit.
 
 struct NeighbourSolicitation {
-    Ip6Address target;
-    std::optional<MacAddress> source_mac;
+    Ip6Address target = {};
+    std::optional<MacAddress> source_mac = {};
 
     static std::expected<NeighbourSolicitation, NdError> parse(const NdPacket& packet);
     [[nodiscard]] size_t size() const { return source_mac ? 32 : 24; }
@@ -111,11 +111,11 @@ struct NeighbourSolicitation {
 };
 
 struct NeighbourAdvertisement {
-    Ip6Address target;
+    Ip6Address target = {};
     bool router = false;
     bool solicited = false;
     bool override_cache = false;
-    std::optional<MacAddress> target_mac;
+    std::optional<MacAddress> target_mac = {};
 
     static std::expected<NeighbourAdvertisement, NdError> parse(const NdPacket& packet);
     [[nodiscard]] size_t size() const { return target_mac ? 32 : 24; }
@@ -124,7 +124,7 @@ struct NeighbourAdvertisement {
 };
 
 struct RouterSolicitation {
-    std::optional<MacAddress> source_mac;
+    std::optional<MacAddress> source_mac = {};
 
     static std::expected<RouterSolicitation, NdError> parse(const NdPacket& packet);
     [[nodiscard]] size_t size() const { return source_mac ? 16 : 8; }
@@ -133,7 +133,7 @@ struct RouterSolicitation {
 };
 
 struct NdPrefix {
-    Ip6Address prefix;
+    Ip6Address prefix = {};
     uint8_t length = 0;
     bool on_link = false;
     bool autonomous = false;
@@ -151,8 +151,8 @@ struct RouterAdvertisement {
     uint16_t lifetime_seconds = 0;  // 0: not a default router
     uint32_t reachable_milliseconds = 0;
     uint32_t retransmit_milliseconds = 0;
-    std::optional<MacAddress> source_mac;
-    std::optional<uint32_t> mtu;
+    std::optional<MacAddress> source_mac = {};
+    std::optional<uint32_t> mtu = {};
     uint8_t prefix_count = 0;
     std::array<NdPrefix, kMaxPrefixes> prefixes{};
 
@@ -165,9 +165,9 @@ struct RouterAdvertisement {
 };
 
 struct Redirect {
-    Ip6Address target;
-    Ip6Address redirected;  // the destination of the packets concerned
-    std::optional<MacAddress> target_mac;
+    Ip6Address target = {};
+    Ip6Address redirected = {};  // the destination of the packets concerned
+    std::optional<MacAddress> target_mac = {};
 
     static std::expected<Redirect, NdError> parse(const NdPacket& packet);
     [[nodiscard]] size_t size() const { return target_mac ? 48 : 40; }

@@ -104,7 +104,7 @@ enum class TcpOptionType : uint8_t {
 
 struct TcpOption {
     TcpOptionType type{};
-    Bytes bytes;  // the whole option with type and length
+    Bytes bytes = {};  // the whole option with type and length
 };
 
 // Walks options; "no operation" and "end" are not reported.
@@ -148,10 +148,10 @@ struct TcpSackBlock {
 
 // The options Sluice knows, as values. Unknown ones, and known ones of a wrong length, are left out.
 struct TcpOptions {
-    std::optional<uint16_t> mss;
-    std::optional<uint8_t> window_scale;
+    std::optional<uint16_t> mss = {};
+    std::optional<uint8_t> window_scale = {};
     bool sack_permitted = false;
-    std::optional<TcpTimestamps> timestamps;
+    std::optional<TcpTimestamps> timestamps = {};
     uint8_t sack_count = 0;
     std::array<TcpSackBlock, 4> sack{};
 
@@ -168,11 +168,11 @@ struct TcpHeader {
     uint16_t destination_port = 0;
     uint32_t sequence = 0;
     uint32_t acknowledgment = 0;
-    TcpFlags flags;
+    TcpFlags flags = {};
     uint16_t window = 0;
-    Be16 checksum;
+    Be16 checksum = {};
     uint16_t urgent_pointer = 0;
-    TcpOptions options;
+    TcpOptions options = {};
 
     [[nodiscard]] size_t size() const { return kTcpHeaderSize + options.size(); }
     static TcpHeader parse(TcpView view);

@@ -59,7 +59,7 @@ struct UdpHeader {
     uint16_t source_port = 0;
     uint16_t destination_port = 0;
     uint16_t length = kUdpHeaderSize;  // header and data
-    Be16 checksum;                     // zero: none
+    Be16 checksum = {};                // zero: none
 
     static constexpr size_t size() { return kUdpHeaderSize; }
     static UdpHeader parse(UdpView view) {
