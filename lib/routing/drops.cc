@@ -1,0 +1,22 @@
+#include "routing/drops.hh"
+
+#include <array>
+
+namespace sluice::routing::drops {
+namespace {
+
+using telemetry::DropFamily;
+
+constexpr std::array kCatalog{
+#define SLUICE_DROP(name, family, help) telemetry::DropInfo{drops::name, DropFamily::family, #name, help},
+#include "routing/drops.def"
+#undef SLUICE_DROP
+};
+
+}  // namespace
+
+std::span<const telemetry::DropInfo> catalog() {
+    return kCatalog;
+}
+
+}  // namespace sluice::routing::drops

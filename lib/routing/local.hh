@@ -1,0 +1,41 @@
+// Packets to the box itself: reassembly, ICMP, and refusals where nobody listens.
+#pragma once
+
+#include "dpdk/packet.hh"
+#include "pipeline/burst.hh"
+#include "pipeline/verdict.hh"
+#include "routing/context.hh"
+#include "routing/icmp_output.hh"
+#include "wire/ipv4.hh"
+#include "wire/ipv6.hh"
+
+namespace sluice::routing {
+
+// To whom a packet was addressed.
+enum class Addressed : uint8_t {
+    host,
+    group
+};  // group: multicast or broadcast, which gets no errors and no resets
+
+// IPv4. Fragments are kept until the datagram is whole.
+pipeline::Verdict deliver(Context& context, wire::Ipv4View packet, Addressed to, const Offence& how);
+
+// IPv6. Neighbour Discovery is handed to the control thread with its frame, and then held.
+pipeline::Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMeta& meta,
+                          wire::Ipv6View packet, Addressed to, const Offence& how);
+
+// Hands an ARP or ND frame to the control thread, which knows the neighbours. The frame is held.
+void send_to_resolver(Context& context, dpdk::Packet* frame, const pipeline::PacketMeta& meta);
+
+// The reason under which a fragment that was not kept is dropped.
+telemetry::DropReason fragment_reason(table::FragmentRefusal refusal);
+
+// Forgets datagrams whose fragments did not come in time, and tells the sender (RFC 792, RFC 8200 4.5).
+void expire_fragments(Context& context);
+
+// The reset that answers a segment to a port where nobody listens (RFC 9293 3.10.7.1); nothing for a reset.
+// Writes the segment with its checksum; bytes written.
+size_t build_reset(wire::Bytes segment, const IpAddress& source, const IpAddress& destination,
+                   wire::MutableBytes to);
+
+}  // namespace sluice::routing

@@ -1,0 +1,175 @@
+#include "routing/output.hh"
+
+#include "pipeline/drops.hh"
+#include "routing/drops.hh"
+#include "routing/fragment.hh"
+#include "wire/ethernet.hh"
+
+namespace sluice::routing {
+namespace {
+
+using pipeline::Verdict;
+using telemetry::Protocol;
+
+Family family_of(const dpdk::Packet* packet) {
+    return dpdk::data(packet)[0] >> 4 == 4 ? Family::ip4 : Family::ip6;
+}
+
+// Each piece in a packet of its own. Returns how many there are.
+template <typename Fragmenter, typename HeaderSize>
+uint64_t send_pieces(Context& context, Fragmenter& fragmenter, HeaderSize header_size, const Departure& to,
+                     const Arrival& arrival) {
+    uint64_t pieces = 0;
+    while (const auto piece = fragmenter.next()) {
+        ++pieces;
+        const size_t header = header_size(*piece);
+        const auto payload = fragmenter.payload(*piece);
+        dpdk::Packet* packet = context.worker.pool.allocate();
+        if (packet == nullptr) {
+            // The datagram is lost; its remaining pieces would be of no use to anybody.
+            context.worker.counters.drop(to.out, pipeline::drops::no_buffer, header + payload.size());
+            break;
+        }
+        dpdk::set_length(packet, static_cast<uint16_t>(header + payload.size()));
+        fragmenter.emit_header(*piece, dpdk::bytes(packet));
+        wire::copy_bytes(dpdk::data(packet) + header, payload);
+        // What becomes of a piece is counted where it is found out.
+        [[maybe_unused]] const auto verdict = output(context, packet, to, arrival);
+    }
+    return pieces;
+}
+
+}  // namespace
+
+std::optional<Departure> departure(const NextHop& hop, const IpAddress& destination) {
+    switch (hop.kind) {
+        case NextHopKind::connected:
+            return Departure{.out = hop.out, .mtu = hop.mtu, .next_hop = destination};
+        case NextHopKind::gateway:
+            return Departure{
+                .out = hop.out, .mtu = hop.mtu, .neighbour = hop.neighbour, .next_hop = hop.gateway};
+        case NextHopKind::broadcast:
+            return Departure{.out = hop.out, .mtu = hop.mtu, .link_broadcast = true, .next_hop = destination};
+        case NextHopKind::none:
+        case NextHopKind::local:
+        case NextHopKind::blackhole:
+        case NextHopKind::unreachable:
+        case NextHopKind::prohibit:
+            break;
+    }
+    return std::nullopt;
+}
+
+void transmit_to(Context& context, dpdk::Packet* packet, InterfaceId out, MacAddress to, Family family) {
+    const auto& interface = context.tables.interfaces[out];
+    const auto type = family == Family::ip4 ? wire::EtherType::ipv4 : wire::EtherType::ipv6;
+    dpdk::move_start(packet, -static_cast<int>(interface.link_header()));
+    const auto frame = dpdk::bytes(packet);
+    const bool tagged = interface.vlan != pipeline::kNoVlan;
+    wire::EthernetHeader{to, interface.mac, tagged ? wire::EtherType::vlan : type}.emit(frame);
+    if (tagged)
+        wire::VlanTag{.id = interface.vlan, .ether_type = type}.emit(
+            frame.subspan(wire::kEthernetHeaderSize));
+    pipeline::transmit(context.worker, interface.port, out, packet);
+}
+
+Verdict output(Context& context, dpdk::Packet* packet, const Departure& to, const Arrival& arrival) {
+    const Family family = family_of(packet);
+    if (to.link_broadcast) {
+        transmit_to(context, packet, to.out, kBroadcastMac, family);
+        return Verdict::sent();
+    }
+    const auto& neighbours = context.tables.neighbours;
+    const auto found = to.neighbour != kNoNeighbour
+                           ? NeighbourTable::Found{to.neighbour, neighbours.link(to.neighbour)}
+                           : neighbours.find(to.out, to.next_hop);
+    if (found.link.usable()) {
+        neighbours.mark_used(found.index);
+        transmit_to(context, packet, to.out, found.link.mac(), family);
+        return Verdict::sent();
+    }
+    dpdk::note(packet) = {.errand = dpdk::Errand::resolve,
+                          .forwarded = arrival.forwarded,
+                          .link_multicast = arrival.link_group,
+                          .worker = context.worker.id,
+                          .interface = to.out,
+                          .arrival = arrival.in,
+                          .next_hop = to.next_hop};
+    pipeline::send_to_control(context.worker, packet, to.out);
+    return Verdict::held();
+}
+
+void output_fragments(Context& context, wire::Ipv4View datagram, const Departure& to,
+                      const Arrival& arrival) {
+    Ipv4Fragmenter fragmenter(datagram, to.mtu);
+    const uint64_t pieces = send_pieces(
+        context, fragmenter, [&](const FragmentPiece& piece) { return fragmenter.header_size(piece); }, to,
+        arrival);
+    auto& counters = context.worker.counters;
+    counters.originated.add(pieces - 1);  // the datagram goes on as its first piece
+    counters.protocol.add(Protocol::IpFragOKs);
+    counters.protocol.add(Protocol::IpFragCreates, pieces);
+}
+
+namespace {
+
+struct Addresses {
+    IpAddress source;
+    IpAddress destination;
+};
+
+Addresses addresses_of(wire::Bytes packet) {
+    if (packet[0] >> 4 == 4) {
+        const auto view = wire::Ipv4View::unchecked(packet.data());
+        return {view.source(), view.destination()};
+    }
+    const auto view = wire::Ipv6View::unchecked(packet.data());
+    return {view.source(), view.destination()};
+}
+
+std::optional<Departure> way_of_own(const Context& context, const Addresses& addresses, InterfaceId in) {
+    if (addresses.destination.is_ip6() && addresses.destination.ip6().is_link_local())
+        return Departure{
+            .out = in, .mtu = context.tables.interfaces[in].mtu, .next_hop = addresses.destination};
+    const auto& fib = *context.tables.fib;
+    const auto& hop = fib.next_hop(fib.route({.saddr = addresses.source, .daddr = addresses.destination}));
+    return hop.kind == NextHopKind::broadcast ? std::nullopt : departure(hop, addresses.destination);
+}
+
+}  // namespace
+
+void originate(Context& context, wire::Bytes packet, InterfaceId in) {
+    auto& counters = context.worker.counters;
+    const auto addresses = addresses_of(packet);
+    const bool is_ip4 = addresses.source.is_ip4();
+    counters.originated.add(1);
+    counters.protocol.add(is_ip4 ? Protocol::IpOutRequests : Protocol::Ip6OutRequests);
+    const auto to = way_of_own(context, addresses, in);
+    if (!to) {
+        counters.protocol.add(is_ip4 ? Protocol::IpOutNoRoutes : Protocol::Ip6InNoRoutes);
+        counters.drop(in, drops::no_route, packet.size());
+        return;
+    }
+    const Arrival arrival{.in = in};
+    if (packet.size() > to->mtu && is_ip4) {
+        output_fragments(context, wire::Ipv4View::unchecked(packet.data()), *to, arrival);
+        return;
+    }
+    if (packet.size() > to->mtu) {
+        Ipv6Fragmenter fragmenter(wire::Ipv6View::unchecked(packet.data()), to->mtu,
+                                  ++context.state.fragment_id);
+        const uint64_t pieces = send_pieces(
+            context, fragmenter, [&](const FragmentPiece&) { return fragmenter.header_size(); }, *to,
+            arrival);
+        counters.originated.add(pieces - 1);
+        return;
+    }
+    dpdk::Packet* copy = context.worker.pool.copy_of(packet);
+    if (copy == nullptr) {
+        counters.drop(to->out, pipeline::drops::no_buffer, packet.size());
+        return;
+    }
+    [[maybe_unused]] const auto verdict = output(context, copy, *to, arrival);
+}
+
+}  // namespace sluice::routing

@@ -1,0 +1,166 @@
+#include "routing/drops.hh"
+#include "routing/local.hh"
+#include "routing/slow.hh"
+#include "wire/ipv4_options.hh"
+
+namespace sluice::routing {
+namespace {
+
+using pipeline::Interface;
+using pipeline::Verdict;
+using telemetry::Protocol;
+
+constexpr Ip4Address kAllHosts = Ip4Address::from_host(0xe0000001);  // 224.0.0.1
+
+// One IPv4 packet and what is known of it.
+struct Transit {
+    Context& context;
+    dpdk::Packet* packet;
+    const pipeline::PacketMeta& meta;
+    wire::Ipv4View view;
+    const Interface& in;
+    Offence how;
+
+    [[nodiscard]] telemetry::ProtocolCounters& counters() const { return context.worker.counters.protocol; }
+};
+
+Verdict refuse(const Transit& transit, const Icmp4Error& error, telemetry::DropReason reason) {
+    send_error(transit.context, error, transit.view, transit.how);
+    return Verdict::drop(reason);
+}
+
+// R1812-5.2.4: source routes are refused, other options stay as they are.
+Verdict check_options(const Transit& transit) {
+    wire::Ipv4OptionWalk options(transit.view);
+    while (const auto option = options.next()) {
+        if (option->is_source_route())
+            return Verdict::drop(drops::source_route);
+    }
+    if (options.malformed())
+        return refuse(transit,
+                      {.kind = Icmp4ErrorKind::parameter_problem, .pointer = options.malformed_offset()},
+                      drops::bad_options);
+    return Verdict::next();
+}
+
+// 0/8 and 240/4, which a switch lets through (R1812-5.3.7).
+bool is_filtered(const Interface& in, Ip4Address address) {
+    return in.martian_filter ? address.is_this_network() || address.is_class_e()
+                             : address.is_unspecified() || address.is_limited_broadcast();
+}
+
+// R1812-5.3.7, R1812-4.2.2.11
+Verdict check_source(const Transit& transit) {
+    const Ip4Address source = transit.view.source();
+    // A host that does not know its address yet speaks to everybody (RFC 1122 3.2.1.3).
+    if (source.is_unspecified() && transit.view.destination().is_limited_broadcast())
+        return Verdict::next();
+    if (source.is_multicast() || source.is_loopback() || is_filtered(transit.in, source))
+        return Verdict::drop(drops::martian_source);
+    if (transit.context.tables.source_filter.contains(source))
+        return Verdict::drop(drops::own_source);
+    return Verdict::next();
+}
+
+Verdict too_big(const Transit& transit, const Departure& to) {
+    if (transit.view.dont_fragment()) {
+        transit.counters().add(Protocol::IpFragFails);
+        return refuse(transit, {.kind = Icmp4ErrorKind::fragmentation_needed, .mtu = to.mtu},
+                      drops::too_big);  // R1191
+    }
+    const dpdk::PacketOwner owner(transit.packet);
+    wire::MutableIpv4View::unchecked(dpdk::data(transit.packet) + transit.meta.l3).decrement_ttl();
+    transit.counters().add(Protocol::IpForwDatagrams);
+    output_fragments(transit.context, transit.view, to,
+                     {.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group});
+    return Verdict::sent();
+}
+
+Verdict forward_to(const Transit& transit, const Departure& to) {
+    if (transit.how.link_group)  // R1812-5.3.4
+        return Verdict::drop(drops::link_group);
+    if (transit.view.source().is_link_local() || transit.view.destination().is_link_local())  // R3927-7
+        return Verdict::drop(drops::link_local_scope);
+    if (transit.view.ttl() <= 1) {  // R1812-5.3.1
+        transit.counters().add(Protocol::IpInHdrErrors);
+        return refuse(transit, {.kind = Icmp4ErrorKind::ttl_exceeded}, drops::ttl_exceeded);
+    }
+    if (transit.meta.l3_length > to.mtu)
+        return too_big(transit, to);
+    wire::MutableIpv4View::unchecked(dpdk::data(transit.packet) + transit.meta.l3).decrement_ttl();
+    transit.counters().add(Protocol::IpForwDatagrams);
+    dpdk::move_start(transit.packet, transit.meta.l3);
+    return output(transit.context, transit.packet, to,
+                  {.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group});
+}
+
+Verdict to_unicast(const Transit& transit) {
+    const NextHop& hop = route_of(transit.context, transit.view, transit.meta.in);
+    const Ip4Address destination = transit.view.destination();
+    const bool reachable =
+        transit.in.rp_filter == pipeline::RpFilter::off ||
+        source_is_reachable(transit.context, transit.view.source(), destination, transit.meta.in);
+    if (!reachable && hop.kind != NextHopKind::none)
+        return Verdict::drop(drops::rp_filter);
+    switch (hop.kind) {
+        case NextHopKind::local:
+            if (transit.how.link_group)  // RFC 1122 3.3.6
+                return Verdict::drop(drops::link_group);
+            return deliver(transit.context, transit.view, Addressed::host, transit.how);
+        case NextHopKind::broadcast:
+            if (hop.out == transit.meta.in)
+                return deliver(transit.context, transit.view, Addressed::group, transit.how);
+            if (!transit.context.tables.interfaces[hop.out].bc_forwarding)  // R1812-5.3.5.2
+                return Verdict::drop(drops::directed_broadcast);
+            return forward_to(transit, *departure(hop, destination));
+        case NextHopKind::connected:
+        case NextHopKind::gateway:
+            return forward_to(transit, *departure(hop, destination));
+        case NextHopKind::none:
+            if (destination.is_link_local())
+                return Verdict::drop(drops::link_local_scope);
+            transit.counters().add(Protocol::IpOutNoRoutes);
+            return refuse(transit, {.kind = Icmp4ErrorKind::net_unreachable},
+                          drops::no_route);  // R1812-4.3.3.1
+        case NextHopKind::blackhole:
+            return Verdict::drop(drops::blackhole);
+        case NextHopKind::unreachable:
+            return refuse(transit, {.kind = Icmp4ErrorKind::host_unreachable}, drops::unreachable);
+        case NextHopKind::prohibit:
+            break;
+    }
+    return refuse(transit, {.kind = Icmp4ErrorKind::admin_prohibited}, drops::prohibit);
+}
+
+}  // namespace
+
+Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+    const Transit transit{.context = context,
+                          .packet = packet,
+                          .meta = meta,
+                          .view = wire::Ipv4View::unchecked(dpdk::data(packet) + meta.l3),
+                          .in = context.tables.interfaces[meta.in],
+                          .how = {.in = meta.in, .link_group = meta.link_multicast}};
+    if (const auto verdict = check_source(transit); verdict != Verdict::next()) {
+        transit.counters().add(Protocol::IpInAddrErrors);
+        return verdict;
+    }
+    if (transit.view.has_options()) {
+        if (const auto verdict = check_options(transit); verdict != Verdict::next()) {
+            transit.counters().add(Protocol::IpInHdrErrors);
+            return verdict;
+        }
+    }
+    const Ip4Address destination = transit.view.destination();
+    if (destination.is_limited_broadcast() || destination == kAllHosts)  // R1812-5.3.5.1: never forwarded
+        return deliver(context, transit.view, Addressed::group, transit.how);
+    if (destination.is_multicast())
+        return Verdict::drop(drops::multicast);
+    if (destination.is_loopback() || is_filtered(transit.in, destination)) {  // R1812-5.3.7
+        transit.counters().add(Protocol::IpInAddrErrors);
+        return Verdict::drop(drops::martian_destination);
+    }
+    return to_unicast(transit);
+}
+
+}  // namespace sluice::routing

@@ -1,0 +1,34 @@
+// What routing reads per packet: immutable, published as part of the snapshot; the neighbour table alone
+// changes in place.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pipeline/interfaces.hh"
+#include "routing/fib.hh"
+#include "routing/neighbour_table.hh"
+#include "routing/source_filter.hh"
+
+namespace sluice::routing {
+
+struct Tables {
+    Tables(pipeline::Interfaces interfaces_, std::unique_ptr<const Fib> fib_,
+           const NeighbourTable& neighbours_);
+
+    pipeline::Interfaces interfaces;
+    std::unique_ptr<const Fib> fib;
+    const NeighbourTable& neighbours;
+    SourceFilter source_filter;
+    std::vector<Ip6Address> link_locals;  // by interface: the one of its MAC
+
+    // The address the box speaks from on an interface: the interface's first of the family, or else the box's
+    // first (R1812-4.3.2.4). Unspecified if there is none. Link-local destinations get a link-local source.
+    [[nodiscard]] Ip4Address source_for(InterfaceId out) const;
+    [[nodiscard]] Ip6Address source_for(InterfaceId out, const Ip6Address& destination) const;
+    // The address is one of this interface, its link-local one included.
+    [[nodiscard]] bool is_own_link_local(InterfaceId in, const Ip6Address& address) const;
+    [[nodiscard]] bool is_own_address(InterfaceId in, const IpAddress& address) const;
+};
+
+}  // namespace sluice::routing
