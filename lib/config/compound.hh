@@ -173,7 +173,7 @@ struct Value<std::variant<T...>> {
         if (((read_one<T>(attempt, constraint, into, good) && good) || ...)) {
             return true;
         }
-        return detail::no_shape(context, expected(constraint));
+        return detail::no_shape(context, expected(constraint), unheard);
     }
     static Node print(const std::variant<T...>& value) {
         return std::visit(

@@ -47,10 +47,10 @@ std::string_view take(std::string_view& text, bool (*wanted)(char)) {
 // whole.fraction units in nanoseconds; -1 if that is no whole number of them or more than fits.
 __extension__ using Wide = __int128;
 int64_t amount_of(std::string_view whole, std::string_view fraction, const Unit& unit) {
-    constexpr size_t kMostDigits = 18;
-    if (whole.size() > kMostDigits || fraction.size() > kMostDigits)
+    constexpr size_t kMostDigits = 18;  // and one more fits into the whole
+    if (whole.size() > kMostDigits + 1 || fraction.size() > kMostDigits)
         return -1;
-    int64_t number = 0;
+    uint64_t number = 0;
     std::from_chars(whole.data(), whole.data() + whole.size(), number);
     Wide total = Wide{number} * unit.nanoseconds;
     if (!fraction.empty()) {

@@ -60,7 +60,7 @@ struct Everything {
     Colour colour = Colour::green;
     std::vector<Colour> colours{Colour::red, Colour::dark_blue};
     std::vector<std::string> words;
-    Leaf leaf;
+    Leaf leaf{.name = "first", .number = 7, .at = {}};
     std::optional<Leaf> maybe_leaf;
     std::vector<Leaf> leaves;
     std::map<std::string, uint32_t> sorted;

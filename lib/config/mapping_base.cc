@@ -83,8 +83,12 @@ void MappingBase::locate_also(Locate locate) {
 
 bool MappingBase::read_key(Context& context, const Node::Entry& entry, void* object) const {
     const auto option = std::ranges::find(options_, entry.key, &Option::key);
-    if (option == options_.end())
-        return context.problem_with_key(entry, "unknown key", one_of(entry.key, keys_of(options_)));
+    if (option == options_.end()) {
+        const bool heard =
+            context.problems().left_out() == 0;  // a guess costs more than most files of mistakes are worth
+        return context.problem_with_key(entry, "unknown key",
+                                        heard ? one_of(entry.key, keys_of(options_)) : "");
+    }
     Context inside = context.inside(option->key, entry.value);
     return option->read(inside, option->constraint, object);
 }

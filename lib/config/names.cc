@@ -79,7 +79,7 @@ std::string one_of(std::string_view name, std::span<const std::string_view> know
         for (size_t i = 0; i < known.size(); ++i)
             text += (i == 0 ? "" : ", ") + std::string(known[i]);
     } else {
-        text = "expected one of the " + std::to_string(known.size()) + " that there are";
+        text = "expected one of " + std::to_string(known.size()) + " known ones";
     }
     if (const auto meant = nearest(name, known); !meant.empty())
         text += " (did you mean '" + std::string(meant) + "'?)";

@@ -59,6 +59,24 @@ class Places {
     Mark mark_{1, 1};
 };
 
+// Whether the quotes at the start of the text are closed within it. yaml-cpp 0.7 takes the end of a file that
+// ends with a line break for a closing quote.
+bool closes_quotes(std::string_view text) {
+    const char quotes = text.empty() ? '\0' : text[0];
+    if (quotes != '"' && quotes != '\'')
+        return true;
+    for (size_t i = 1; i < text.size(); ++i) {
+        if (quotes == '"' && text[i] == '\\') {
+            ++i;
+        } else if (text[i] == quotes) {
+            if (quotes == '"' || i + 1 == text.size() || text[i + 1] != quotes)
+                return true;
+            ++i;  // two single quotes stand for one
+        }
+    }
+    return false;
+}
+
 // Ends the parsing of a text that goes beyond the limits.
 struct Stop {};
 
@@ -110,6 +128,10 @@ class Builder : public YAML::EventHandler {
                   const std::string& value) override {
         settle(&mark);
         const bool quoted = tag == "!";
+        if (quoted && !closes_quotes(places_.from(mark))) {
+            report(places_.find(mark), "these quotes are never closed", "expected the closing quote");
+            throw Stop{};
+        }
         if (expects_key()) {
             if (check_tag(mark, tag, value))
                 key(mark, value, true);
@@ -184,23 +206,24 @@ class Builder : public YAML::EventHandler {
         unsettled_ = nullptr;
     }
 
-    std::string path() const {
+    // Of the value to come, without the innermost `less` levels.
+    std::string path(size_t less = 0) const {
         std::string text;
-        for (const auto& frame : frames_) {
+        for (size_t i = 0; i + less < frames_.size(); ++i) {
+            const Frame& frame = frames_[i];
+            const bool innermost = i + 1 == frames_.size();
             if (frame.node->is_mapping()) {
-                if (frame.wants_key)
-                    break;
-                text += (text.empty() ? "" : ".") + frame.key;
+                if (!(innermost && frame.wants_key))
+                    text += (text.empty() ? "" : ".") + frame.key;
             } else {
-                const bool inside = &frame != &frames_.back();
                 const size_t count = frame.node->items.size();
-                text += "[" + std::to_string(inside && count > 0 ? count - 1 : count) + "]";
+                text += "[" + std::to_string(innermost ? count : count - 1) + "]";
             }
         }
         return text;
     }
-    void report(Mark mark, std::string message, std::string hint) {
-        problems_.add(Problem{std::string(file_), mark, path(), std::move(message), std::move(hint)});
+    void report(Mark mark, std::string message, std::string hint, size_t less = 0) {
+        problems_.add(Problem{std::string(file_), mark, path(less), std::move(message), std::move(hint)});
     }
 
     bool check_tag(const YAML::Mark& mark, const std::string& tag, const std::string& value) {
@@ -330,11 +353,14 @@ void Builder::syntax_error(const YAML::ParserException& error) {
     std::string hint = "expected YAML or JSON";
     const auto known = std::ranges::find(kExplanations, error.msg, &Explanation::said);
     const std::string_view rest = places_.from(error.mark);
+    size_t inner = 0;
     if (known != kExplanations.end()) {
         message = known->message;
         hint = known->hint;
-        if (error.msg.ends_with("flow not found") && !frames_.empty())
+        if (error.msg.ends_with("flow not found") && !frames_.empty()) {
             mark = frames_.back().node->mark;
+            inner = 1;
+        }
     } else if (error.msg == "the referenced anchor is not defined") {
         refuse_alias(error.mark);
         return;
@@ -342,7 +368,7 @@ void Builder::syntax_error(const YAML::ParserException& error) {
         message = "text cannot begin with " + std::string(rest.substr(0, 1)) + " unquoted";
         hint = "expected it in quotes, as in \"" + std::string(rest.substr(0, 1)) + "name\"";
     }
-    report(mark, std::move(message), std::move(hint));
+    report(mark, std::move(message), std::move(hint), inner);
 }
 
 }  // namespace

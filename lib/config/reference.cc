@@ -46,7 +46,6 @@ std::string link(const std::string& path) {
 struct Section {
     std::string path;  // empty: the top
     const MappingBase* mapping;
-    bool fixed;
 };
 
 class ReferenceWriter {
@@ -55,7 +54,7 @@ class ReferenceWriter {
 
     void write(const MappingBase& schema) {
         // Sections follow each other as their keys do, each directly behind the one it belongs to.
-        std::vector<Section> pending{{"", &schema, false}};
+        std::vector<Section> pending{{"", &schema}};
         while (!pending.empty()) {
             const Section section = pending.back();
             pending.pop_back();
@@ -74,7 +73,6 @@ class ReferenceWriter {
         const Node defaults = section.mapping->defaults();
         for (const auto& option : section.mapping->options()) {
             const std::string path = (section.path.empty() ? "" : section.path + ".") + option.key;
-            const bool fixed = section.fixed || option.fixed;
             const MappingBase* nested = option.nested();
             std::string takes = cell(option.expected(option.constraint)) + length(option);
             if (nested != nullptr) {
@@ -82,13 +80,13 @@ class ReferenceWriter {
                 const auto written = std::ranges::find(written_, nested, &Section::mapping);
                 takes += "; see " + link(written == written_.end() ? place : written->path);
                 if (written == written_.end()) {
-                    inner.push_back({place, nested, fixed});
+                    inner.push_back({place, nested});
                     written_.push_back(inner.back());
                 }
             }
             out_ << "| " << code(option.key) << " | " << takes << " | "
                  << default_text(option, defaults, nested) << " | " << cell(option.help)
-                 << (fixed ? " Needs a restart to change." : "") << " |\n";
+                 << (option.fixed ? "; needs a restart to change" : "") << " |\n";
         }
         return inner;
     }

@@ -43,9 +43,16 @@ concept HasMeasure = requires(const T& value) {
     { Scalar<T>::measure(value) } -> std::same_as<long double>;
 };
 
-// Whether JSON writes it without quotes.
+// Whether JSON writes it without quotes: numbers and booleans. A codec says so with `static constexpr bool
+// bare = true` or, if it depends on the value, `static bool is_bare(const T&)`.
 template <typename T>
-concept IsBare = requires { requires Scalar<T>::bare; };
+bool is_bare(const T& value) {
+    if constexpr (requires { Scalar<T>::is_bare(value); }) {
+        return Scalar<T>::is_bare(value);
+    } else {
+        return requires { requires Scalar<T>::bare; };
+    }
+}
 
 template <typename T>
 concept Number =
@@ -211,6 +218,7 @@ struct Scalar<Port> {
 
 template <>
 struct Scalar<PortRange> {
+    static bool is_bare(const PortRange& value) { return value.first == value.last; }
     static std::string expected();
     static Expected<PortRange> parse(std::string_view text);
     static std::string format(const PortRange& value);

@@ -66,10 +66,17 @@ bool wrong_kind(Context& context, const std::string& expected) {
     return context.problem(found + " stands here", "expected " + expected);
 }
 
-bool no_shape(Context& context, const std::string& expected) {
+bool no_shape(Context& context, const std::string& expected, const Problems& tried) {
     const Node& node = context.node();
     const std::string found = node.is_scalar() ? quote(node.text) : "this";
-    return context.problem(found + " is none of what may stand here", "expected " + expected);
+    std::string hint = "expected " + expected;
+    for (const auto& problem : tried) {
+        if (const size_t guess = problem.hint.find(" (did you mean "); guess != std::string::npos) {
+            hint += problem.hint.substr(guess);
+            break;
+        }
+    }
+    return context.problem(found + " is none of what may stand here", std::move(hint));
 }
 
 bool means_nothing(const Node& node) {

@@ -58,7 +58,7 @@ bool check_name(Context& context, const Node::Entry& entry);
 std::string expected_name();
 bool wrong_kind(Context& context, const std::string& expected);
 bool means_nothing(const Node& node);  // `null` or `~`, unquoted
-bool no_shape(Context& context, const std::string& expected);
+bool no_shape(Context& context, const std::string& expected, const Problems& tried);
 std::string join_alternatives(const std::vector<std::string>& parts);
 }  // namespace detail
 
@@ -89,10 +89,9 @@ struct Value {
             return Custom<T>::print(value);
         } else if constexpr (HasSchema<T>) {
             return static_cast<const MappingBase&>(Schema<T>::get()).print(&value);
-        } else if constexpr (IsBare<T>) {
-            return Node::bare(Scalar<T>::format(value));
         } else {
-            return Node::string(Scalar<T>::format(value));
+            std::string text = Scalar<T>::format(value);
+            return is_bare(value) ? Node::bare(std::move(text)) : Node::string(std::move(text));
         }
     }
     // What one may write, as messages and the reference say it.
@@ -107,7 +106,7 @@ struct Value {
             if constexpr (requires { Scalar<T>::noun(); })
                 return constraint.amend(Scalar<T>::noun());
             else
-                return constraint.amend(Scalar<T>::expected());
+                return constraint.amend(Scalar<T>::expected() + ",");
         } else {
             return Scalar<T>::expected();
         }
