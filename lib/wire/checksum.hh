@@ -141,7 +141,9 @@ class ChecksumDelta {
         }
         return *this;
     }
-    // HC' = ~(~HC + ~m + m'). A right checksum stays right, and never becomes 0xffff.
+    // HC' = ~(~HC + ~m + m'). A right checksum stays right, unless nothing but zeros remains of what it
+    // covers: that has the checksum 0xffff, which no update yields. Headers and pseudo headers are never
+    // zero; an ICMP message can be.
     [[nodiscard]] constexpr Be16 apply(Be16 checksum) const {
         const uint64_t sum = uint64_t{static_cast<uint16_t>(~checksum.wire())} + sum_;
         return Be16::from_wire(static_cast<uint16_t>(~detail::fold(sum)));

@@ -138,8 +138,13 @@ struct Icmp4Message {
 inline void make_echo_reply(MutableBytes icmp4) {
     const Be16 before = Be16::load(icmp4.data());
     icmp4[0] = static_cast<uint8_t>(Icmp4Type::echo_reply);
-    const Be16 checksum = Be16::load(icmp4.data() + 2);
-    ChecksumDelta{}.add(before, Be16::load(icmp4.data())).apply(checksum).store(icmp4.data() + 2);
+    const auto delta = ChecksumDelta{}.add(before, Be16::load(icmp4.data()));
+    const Be16 updated = delta.apply(Be16::load(icmp4.data() + 2));
+    updated.store(icmp4.data() + 2);
+    if (updated.wire() == 0 && checksum(icmp4).wire() == 0xffff) [[unlikely]] {
+        // Nothing but zeros is left, whose checksum is the one value an update never yields.
+        Be16::from_wire(0xffff).store(icmp4.data() + 2);
+    }
 }
 
 }  // namespace sluice::wire

@@ -66,6 +66,17 @@ TEST(Icmp4, EchoReplyInPlace) {
     EXPECT_TRUE(same_bytes(reply.body(), Bytes(kEcho4).subspan(8)));
 }
 
+TEST(Icmp4, EchoReplyOfZerosVerifies) {
+    Buffer bytes = from_hex("0800f7ff00000000");
+    ASSERT_TRUE(Icmp4View::checked(bytes));
+    make_echo_reply(bytes);
+    EXPECT_EQ(bytes, from_hex("0000ffff00000000"));
+    EXPECT_TRUE(Icmp4View::checked(bytes));
+    Buffer wrong = from_hex("0800f7fe00000000");
+    make_echo_reply(wrong);
+    EXPECT_FALSE(Icmp4View::checked(wrong)) << "damage is not repaired";
+}
+
 TEST(Icmp6, ReadsAndWritesAKnownPacket) {
     const auto view = Icmp6View::checked(kEcho6, kSource, kDestination).value();
     EXPECT_EQ(view.type(), Icmp6Type::echo_request);
