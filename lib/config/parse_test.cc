@@ -164,8 +164,8 @@ TEST(Parse, LocatesMistakesOfSyntax) {
     EXPECT_EQ(problem_of("a: \"x\n"),
               "f.yaml:1:4: a: these quotes are never closed; expected the closing quote");
     EXPECT_EQ(problem_of("a: \"x"), "f.yaml:1:6: a: the text ends within quotes; expected the closing quote");
-    EXPECT_EQ(problem_of("- {a: 'it''s}\n- x\n"),
-              "f.yaml:1:7: [0].a: these quotes are never closed; expected the closing quote");
+    EXPECT_EQ(problem_of("- a: 'it''s\n- x\n"),
+              "f.yaml:1:6: [0].a: these quotes are never closed; expected the closing quote");
     EXPECT_TRUE(parsed("a: \"x\\\"\\\\\"\nb: 'it''s'\nc: ''\n").problems.empty());
     EXPECT_EQ(problem_of("a:\n  b: 1\n c: 2\n"),
               "f.yaml:3:2: this does not continue the mapping above; expected `key: value`, indented as the "
