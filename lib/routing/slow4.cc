@@ -43,10 +43,9 @@ Verdict check_options(const Transit& transit) {
     return Verdict::next();
 }
 
-// 0/8 and 240/4, which a switch lets through (R1812-5.3.7).
+// 240/4, which a switch lets through (R1812-5.3.7).
 bool is_filtered(const Interface& in, Ip4Address address) {
-    return in.martian_filter ? address.is_this_network() || address.is_class_e()
-                             : address.is_unspecified() || address.is_limited_broadcast();
+    return in.martian_filter ? address.is_class_e() : address.is_limited_broadcast();
 }
 
 // R1812-5.3.7, R1812-4.2.2.11
@@ -55,7 +54,8 @@ Verdict check_source(const Transit& transit) {
     // A host that does not know its address yet speaks to everybody (RFC 1122 3.2.1.3).
     if (source.is_unspecified() && transit.view.destination().is_limited_broadcast())
         return Verdict::next();
-    if (source.is_multicast() || source.is_loopback() || is_filtered(transit.in, source))
+    if (source.is_this_network() || source.is_multicast() || source.is_loopback() ||
+        is_filtered(transit.in, source))
         return Verdict::drop(drops::martian_source);
     if (transit.context.tables.source_filter.contains(source))
         return Verdict::drop(drops::own_source);
@@ -110,7 +110,7 @@ Verdict to_unicast(const Transit& transit) {
         case NextHopKind::broadcast:
             if (hop.out == transit.meta.in)
                 return deliver(transit.context, transit.view, Addressed::group, transit.how);
-            if (!transit.context.tables.interfaces[hop.out].bc_forwarding)  // R1812-5.3.5.2
+            if (!transit.in.bc_forwarding)  // R1812-5.3.5.2; as Linux, the interface it came in by decides
                 return Verdict::drop(drops::directed_broadcast);
             return forward_to(transit, *departure(hop, destination));
         case NextHopKind::connected:
@@ -156,7 +156,10 @@ Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketM
         return deliver(context, transit.view, Addressed::group, transit.how);
     if (destination.is_multicast())
         return Verdict::drop(drops::multicast);
-    if (destination.is_loopback() || is_filtered(transit.in, destination)) {  // R1812-5.3.7
+    const bool is_this_network =
+        transit.in.martian_filter ? destination.is_this_network() : destination.is_unspecified();
+    if (is_this_network || destination.is_loopback() ||
+        is_filtered(transit.in, destination)) {  // R1812-5.3.7
         transit.counters().add(Protocol::IpInAddrErrors);
         return Verdict::drop(drops::martian_destination);
     }
