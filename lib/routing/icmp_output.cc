@@ -72,8 +72,8 @@ void send_error(Context& context, const Icmp4Error& error, wire::Ipv4View offend
     const IcmpErrorContext about{.link_group = offence.link_group,
                                  .destination_broadcast = destination.kind == NextHopKind::broadcast,
                                  .source_refused = source_is_refused(context, way_back, offending.source())};
-    if (may_send_error(error, offending.bytes(), about) != IcmpErrorVerdict::send ||
-        !departure(way_back, offending.source())) {
+    const auto back = departure(way_back, offending.source());
+    if (may_send_error(error, offending.bytes(), about) != IcmpErrorVerdict::send || !back) {
         counters.add(Protocol::IcmpOutErrors);
         return;
     }
@@ -83,7 +83,8 @@ void send_error(Context& context, const Icmp4Error& error, wire::Ipv4View offend
     }
     counters.add(Protocol::IcmpOutMsgs);
     counters.add(counter_of(error.kind));
-    build_and_send(context, error, offending, context.tables.source_for(way_back.out), offence);
+    build_and_send(context, error, offending, context.tables.source_for(back->out, back->next_hop.ip4()),
+                   offence);
 }
 
 void send_error(Context& context, const Icmp6Error& error, wire::Ipv6View offending, const Offence& offence) {

@@ -12,6 +12,34 @@ std::vector<InterfaceAddress> all_addresses(const pipeline::Interfaces& interfac
     return all;
 }
 
+// The interface's address that may be a source towards `to`: one in its network, or else the first.
+const InterfaceAddress* source_of(const pipeline::Interface& interface, const IpAddress& to) {
+    const auto usable = [&](const InterfaceAddress& own) {
+        return own.address.family() == to.family() &&
+               !(own.address.is_ip6() && own.address.ip6().is_link_local());
+    };
+    const InterfaceAddress* first = nullptr;
+    for (const InterfaceAddress& own : interface.addresses) {
+        if (!usable(own))
+            continue;
+        if (own.network().contains(to))
+            return &own;
+        if (first == nullptr)
+            first = &own;
+    }
+    return first;
+}
+
+IpAddress source_among(const pipeline::Interfaces& interfaces, InterfaceId out, const IpAddress& to) {
+    if (const auto* own = source_of(interfaces[out], to); own != nullptr)
+        return own->address;
+    for (const auto& interface : interfaces.all()) {
+        if (const auto* own = source_of(interface, to); own != nullptr)
+            return own->address;
+    }
+    return {};
+}
+
 }  // namespace
 
 Tables::Tables(pipeline::Interfaces interfaces_, std::unique_ptr<const Fib> fib_,
@@ -24,37 +52,14 @@ Tables::Tables(pipeline::Interfaces interfaces_, std::unique_ptr<const Fib> fib_
         link_locals.push_back(Ip6Address::link_local(interface.mac));
 }
 
-Ip4Address Tables::source_for(InterfaceId out) const {
-    const auto first_of = [](const pipeline::Interface& interface) {
-        const auto found =
-            std::ranges::find_if(interface.addresses, [](const auto& a) { return a.address.is_ip4(); });
-        return found == interface.addresses.end() ? Ip4Address() : found->address.ip4();
-    };
-    if (const Ip4Address own = first_of(interfaces[out]); !own.is_unspecified())
-        return own;
-    for (const auto& interface : interfaces.all()) {
-        if (const Ip4Address own = first_of(interface); !own.is_unspecified())
-            return own;
-    }
-    return {};
+Ip4Address Tables::source_for(InterfaceId out, Ip4Address neighbour) const {
+    return source_among(interfaces, out, neighbour).ip4();
 }
 
 Ip6Address Tables::source_for(InterfaceId out, const Ip6Address& destination) const {
     if (destination.is_link_local() || (destination.is_multicast() && destination.multicast_scope() <= 2))
         return link_locals[index(out)];
-    const auto first_of = [](const pipeline::Interface& interface) {
-        const auto found = std::ranges::find_if(interface.addresses, [](const auto& a) {
-            return a.address.is_ip6() && !a.address.ip6().is_link_local();
-        });
-        return found == interface.addresses.end() ? Ip6Address() : found->address.ip6();
-    };
-    if (const Ip6Address own = first_of(interfaces[out]); !own.is_unspecified())
-        return own;
-    for (const auto& interface : interfaces.all()) {
-        if (const Ip6Address own = first_of(interface); !own.is_unspecified())
-            return own;
-    }
-    return {};
+    return source_among(interfaces, out, destination).ip6();
 }
 
 bool Tables::is_own_address(InterfaceId in, const IpAddress& address) const {
