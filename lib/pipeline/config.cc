@@ -73,12 +73,14 @@ const config::Mapping<pipeline::InterfaceConfig>& config::Schema<pipeline::Inter
             .list_or_one()
             .optional("rp_filter", &InterfaceConfig::rp_filter,
                       "whether sources must be reachable: `strict` through this interface, `loose` at all")
-            .optional("bc_forwarding", &InterfaceConfig::bc_forwarding,
-                      "forward packets to the broadcast address of this interface's networks (RFC 2644: off)")
-            .optional("martian_filter", &InterfaceConfig::martian_filter,
-                      "drop packets from and to addresses of 0.0.0.0/8 and 240.0.0.0/4 (RFC 1812 5.3.7); "
-                      "loopback and "
-                      "link-local addresses are never forwarded")
+            .optional(
+                "bc_forwarding", &InterfaceConfig::bc_forwarding,
+                "forward packets that come in here to the broadcast address of another interface's network "
+                "(RFC 2644: off)")
+            .optional(
+                "martian_filter", &InterfaceConfig::martian_filter,
+                "drop packets from 240.0.0.0/4, and to 240.0.0.0/4 or 0.0.0.0/8 (RFC 1812 5.3.7); other "
+                "addresses that can be no host's are always refused")
             .location(&InterfaceConfig::location)
             .check(check_one);
     return mapping;
