@@ -1,0 +1,149 @@
+#include "sluicectl/cli.hh"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <ostream>
+#include <utility>
+
+namespace sluice::sluicectl {
+namespace {
+
+// What the command line sets.
+struct Chosen {
+    std::string socket{kDefaultSocket};
+    bool json = false;
+    std::vector<std::string> names;
+    std::string file;
+    std::string level;
+    bool watch = false;
+    bool once = false;
+    bool all = false;
+    double interval = 1;
+    unsigned rounds = 0;
+    double confirm = 0;
+    std::function<int(Commands&)> command;
+};
+
+constexpr double kShortestInterval = 0.1;
+constexpr double kLongest = 86400;
+
+CLI::App* command(CLI::App& parent, Chosen& chosen, const std::string& name, const std::string& help,
+                  std::function<int(Commands&)> run) {
+    CLI::App* app = parent.add_subcommand(name, help);
+    app->callback([&chosen, run = std::move(run)] { chosen.command = run; });
+    return app;
+}
+
+void add_showing(CLI::App& app, Chosen& c) {
+    command(app, c, "status", "version, uptime, configuration, memory, packets",
+            [](Commands& commands) { return commands.status(); });
+    CLI::App* top = command(app, c, "top", "rates of interfaces and workers, live",
+                            [&c](Commands& commands) { return commands.top(c.interval, c.once); });
+    top->add_flag("--once", c.once, "measure once and end, as without a terminal");
+    top->add_option("--interval", c.interval, "seconds between two looks")
+        ->check(CLI::Range(kShortestInterval, kLongest));
+    command(app, c, "interfaces", "interfaces, their links, addresses and packets", [&c](Commands& commands) {
+        return commands.interfaces(c.names);
+    })->add_option("NAME", c.names, "show all there is to know of these");
+    command(app, c, "workers", "workers, their load and cycles per packet",
+            [](Commands& commands) { return commands.workers(); });
+    CLI::App* drops = command(app, c, "drops", "what was dropped and why", [&c](Commands& commands) {
+        return c.watch ? commands.watch_drops(c.interval, c.rounds) : commands.drops();
+    });
+    CLI::Option* watch = drops->add_flag("--watch", c.watch, "go on telling what is dropped");
+    drops->add_option("--interval", c.interval, "seconds between two looks")
+        ->check(CLI::Range(kShortestInterval, kLongest))
+        ->needs(watch);
+    drops->add_option("--rounds", c.rounds, "end after so many intervals")->needs(watch);
+    command(app, c, "counters", "protocol counters that are not zero, by their SNMP names",
+            [&c](Commands& commands) { return commands.counters(c.all); })
+        ->add_flag("--all", c.all, "those that are zero too");
+    command(app, c, "routes", "routes in force", [](Commands& commands) { return commands.routes(); });
+    command(app, c, "neighbours", "neighbours, static and resolved",
+            [](Commands& commands) { return commands.neighbours(); });
+}
+
+void add_changing(CLI::App& app, Chosen& c) {
+    CLI::App* config = app.add_subcommand("config", "the configuration");
+    config->require_subcommand(1);
+    command(*config, c, "show", "what is in force, defaults included",
+            [](Commands& commands) { return commands.config_show(); });
+    const auto with_file = [&](CLI::App* one) {
+        one->add_option("FILE", c.file, "a configuration; - is the standard input")->required();
+        return one;
+    };
+    with_file(command(*config, c, "check", "would this file be accepted?",
+                      [&c](Commands& commands) { return commands.config_check(c.file); }));
+    with_file(command(*config, c, "diff", "what would this file change?",
+                      [&c](Commands& commands) { return commands.config_diff(c.file); }));
+    with_file(command(*config, c, "apply", "put this file in force",
+                      [&c](Commands& commands) { return commands.config_apply(c.file, c.confirm); }))
+        ->add_option("--confirm", c.confirm, "roll back by itself unless confirmed within so many seconds")
+        ->check(CLI::Range(1.0, kLongest));
+    command(*config, c, "confirm", "keep what was applied with --confirm",
+            [](Commands& commands) { return commands.config_confirm(); });
+    command(*config, c, "rollback", "return to the configuration before the last",
+            [](Commands& commands) { return commands.config_rollback(); });
+    command(app, c, "reload", "read the configuration's file again",
+            [](Commands& commands) { return commands.reload(); });
+    command(app, c, "log", "change the log while running",
+            [&c](Commands& commands) { return commands.log(c.level); })
+        ->add_option("LEVEL", c.level,
+                     "trace, debug, info, warn or error; or a JSON object: {\"level\": ...}")
+        ->required();
+    command(app, c, "stop", "drain and stop the box", [](Commands& commands) { return commands.stop(); });
+}
+
+void declare(CLI::App& app, Chosen& chosen) {
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.set_version_flag("--version", SLUICE_VERSION);
+    app.add_option("-s,--socket", chosen.socket, "the box's admin socket")
+        ->envname("SLUICE_SOCKET")
+        ->capture_default_str();
+    app.add_flag("--json", chosen.json, "print exactly what the API answers");
+    add_showing(app, chosen);
+    add_changing(app, chosen);
+}
+
+constexpr const char* kAbout =
+    "Shows and controls a running sluice.\nExit codes: 0 done, 1 refused, 2 wrong usage.";
+
+void list_commands(const CLI::App& app, const std::string& prefix, std::vector<std::string>& result) {
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames())
+            result.push_back(prefix + "--" + name);
+    }
+    for (const CLI::App* inner : app.get_subcommands(nullptr)) {
+        result.push_back(prefix + inner->get_name());
+        list_commands(*inner, prefix + inner->get_name() + " ", result);
+    }
+}
+
+}  // namespace
+
+int run(std::vector<std::string> arguments, Console console) {
+    CLI::App app(kAbout, "sluicectl");
+    Chosen chosen;
+    declare(app, chosen);
+    try {
+        std::ranges::reverse(arguments);  // CLI11 takes a vector from its end
+        app.parse(std::move(arguments));
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error, console.out, console.err) == 0 ? kDone : kUsage;
+    }
+    Commands commands(console, chosen.socket, chosen.json);
+    return chosen.command(commands);
+}
+
+std::vector<std::string> all_commands() {
+    CLI::App app(kAbout, "sluicectl");
+    Chosen chosen;
+    declare(app, chosen);
+    std::vector<std::string> result;
+    list_commands(app, "", result);
+    return result;
+}
+
+}  // namespace sluice::sluicectl

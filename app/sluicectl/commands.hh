@@ -1,0 +1,78 @@
+// What each command of sluicectl does: asks the API, prints what it answered. Every function gives the exit
+// code.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/client.hh"
+#include "sluicectl/render.hh"
+
+namespace sluice::sluicectl {
+
+inline constexpr int kDone = 0;
+inline constexpr int kRefused = 1;
+inline constexpr int kUsage = 2;
+
+// Where the program reads and writes.
+struct Console {
+    std::istream& in;
+    std::ostream& out;
+    std::ostream& err;
+    bool terminal = false;  // out is one
+    bool colours = false;
+};
+
+class Commands {
+  public:
+    Commands(Console& console, std::string socket, bool json)
+        : console_(console), client_(std::move(socket)), json_(json), look_{console.colours} {}
+
+    using Renderer = std::function<std::string(const boost::json::value&)>;
+
+    // Asks, and prints the answer as it came with --json, otherwise rendered.
+    int ask(std::string_view method, std::string_view target, const Renderer& render,
+            std::string_view body = {});
+
+    int status();
+    int interfaces(const std::vector<std::string>& names);
+    int workers();
+    int drops();
+    // Polls and prints what was dropped since; `rounds` times, 0 for ever.
+    int watch_drops(double interval, unsigned rounds);
+    int counters(bool zeros);
+    int routes();
+    int neighbours();
+    // Draws again and again on a terminal, otherwise or with `once` one time.
+    int top(double interval, bool once);
+
+    int config_show();
+    int config_check(const std::string& file);
+    int config_diff(const std::string& file);
+    // confirm in seconds; 0: no confirmation needed.
+    int config_apply(const std::string& file, double confirm);
+    int config_confirm();
+    int config_rollback();
+    int reload();
+    // A level, or a JSON object with the members of the `log` section that are to change.
+    int log(const std::string& wanted);
+    int stop();
+
+  private:
+    // The answer as it came; tells of a failure itself.
+    Expected<std::string> fetch(std::string_view method, std::string_view target, std::string_view body,
+                                int& exit_code);
+    Expected<boost::json::value> fetch_json(std::string_view target, int& exit_code);
+    int post_file(std::string_view target, const std::string& file, const Renderer& render);
+
+    Console& console_;
+    admin::Client client_;
+    bool json_;
+    Look look_;
+};
+
+}  // namespace sluice::sluicectl

@@ -1,0 +1,36 @@
+// Answers of the API as text for people: one function for each command. Pure, for the tests.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+
+namespace sluice::sluicectl {
+
+struct Look {
+    bool colours = false;
+};
+
+std::string render_status(const boost::json::value& status, const Look& look);
+std::string render_interfaces(const boost::json::value& list, const Look& look);
+// All there is to know of one item of the list.
+std::string render_interface(const boost::json::value& interface, const Look& look);
+std::string render_workers(const boost::json::value& list, const Look& look);
+// Drops of the same reason and interface are summed over the workers; most packets first, zeros left out.
+std::string render_drops(const boost::json::value& list, const Look& look);
+// Counters that are not zero, or all.
+std::string render_counters(const boost::json::value& counters, bool zeros, const Look& look);
+std::string render_routes(const boost::json::value& list, const Look& look);
+std::string render_neighbours(const boost::json::value& list, const Look& look);
+
+// The configuration in force: its text if the answer has one, otherwise what the answer holds, as YAML.
+std::string render_config(const boost::json::value& answer);
+// What `config check`, `diff`, `apply`, `confirm`, `rollback` and `reload` are answered.
+std::string render_check(const boost::json::value& answer, const Look& look);
+std::string render_diff(const boost::json::value& answer, const Look& look);
+std::string render_applied(const boost::json::value& answer, const Look& look);
+
+// The one line for stderr, "message (hint)", from the body of a refusal; lines of its "problems", if it has
+// such, follow. A body that is no such error is said with its status.
+std::string render_refusal(int status, const std::string& body);
+
+}  // namespace sluice::sluicectl
