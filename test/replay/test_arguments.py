@@ -143,8 +143,9 @@ def test_results_of_an_earlier_run_are_replaced(gateway, capture):
     assert Result(out, process).lines == []
 
 
-def test_a_jumbo_frame_is_a_counted_drop(gateway):
-    """A frame longer than any buffer is dropped like any other."""
-    frames = [(START, bytes(from_lan(datagram4(size=0))) + bytes(size)) for size in (2_000, 9_000, 65_000, 200_000)]
+@pytest.mark.parametrize("size", [9_300, 65_000, 200_000])
+def test_a_frame_longer_than_any_buffer_is_a_counted_drop(gateway, size):
+    """Whatever a capture holds, it is accounted for."""
+    frames = [(START, bytes(from_lan(datagram4(size=0))) + bytes(size))]
     result = gateway.replay(("lan", write_pcap(gateway.directory / "jumbo.pcap", frames)))
-    assert [line.verdict for line in result.packets] == ["drop"] * 4
+    result.packets[0].assert_silent("frame_too_long")
