@@ -132,6 +132,11 @@ class Builder : public YAML::EventHandler {
             report(places_.find(mark), "these quotes are never closed", "expected the closing quote");
             throw Stop{};
         }
+        if (quoted && !is_utf8(value)) {
+            report(places_.find(mark), "the text has an escape that is not taken",
+                   "expected the character itself, or \\uXXXX");
+            throw Stop{};
+        }
         if (expects_key()) {
             if (check_tag(mark, tag, value))
                 key(mark, value, true);

@@ -192,6 +192,15 @@ TEST(Parse, RefusesWhatIsNoText) {
               "f.yaml:1:1: the file is in UTF-16; expected UTF-8");
 }
 
+// yaml-cpp makes of these escapes bytes that are no UTF-8.
+TEST(Parse, RefusesEscapesThatBreakUtf8) {
+    const std::string refusal =
+        "the text has an escape that is not taken; expected the character itself, or \\uXXXX";
+    EXPECT_EQ(problem_of("a: [\"x\\N\"]\n"), "f.yaml:1:5: a[0]: " + refusal);
+    EXPECT_EQ(problem_of("\"\\_\": 1\n"), "f.yaml:1:1: " + refusal);
+    EXPECT_EQ(child(parsed("a: \"\\x41\\u00e9\\L\\U0001f600\"\n").root, "a").text, "A\u00e9\u2028\U0001f600");
+}
+
 TEST(Parse, KnowsWellFormedUtf8) {
     for (const std::string_view good : {"a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
                                         "\xef\xbf\xbd", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})

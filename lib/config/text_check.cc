@@ -46,6 +46,16 @@ size_t utf8_length(std::string_view text) {
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const size_t length = utf8_length(text);
+        if (length == 0)
+            return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 bool check_text(std::string_view file, std::string_view& text, Problems& problems, const Limits& limits) {
     const auto refuse = [&](Mark mark, std::string message, std::string hint) {
         problems.add(Problem{std::string(file), mark, {}, std::move(message), std::move(hint)});

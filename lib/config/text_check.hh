@@ -16,4 +16,6 @@ bool check_text(std::string_view file, std::string_view& text, Problems& problem
 // not.
 size_t utf8_length(std::string_view text);
 
+bool is_utf8(std::string_view text);
+
 }  // namespace sluice::config

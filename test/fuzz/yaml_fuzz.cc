@@ -1,9 +1,8 @@
 // Fuzzes the configuration reader: any text gives a value or located problems, and a value that was read
 // prints as YAML and JSON that read as the same value. Links lib/config/example.cc for a schema with every
 // kind of member.
-//   clang++-19 -std=c++2b -g -O1 -fsanitize=fuzzer,address,undefined -Ilib test/fuzz/yaml_fuzz.cc
-//       lib/base/address.cc lib/base/prefix.cc lib/config/[!p]*.cc ... -lyaml-cpp
-//   ./yaml_fuzz -max_total_time=60 -max_len=4096 test/fuzz/corpus/yaml
+//   meson setup build-fuzz -Dfuzz=true with CXX=clang++-19, then
+//   yaml_fuzz -max_total_time=60 -max_len=4096 test/fuzz/corpus/yaml_fuzz
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
