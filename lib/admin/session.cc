@@ -325,7 +325,7 @@ bool Session::done() {
 }
 
 bool Session::in_header() const {
-    return !impl_->answering && !impl_->parser->is_header_done() &&
+    return impl_->keep_alive && !impl_->answering && !impl_->parser->is_header_done() &&
            (impl_->parser->got_some() || !impl_->input.empty());
 }
 
