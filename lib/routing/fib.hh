@@ -46,7 +46,7 @@ struct alignas(64) NextHop {
     InterfaceId out = kNoInterface;           // local: the interface that has the address
     uint16_t mtu = 0;                         // of `out`
     NeighbourIndex neighbour = kNoNeighbour;  // gateway: pinned for as long as this FIB lives
-    IpAddress gateway;
+    IpAddress gateway = {};
     bool operator==(const NextHop&) const = default;
 };
 static_assert(sizeof(NextHop) == 64);
@@ -59,6 +59,7 @@ static_assert(kNoNextHop == 0);
 // A routing table.
 enum class TableId : uint16_t {};
 inline constexpr TableId kMainTable{0};
+inline constexpr size_t kMaxTables = 256;
 
 // What route rules look at.
 struct RouteKey {
@@ -85,7 +86,8 @@ struct FibInput {
     std::span<const RouteRuleConfig> rules;
     // The interfaces of a zone, or the one of that name; empty if there is neither.
     std::function<std::vector<InterfaceId>(std::string_view)> interfaces_named;
-    // Makes sure the neighbour has an entry and keeps it; called once for each gateway.
+    // Makes sure the neighbour has an entry and keeps it; called once for each gateway, and only when nothing
+    // is wrong. Left empty to check a configuration only.
     std::function<NeighbourIndex(InterfaceId, const IpAddress&)> pin_neighbour;
 };
 
@@ -94,7 +96,7 @@ struct RouteStatus {
     enum class Source : uint8_t { local, connected, configured };
     IpPrefix to;
     NextHop next_hop;
-    TableId table = kMainTable;
+    TableId table = kMainTable;  // means nothing for local ones, which are in all tables
     uint32_t metric = 0;
     Source source = Source::configured;
 };
@@ -157,11 +159,11 @@ class Fib {
     struct Rule {
         std::bitset<kMaxInterfaces> in;
         bool any_in = true;
-        AddressMatch saddr;
+        AddressMatch saddr;  // no prefixes: all
         AddressMatch daddr;
         std::optional<uint8_t> proto;
-        std::vector<PortRange> sport;
-        std::vector<PortRange> dport;
+        std::vector<config::PortRange> sport;  // empty: all
+        std::vector<config::PortRange> dport;
         TableId table = kMainTable;
         [[nodiscard]] bool matches(const RouteKey& key) const;
     };

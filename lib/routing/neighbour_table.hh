@@ -97,12 +97,14 @@ class NeighbourTable {
     [[nodiscard]] Found find(InterfaceId interface, Ip4Address address) const;
     [[nodiscard]] Found find(InterfaceId interface, const Ip6Address& address) const;
     [[nodiscard]] Found find(InterfaceId interface, const IpAddress& address) const;
-    // The link of an entry known to exist, such as the gateway of a route.
+    // The link of an entry known to exist, such as the gateway of a route; of kNoNeighbour one not usable.
     [[nodiscard]] NeighbourLink link(NeighbourIndex index) const {
+        if (index == kNoNeighbour) [[unlikely]]
+            return {};
         return NeighbourLink::from_word(slot(index).link.load(std::memory_order_relaxed));
     }
     // Notes that a packet was sent to the entry, which keeps it alive and lets the resolver verify it. Writes
-    // only the first time after take_used().
+    // only the first time after take_used(). Not for kNoNeighbour.
     void mark_used(NeighbourIndex index) const {
         auto& used = slot(index).used;
         if (!used.load(std::memory_order_relaxed))
