@@ -69,7 +69,7 @@ def test_iperf3_survives_reloads(fresh):
 
 def test_a_refused_file_changes_nothing(fresh):
     router = fresh.router
-    before = router.api.get("/v1/config"), router.api.items("/v1/routes")
+    before = router.api.raw("GET", "/v1/config"), router.api.items("/v1/routes")
     with UdpStream(fresh.hosts["lan"], fresh.hosts["wan"], WAN4) as stream:
         for bad in (
             "interfaces: [",
@@ -85,7 +85,7 @@ def test_a_refused_file_changes_nothing(fresh):
         assert done.returncode == 1 and "no_such_section" in done.stderr, done
         router.config_file.write_text(good)
     assert stream.lost() == 0
-    assert (router.api.get("/v1/config"), router.api.items("/v1/routes")) == before
+    assert (router.api.raw("GET", "/v1/config"), router.api.items("/v1/routes")) == before
 
 
 def test_what_cannot_change_live_is_refused_by_name(fresh):
