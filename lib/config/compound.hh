@@ -90,7 +90,7 @@ struct Value<std::vector<T>> {
     static bool read_item(Context& item, const Constraint& constraint, std::vector<T>& into) {
         T value{};
         const bool good = Value<T>::read(item, constraint, value);
-        if (good || (Value<T>::takes(Node::Kind::mapping) && item.node().is_mapping())) {
+        if (good || (HasSchema<T> && item.node().is_mapping())) {
             into.push_back(std::move(value));
         }
         return good;

@@ -26,6 +26,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <limits>
 #include <stdexcept>
@@ -38,15 +39,23 @@
 
 namespace sluice::config {
 
+namespace detail {
+template <typename M>
+bool read_member(Context& context, const Constraint& constraint, void* member) {
+    return Value<M>::read(context, constraint, *static_cast<M*>(member));
+}
+template <typename M>
+Node print_member(const void* member) {
+    return Value<M>::print(*static_cast<const M*>(member));
+}
+}  // namespace detail
+
 template <typename T>
 class Mapping : public MappingBase {
   public:
     // `what` names one in messages: "a route".
     explicit Mapping(std::string what) : MappingBase(std::move(what)) {
-        defaults_ = [](const MappingBase& mapping) {
-            const T fresh{};
-            return mapping.print(&fresh);
-        };
+        defaults_ = [](const MappingBase& mapping) { return mapping.print(&fresh()); };
     }
 
     // A key that must be given.
@@ -66,7 +75,10 @@ class Mapping : public MappingBase {
     // The keys of another struct, held as a member, stand among those of this one.
     template <HasSchema M, typename Owner>
         requires std::derived_from<T, Owner>
-    Mapping& include(M Owner::* member);
+    Mapping& include(M Owner::* member) {
+        adopt(Schema<M>::get(), offset_of(member));
+        return *this;
+    }
 
     // The next six speak of the key declared just before.
     // Both bounds are allowed values. For lists they bound each item.
@@ -106,7 +118,7 @@ class Mapping : public MappingBase {
     template <typename Owner>
         requires std::derived_from<T, Owner>
     Mapping& location(Location Owner::* member) {
-        locate_also([member](void* object, const Location& at) { static_cast<T*>(object)->*member = at; });
+        locations_.push_back(offset_of(member));
         return *this;
     }
     // A rule about several keys; only values that were read without problems get there.
@@ -122,6 +134,16 @@ class Mapping : public MappingBase {
     }
 
   private:
+    // One with every default.
+    static const T& fresh() {
+        static const T value{};
+        return value;
+    }
+    template <typename M, typename Owner>
+    static size_t offset_of(M Owner::* member) {
+        const auto* const whole = reinterpret_cast<const std::byte*>(&fresh());
+        return static_cast<size_t>(reinterpret_cast<const std::byte*>(&(fresh().*member)) - whole);
+    }
     static Check erase(std::function<void(const T& value, Context& context)> rule) {
         return [rule = std::move(rule)](const void* object, Context& context) {
             rule(*static_cast<const T*>(object), context);
@@ -133,33 +155,18 @@ class Mapping : public MappingBase {
         option.key = std::move(key);
         option.help = std::move(help);
         option.required = required;
-        option.read = [member](Context& context, const Constraint& constraint, void* object) {
-            return Value<M>::read(context, constraint, static_cast<T*>(object)->*member);
-        };
-        option.print = [member](const void* object) {
-            return Value<M>::print(static_cast<const T*>(object)->*member);
-        };
+        option.offset = offset_of(member);
+        option.read = &detail::read_member<M>;
+        option.print = &detail::print_member<M>;
         option.expected = &Value<M>::expected;
         option.nested = &Value<M>::nested;
         option.nesting = Value<M>::nesting();
         option.dimension = Value<M>::dimension();
         if constexpr (requires(const M& value) { value.has_value(); }) {
-            const T fresh{};
-            option.keeps_null = (fresh.*member).has_value();
+            option.keeps_null = (fresh().*member).has_value();
         }
         return option;
     }
 };
-
-template <typename T>
-template <HasSchema M, typename Owner>
-    requires std::derived_from<T, Owner>
-Mapping<T>& Mapping<T>::include(M Owner::* member) {
-    const MappingBase& part = Schema<M>::get();
-    adopt(
-        part, [member](void* object) -> void* { return &(static_cast<T*>(object)->*member); },
-        [member](const void* object) -> const void* { return &(static_cast<const T*>(object)->*member); });
-    return *this;
-}
 
 }  // namespace sluice::config

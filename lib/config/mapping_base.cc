@@ -19,6 +19,14 @@ std::vector<std::string_view> keys_of(const std::vector<Option>& options) {
     return keys;
 }
 
+void* at(void* object, size_t offset) {
+    return static_cast<std::byte*>(object) + offset;
+}
+
+const void* at(const void* object, size_t offset) {
+    return static_cast<const std::byte*>(object) + offset;
+}
+
 }  // namespace
 
 void MappingBase::declare(Option option) {
@@ -44,41 +52,21 @@ void MappingBase::limit(size_t low, size_t high) {
     last().constraint.length = {low, high};
 }
 
-void MappingBase::adopt(const MappingBase& part, std::function<void*(void*)> within,
-                        std::function<const void*(const void*)> within_const) {
+void MappingBase::adopt(const MappingBase& part, size_t offset) {
     for (Option option : part.options_) {
-        option.read = [read = std::move(option.read), within](Context& context, const Constraint& constraint,
-                                                              void* object) {
-            return read(context, constraint, within(object));
-        };
-        option.print = [print = std::move(option.print), within_const](const void* object) {
-            return print(within_const(object));
-        };
+        option.offset += offset;
         declare(std::move(option));
     }
-    const auto adopt_checks = [&within_const](std::vector<Check>& own, const std::vector<Check>& theirs) {
+    for (const size_t location : part.locations_)
+        locations_.push_back(offset + location);
+    const auto adopt_checks = [offset](std::vector<Check>& own, const std::vector<Check>& theirs) {
         for (const auto& check : theirs)
-            own.emplace_back([check, within_const](const void* object, Context& context) {
-                check(within_const(object), context);
+            own.emplace_back([check, offset](const void* object, Context& context) {
+                check(at(object, offset), context);
             });
     };
     adopt_checks(checks_, part.checks_);
     adopt_checks(cross_checks_, part.cross_checks_);
-    if (part.locate_)
-        locate_also([locate = part.locate_, within](void* object, const Location& at) {
-            locate(within(object), at);
-        });
-}
-
-void MappingBase::locate_also(Locate locate) {
-    if (!locate_) {
-        locate_ = std::move(locate);
-        return;
-    }
-    locate_ = [before = std::move(locate_), locate = std::move(locate)](void* object, const Location& at) {
-        before(object, at);
-        locate(object, at);
-    };
 }
 
 bool MappingBase::read_key(Context& context, const Node::Entry& entry, void* object) const {
@@ -90,15 +78,15 @@ bool MappingBase::read_key(Context& context, const Node::Entry& entry, void* obj
                                         heard ? one_of(entry.key, keys_of(options_)) : "");
     }
     Context inside = context.inside(option->key, entry.value);
-    return option->read(inside, option->constraint, object);
+    return option->read(inside, option->constraint, at(object, option->offset));
 }
 
 bool MappingBase::read(Context& context, void* object) const {
     const Node& node = context.node();
     if (node.broken)
         return false;
-    if (locate_)
-        locate_(object, context.location());
+    for (const size_t location : locations_)
+        *static_cast<Location*>(at(object, location)) = context.location();
     if (!node.is_mapping() && !node.is_null() && !detail::means_nothing(node))
         return detail::wrong_kind(context, what_ + ", a mapping of keys to values");
     bool good = true;
@@ -128,7 +116,7 @@ bool MappingBase::read(Context& context, void* object) const {
 Node MappingBase::print(const void* object) const {
     Node node = Node::mapping();
     for (const auto& option : options_) {
-        Node value = option.print(object);
+        Node value = option.print(at(object, option.offset));
         if (!value.is_null() || option.keeps_null)
             node.append(option.key, std::move(value));
     }

@@ -2,6 +2,7 @@
 // of it.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,7 +18,7 @@ namespace sluice::config {
 
 class MappingBase;
 
-// One key of a mapping. `object` points to the struct it belongs to.
+// One key of a mapping: a member of the struct it belongs to.
 struct Option {
     std::string key;
     std::string help;
@@ -26,8 +27,9 @@ struct Option {
     bool keeps_null = false;  // no value is not the default, so it is printed
     Constraint constraint;
 
-    std::function<bool(Context&, const Constraint&, void* object)> read;
-    std::function<Node(const void* object)> print;
+    size_t offset = 0;  // of the member within the struct
+    bool (*read)(Context&, const Constraint&, void* member) = nullptr;
+    Node (*print)(const void* member) = nullptr;
     std::string (*expected)(const Constraint&) = nullptr;
     const MappingBase* (*nested)() = nullptr;  // gives the mapping within, if there is one
     std::string_view nesting;                  // how its keys hang on this one: "", "[]", ".NAME"
@@ -37,7 +39,6 @@ struct Option {
 class MappingBase {
   public:
     using Check = std::function<void(const void* object, Context&)>;
-    using Locate = std::function<void(void* object, const Location& at)>;
 
     [[nodiscard]] const std::string& what() const { return what_; }  // "a route"
     [[nodiscard]] const std::vector<Option>& options() const { return options_; }
@@ -54,9 +55,7 @@ class MappingBase {
     explicit MappingBase(std::string what) : what_(std::move(what)) {}
     void declare(Option option);  // throws std::logic_error if the key exists
     Option& last();               // the option declared last; throws std::logic_error if none
-    void adopt(const MappingBase& part, std::function<void*(void*)> within,
-               std::function<const void*(const void*)> within_const);
-    void locate_also(Locate locate);
+    void adopt(const MappingBase& part, size_t offset);  // of a struct within this one
     bool read_key(Context& context, const Node::Entry& entry, void* object) const;
     void bound(Range range);  // of the option declared last
     void limit(size_t low, size_t high);
@@ -65,7 +64,7 @@ class MappingBase {
     std::vector<Option> options_;
     std::vector<Check> checks_;        // run on mappings read without problems
     std::vector<Check> cross_checks_;  // run always
-    Locate locate_;
+    std::vector<size_t> locations_;    // offsets of members that keep the place
     Node (*defaults_)(const MappingBase& mapping) = nullptr;
 };
 
