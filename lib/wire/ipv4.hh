@@ -86,7 +86,11 @@ class Ipv4View {
         return {data_ + header_length(), total_length() - header_length()};
     }
     [[nodiscard]] Bytes bytes() const { return {data_, total_length()}; }
-    [[nodiscard]] bool checksum_verifies() const { return wire::checksum_verifies(header()); }
+    [[nodiscard]] bool checksum_verifies() const {
+        // The usual size is written out as a constant, for which the compiler unrolls the sum.
+        return header_length() == kIpv4HeaderSize ? wire::checksum_verifies({data_, kIpv4HeaderSize})
+                                                  : wire::checksum_verifies(header());
+    }
 
   protected:
     explicit Ipv4View(const uint8_t* data) : data_(data) {}
@@ -103,16 +107,8 @@ class MutableIpv4View : public Ipv4View {
 
     // The TTL must not be 0.
     void decrement_ttl() { set_ttl(static_cast<uint8_t>(ttl() - 1)); }
-    void set_ttl(uint8_t ttl) {
-        const Be16 before = Be16::load(data_ + 8);
-        data_[8] = ttl;
-        update(ChecksumDelta{}.add(before, Be16::load(data_ + 8)));
-    }
-    void set_tos(uint8_t tos) {
-        const Be16 before = Be16::load(data_);
-        data_[1] = tos;
-        update(ChecksumDelta{}.add(before, Be16::load(data_)));
-    }
+    void set_ttl(uint8_t ttl) { replace16(8, static_cast<uint16_t>(ttl << 8 | data_[9])); }
+    void set_tos(uint8_t tos) { replace16(0, static_cast<uint16_t>(data_[0] << 8 | tos)); }
     void set_source(Ip4Address address) {
         update(ChecksumDelta{}.add(source(), address));
         address.store(data_ + 12);
@@ -129,6 +125,12 @@ class MutableIpv4View : public Ipv4View {
 
   private:
     explicit MutableIpv4View(uint8_t* data) : Ipv4View(data), data_(data) {}
+    // Writes whole words: a byte written and then read as part of a word would stall the processor.
+    void replace16(size_t at, uint16_t value) {
+        const Be16 after = Be16::from_host(value);
+        update(ChecksumDelta{}.add(Be16::load(data_ + at), after));
+        after.store(data_ + at);
+    }
     void update(ChecksumDelta delta) { delta.apply(checksum()).store(data_ + 10); }
     uint8_t* data_;
 };
