@@ -16,77 +16,20 @@
 #include <vector>
 
 #include "config/node.hh"
+#include "config/places.hh"
 #include "config/text_check.hh"
 
 namespace sluice::config {
 
 namespace {
 
-// yaml-cpp counts bytes from 0 and says where a mark is in the text; we count lines and characters from 1.
-// Marks come almost in order, so each is found from the one before.
-class Places {
-  public:
-    explicit Places(std::string_view text) : text_(text) {}
-
-    Mark find(const YAML::Mark& from) {
-        const size_t wanted =
-            from.is_null() ? text_.size() : std::min(static_cast<size_t>(from.pos), text_.size());
-        if (wanted < place_) {
-            // Back to the start of a line before it.
-            const size_t end_of_line = wanted == 0 ? std::string_view::npos : text_.rfind('\n', wanted - 1);
-            const size_t start = end_of_line == std::string_view::npos ? 0 : end_of_line + 1;
-            const auto skipped = text_.substr(start, place_ - start);
-            mark_ = {mark_.line - static_cast<uint32_t>(std::ranges::count(skipped, '\n')), 1};
-            place_ = start;
-        }
-        for (; place_ < wanted; ++place_) {
-            if (text_[place_] == '\n') {
-                mark_ = {mark_.line + 1, 1};
-            } else if ((static_cast<uint8_t>(text_[place_]) & 0xc0) != 0x80) {
-                ++mark_.column;
-            }
-        }
-        return mark_;
-    }
-    [[nodiscard]] std::string_view from(const YAML::Mark& mark) const {
-        return mark.is_null() ? std::string_view()
-                              : text_.substr(std::min(static_cast<size_t>(mark.pos), text_.size()));
-    }
-
-  private:
-    std::string_view text_;
-    size_t place_ = 0;
-    Mark mark_{1, 1};
-};
-
-// Whether the quotes at the start of the text are closed within it. yaml-cpp 0.7 takes the end of a file that
-// ends with a line break for a closing quote.
-bool closes_quotes(std::string_view text) {
-    const char quotes = text.empty() ? '\0' : text[0];
-    if (quotes != '"' && quotes != '\'')
-        return true;
-    for (size_t i = 1; i < text.size(); ++i) {
-        if (quotes == '"' && text[i] == '\\') {
-            ++i;
-        } else if (text[i] == quotes) {
-            if (quotes == '"' || i + 1 == text.size() || text[i + 1] != quotes)
-                return true;
-            ++i;  // two single quotes stand for one
-        }
-    }
-    return false;
+// Where a mark of yaml-cpp is in the text; it counts bytes from 0.
+size_t position(const YAML::Mark& mark) {
+    return mark.is_null() ? std::string_view::npos : static_cast<size_t>(mark.pos);
 }
 
 // Ends the parsing of a text that goes beyond the limits.
 struct Stop {};
-
-// yaml-cpp tells of null words without the word; a key or value may be called that, so it is read again here.
-std::string_view null_word(std::string_view text) {
-    for (const std::string_view word : {"null", "Null", "NULL", "~"})
-        if (text.starts_with(word))
-            return word;
-    return {};
-}
 
 class Builder : public YAML::EventHandler {
   public:
@@ -99,7 +42,7 @@ class Builder : public YAML::EventHandler {
         if (++documents_ == 1)
             return;
         settle(nullptr);
-        report(places_.find(mark), "a second document begins here",
+        report(places_.find(position(mark)), "a second document begins here",
                "expected one document; if it shall be one, check how far lines are indented");
         throw Stop{};
     }
@@ -107,7 +50,7 @@ class Builder : public YAML::EventHandler {
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
         settle(&mark);
-        const auto word = null_word(places_.from(mark));
+        const auto word = null_word(places_.from(position(mark)));
         if (expects_key()) {
             key(mark, std::string(word), !word.empty());
             return;
@@ -128,12 +71,13 @@ class Builder : public YAML::EventHandler {
                   const std::string& value) override {
         settle(&mark);
         const bool quoted = tag == "!";
-        if (quoted && !closes_quotes(places_.from(mark))) {
-            report(places_.find(mark), "these quotes are never closed", "expected the closing quote");
+        if (quoted && !closes_quotes(places_.from(position(mark)))) {
+            report(places_.find(position(mark)), "these quotes are never closed",
+                   "expected the closing quote");
             throw Stop{};
         }
         if (quoted && !is_utf8(value)) {
-            report(places_.find(mark), "the text has an escape that is not taken",
+            report(places_.find(position(mark)), "the text has an escape that is not taken",
                    "expected the character itself, or \\uXXXX");
             throw Stop{};
         }
@@ -164,7 +108,7 @@ class Builder : public YAML::EventHandler {
     }
     void OnAnchor(const YAML::Mark& mark, const std::string&) override {
         settle(&mark);
-        report(places_.find(mark), "anchors are not taken",
+        report(places_.find(position(mark)), "anchors are not taken",
                "expected plain YAML; text that begins with & needs quotes");
     }
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -179,7 +123,7 @@ class Builder : public YAML::EventHandler {
     void OnMapEnd() override { close(); }
 
     void refuse_alias(const YAML::Mark& mark) {
-        report(places_.find(mark), "aliases are not taken",
+        report(places_.find(position(mark)), "aliases are not taken",
                "expected plain YAML; text that begins with * needs quotes");
     }
     void syntax_error(const YAML::ParserException& error);
@@ -235,10 +179,10 @@ class Builder : public YAML::EventHandler {
         if (tag.empty() || tag == "?" || tag == "!")
             return true;
         if (value.empty() && tag[0] == '!') {
-            report(places_.find(mark), "unquoted text that begins with ! is a tag in YAML",
+            report(places_.find(position(mark)), "unquoted text that begins with ! is a tag in YAML",
                    "expected \"" + tag + "\", in quotes");
         } else {
-            report(places_.find(mark), "tags are not taken",
+            report(places_.find(position(mark)), "tags are not taken",
                    "expected plain YAML; text that begins with ! needs quotes");
         }
         return false;
@@ -247,7 +191,7 @@ class Builder : public YAML::EventHandler {
     // The node for the value that begins at the mark.
     Node& place(const YAML::Mark& mark) {
         if (++nodes_ > limits_.nodes) {
-            report(places_.find(mark), "the file has too many values",
+            report(places_.find(position(mark)), "the file has too many values",
                    "expected at most " + std::to_string(limits_.nodes));
             throw Stop{};
         }
@@ -267,13 +211,13 @@ class Builder : public YAML::EventHandler {
                 }
             }
         }
-        node->mark = places_.find(mark);
+        node->mark = places_.find(position(mark));
         return *node;
     }
 
     void key(const YAML::Mark& mark, std::string text, bool written, bool reported = false) {
         Frame& frame = frames_.back();
-        frame.key_mark = places_.find(mark);
+        frame.key_mark = places_.find(position(mark));
         if (!written && !reported)
             report(frame.key_mark, "a key is missing here", "expected `key: value`");
         frame.wants_key = false;
@@ -292,12 +236,12 @@ class Builder : public YAML::EventHandler {
     void open(const YAML::Mark& mark, const std::string& tag, Node::Kind kind) {
         settle(&mark);
         if (expects_key()) {
-            report(places_.find(mark), "a key must be a single text", "expected `key: value`");
+            report(places_.find(position(mark)), "a key must be a single text", "expected `key: value`");
             throw Stop{};
         }
         check_tag(mark, tag, "a list or mapping");
         if (frames_.size() >= limits_.depth) {
-            report(places_.find(mark), "this is nested too deep",
+            report(places_.find(position(mark)), "this is nested too deep",
                    "expected at most " + std::to_string(limits_.depth) + " levels");
             throw Stop{};
         }
@@ -353,11 +297,11 @@ constexpr std::array kExplanations{
 
 void Builder::syntax_error(const YAML::ParserException& error) {
     settle(nullptr);
-    Mark mark = places_.find(error.mark);
+    Mark mark = places_.find(position(error.mark));
     std::string message = "the syntax is wrong: " + error.msg;
     std::string hint = "expected YAML or JSON";
     const auto known = std::ranges::find(kExplanations, error.msg, &Explanation::said);
-    const std::string_view rest = places_.from(error.mark);
+    const std::string_view rest = places_.from(position(error.mark));
     size_t inner = 0;
     if (known != kExplanations.end()) {
         message = known->message;

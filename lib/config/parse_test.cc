@@ -4,6 +4,7 @@
 #include <string>
 
 #include "config/node.hh"
+#include "config/places.hh"
 #include "config/text_check.hh"
 
 namespace sluice::config {
@@ -250,6 +251,20 @@ TEST(Parse, MergeKeysAreKeysLikeAnyOther) {
     const auto [root, problems] = parsed("<<: {a: 1}\n");
     EXPECT_TRUE(problems.empty());
     EXPECT_NE(root.find("<<"), nullptr);
+}
+
+TEST(Places, AreFoundInAnyOrder) {
+    Places places("ab\n\nü x\n");
+    EXPECT_EQ(places.find(7), (Mark{3, 3}));
+    EXPECT_EQ(places.find(0), (Mark{1, 1}));
+    EXPECT_EQ(places.find(3), (Mark{2, 1}));
+    EXPECT_EQ(places.find(2), (Mark{1, 3}));
+    EXPECT_EQ(places.find(6), (Mark{3, 2}));
+    EXPECT_EQ(places.find(4), (Mark{3, 1}));
+    EXPECT_EQ(places.find(100), (Mark{4, 1}));
+    EXPECT_EQ(places.find(1), (Mark{1, 2}));
+    EXPECT_EQ(places.from(7), "x\n");
+    EXPECT_EQ(places.from(100), "");
 }
 
 TEST(Problems, AreSortedBoundedAndPrintable) {
