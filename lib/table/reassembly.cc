@@ -14,6 +14,7 @@ namespace sluice::table {
 namespace {
 
 constexpr uint8_t kCongestionExperienced = 3;
+constexpr uint8_t kOnlyNotCapable = 1;  // Datagram::ecn_seen without any ECN-capable fragment
 
 // Does the first fragment hold the headers up to and including the upper-layer one (R7112)?
 bool holds_header_chain(wire::Ipv6View packet, const wire::Ipv6Chain& chain) {
@@ -142,8 +143,7 @@ FragmentRefusal Reassembler::insert(Datagram& datagram, const Part& part) {
     if (!part.more) {
         datagram.end = part.offset + static_cast<uint32_t>(part.payload.size());
     }
-    constexpr uint8_t kNotCapable = 1;
-    if ((datagram.ecn_seen & kNotCapable) != 0 && datagram.ecn_seen != kNotCapable) {
+    if ((datagram.ecn_seen & kOnlyNotCapable) != 0 && datagram.ecn_seen != kOnlyNotCapable) {
         return FragmentRefusal::mixed_ecn;
     }
     return FragmentRefusal::none;

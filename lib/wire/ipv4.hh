@@ -46,7 +46,7 @@ class Ipv4View {
         if (data[0] >> 4 != 4) [[unlikely]] {
             return std::unexpected(Ipv4Error::bad_version);
         }
-        const size_t header = (data[0] & 0x0fU) * 4;
+        const size_t header = (data[0] & 0x0fU) * size_t{4};
         if (header < kIpv4HeaderSize) [[unlikely]] {
             return std::unexpected(Ipv4Error::bad_header_length);
         }
@@ -62,7 +62,7 @@ class Ipv4View {
     // The caller knows that checked() would succeed.
     static Ipv4View unchecked(const uint8_t* data) { return Ipv4View(data); }
 
-    [[nodiscard]] size_t header_length() const { return (data_[0] & 0x0fU) * 4; }
+    [[nodiscard]] size_t header_length() const { return (data_[0] & 0x0fU) * size_t{4}; }
     [[nodiscard]] bool has_options() const { return header_length() > kIpv4HeaderSize; }
     [[nodiscard]] uint8_t tos() const { return data_[1]; }  // DSCP and ECN
     [[nodiscard]] uint8_t dscp() const { return static_cast<uint8_t>(data_[1] >> 2); }

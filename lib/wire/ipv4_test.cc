@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "base/random.hh"
 #include "wire/ipv4_options.hh"
 #include "wire/test_bytes.hh"
@@ -143,17 +145,19 @@ TEST(Ipv4Options, ReadsAKnownPacket) {
         "4b00002c000100004011b5d0c0000201c6336402 07070401020304 830b04 09090909 08080808 94040000 0000");
     const auto view = Ipv4View::checked(bytes).value();
     Ipv4OptionWalk walk(view);
-    const auto record_route = walk.next().value();
-    EXPECT_EQ(record_route.type, Ipv4OptionType::record_route);
-    EXPECT_EQ(record_route.offset, 20);
-    EXPECT_EQ(record_route.bytes.size(), 7U);
-    EXPECT_FALSE(record_route.copied());
-    const auto source_route = walk.next().value();
-    EXPECT_TRUE(source_route.is_source_route());
-    EXPECT_TRUE(source_route.copied());
-    EXPECT_EQ(source_route.offset, 27);
-    EXPECT_EQ(walk.next()->type, Ipv4OptionType::router_alert);
-    EXPECT_FALSE(walk.next());
+    std::vector<Ipv4Option> options;
+    while (const auto option = walk.next()) {
+        options.push_back(*option);
+    }
+    ASSERT_EQ(options.size(), 3U);
+    EXPECT_EQ(options[0].type, Ipv4OptionType::record_route);
+    EXPECT_EQ(options[0].offset, 20);
+    EXPECT_EQ(options[0].bytes.size(), 7U);
+    EXPECT_FALSE(options[0].copied());
+    EXPECT_TRUE(options[1].is_source_route());
+    EXPECT_TRUE(options[1].copied());
+    EXPECT_EQ(options[1].offset, 27);
+    EXPECT_EQ(options[2].type, Ipv4OptionType::router_alert);
     EXPECT_FALSE(walk.next());
     EXPECT_FALSE(walk.malformed());
     EXPECT_EQ(summarize_options(view),
