@@ -26,6 +26,20 @@ std::string list_members(const json::value& value, std::string (*format)(double)
     return result;
 }
 
+// "resident 100 MiB, mbufs 32768": what counts buffers is no size.
+std::string memory_text(const json::value& memory) {
+    const auto* object = memory.if_object();
+    if (!object)
+        return words(memory);
+    std::string result;
+    for (const auto& [name, item] : *object) {
+        const bool size = item.is_number() && !name.starts_with("mbufs");
+        result += (result.empty() ? "" : ", ") + std::string(name) + " " +
+                  (size ? bytes_text(item.to_number<double>()) : words(item));
+    }
+    return result;
+}
+
 // How many there are, of a number or a list.
 std::string how_many(const json::value& value) {
     return value.is_array() ? std::to_string(value.get_array().size()) : words(value);
@@ -56,12 +70,15 @@ std::string render_status(const json::value& status, const Look& look) {
     facts.add("uptime", duration_text(number(status, "uptime")));
     const json::value& config = member(status, "config");
     facts.add("configuration", text(config, "file") + ", generation " + text(config, "generation"));
+    if (has(config, "unconfirmed_for"))
+        facts.add("unconfirmed", "rolled back in " + duration_text(number(config, "unconfirmed_for")) +
+                                     " unless you run: sluicectl config confirm");
     facts.add("workers", how_many(member(status, "workers")));
     facts.add("interfaces", how_many(member(status, "interfaces")));
     if (has(status, "flows"))
         facts.add("flows", list_members(member(status, "flows"), count_text));
     if (has(status, "memory"))
-        facts.add("memory", list_members(member(status, "memory"), bytes_text));
+        facts.add("memory", memory_text(member(status, "memory")));
     if (has(status, "packets"))
         facts.add("packets", list_members(member(status, "packets"), count_text));
     if (const auto* object = status.if_object()) {

@@ -68,15 +68,16 @@ TEST(Table, text_of_the_box_cannot_drive_the_terminal) {
 TEST(Render, status) {
     const auto status =
         json::parse(R"({"version": "0.1.0", "uptime": 7500.5, "config": {"file": "/etc/sluice.yaml",
-        "generation": 3}, "workers": 1, "interfaces": 3, "memory": {"resident": 104857600, "hugepages": 0},
+        "generation": 3, "unconfirmed_for": 30}, "workers": 1, "interfaces": 3, "memory": {"resident": 104857600, "hugepages": 0, "mbufs": 32768},
         "packets": {"received": 1234567, "dropped": 2}, "novelty": [1, 2]})");
     EXPECT_EQ(render_status(status, {}),
               "version        0.1.0\n"
               "uptime         2h 5m\n"
               "configuration  /etc/sluice.yaml, generation 3\n"
+              "unconfirmed    rolled back in 30 s unless you run: sluicectl config confirm\n"
               "workers        1\n"
               "interfaces     3\n"
-              "memory         resident 100 MiB, hugepages 0 B\n"
+              "memory         resident 100 MiB, hugepages 0 B, mbufs 32768\n"
               "packets        received 1.23M, dropped 2\n"
               "novelty        1, 2\n");
 }

@@ -1,282 +1,83 @@
 #include "admin/server.hh"
 
-#include <fmt/core.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
-#include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <optional>
-#include <unordered_set>
 #include <utility>
+#include <vector>
 
-#include "admin/session.hh"
+#include "admin/door.hh"
 #include "admin/tcp_listener.hh"
 
 namespace sluice::admin {
 namespace {
 
-using boost::system::error_code;
-using Protocol = boost::asio::generic::stream_protocol;
-using Socket = Protocol::socket;
-using Acceptor = boost::asio::basic_socket_acceptor<Protocol>;
-using Clock = std::chrono::steady_clock;
+constexpr size_t kMetricsConnections = 16;
 
-constexpr size_t kReadBytes = size_t{32} << 10;
-constexpr Duration kLinger =
-    std::chrono::seconds(2);  // for the client to take the answer before the socket closes
-constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // when there are no descriptors left
-
-class Connection;
-
-// What the connections of one listener share. Lives until the last of them is gone.
-struct Listener {
-    Listener(ControlLoop& l, const Verbs& v, Limits b) : loop(l), verbs(v), limits(b) {}
-
-    ControlLoop& loop;
-    const Verbs& verbs;
-    Limits limits;
-    std::shared_ptr<ServerCounters> counters;
-    BodyBudget budget;
-    std::unordered_set<std::shared_ptr<Connection>> connections;
-};
-
-// A client. Reads and writes while the session wants it; all waits are bounded by sweep().
-class Connection : public std::enable_shared_from_this<Connection> {
-  public:
-    Connection(std::shared_ptr<Listener> listener, Socket socket)
-        : listener_(std::move(listener)),
-          socket_(std::move(socket)),
-          session_(std::make_unique<Session>(listener_->verbs, listener_->limits, *listener_->counters,
-                                             listener_->budget)) {}
-
-    void start() {
-        session_->on_wake([weak = weak_from_this()] {
-            if (const auto self = weak.lock())
-                self->pump_soon();
-        });
-        pump();
-    }
-
-    // Ends the connection if it has kept the server waiting too long.
-    void sweep(Clock::time_point now) {
-        if (!session_ || (!writing_ && !lingering_ && session_->waits_for_feed()))
-            return;
-        const Duration allowed =
-            lingering_ ? std::min(kLinger, listener_->limits.idle) : listener_->limits.idle;
-        if (now - progress_ < allowed)
-            return;
-        if (writing_)
-            ++listener_->counters->slow_clients;
-        else if (!lingering_)
-            ++listener_->counters->idle_closed;
-        close();
-    }
-
-    void close() {
-        if (!session_)
-            return;
-        session_->abort();
-        error_code ignored;
-        socket_.close(ignored);
-        // Its own code, or a verb it called, may be what is closing it: it goes when that has returned.
-        boost::asio::post(listener_->loop.context(),
-                          [listener = listener_, session = std::shared_ptr<Session>(std::move(session_))] {});
-        listener_->connections.erase(shared_from_this());
-    }
-
-  private:
-    void pump_soon() {
-        if (std::exchange(pump_queued_, true))
-            return;
-        boost::asio::post(listener_->loop.context(), [self = shared_from_this()] {
-            self->pump_queued_ = false;
-            self->pump();
-        });
-    }
-
-    void pump() {
-        if (session_ && !writing_ && !lingering_)
-            write();
-        if (session_ && !reading_ && (lingering_ || session_->wants_input()))
-            read();
-    }
-
-    void write() {
-        const std::string_view bytes = session_->output();
-        if (!session_)
-            return;
-        if (bytes.empty()) {
-            if (session_->done())
-                linger();
-            else if (session_->wants_turn())
-                pump_soon();
-            return;
-        }
-        writing_ = true;
-        progress_ = Clock::now();
-        socket_.async_write_some(boost::asio::buffer(bytes.data(), bytes.size()),
-                                 [self = shared_from_this()](error_code error, size_t written) {
-                                     self->writing_ = false;
-                                     if (!self->session_)
-                                         return;
-                                     if (error)
-                                         return self->close();
-                                     self->session_->sent(written);
-                                     self->progress_ = Clock::now();
-                                     self->pump();
-                                 });
-    }
-
-    // Closing with unread bytes would throw away the answer with them, so what comes is read until the client
-    // has closed its side.
-    void linger() {
-        lingering_ = true;
-        progress_ = Clock::now();
-        error_code error;
-        socket_.shutdown(Socket::shutdown_send, error);
-        if (error || ended_)
-            close();
-    }
-
-    void read() {
-        reading_ = true;
-        socket_.async_read_some(boost::asio::buffer(buffer_),
-                                [self = shared_from_this()](error_code error, size_t bytes) {
-                                    self->reading_ = false;
-                                    if (self->session_)
-                                        self->got(error, bytes);
-                                });
-    }
-
-    void got(error_code error, size_t bytes) {
-        if (error && (error != boost::asio::error::eof || lingering_))
-            return close();
-        if (error) {
-            ended_ = true;
-            session_->receive_end();
-        } else if (!lingering_) {
-            // The whole of a header has to come within the time, not each of its bytes.
-            const bool was_in_header = session_->in_header();
-            session_->receive({buffer_.data(), bytes});
-            if (session_ && !(was_in_header && session_->in_header()))
-                progress_ = Clock::now();
-        }
-        pump();
-    }
-
-    std::shared_ptr<Listener> listener_;
-    Socket socket_;
-    std::unique_ptr<Session> session_;  // null once closed
-    std::array<char, kReadBytes> buffer_;
-    Clock::time_point progress_ = Clock::now();
-    bool reading_ = false;
-    bool writing_ = false;
-    bool lingering_ = false;
-    bool ended_ = false;  // the client has closed its side
-    bool pump_queued_ = false;
-};
-
-void turn_away(Socket socket) {
-    const std::string body = Response::error(503, "too many connections at once", "try again").body;
-    const std::string answer = fmt::format(
-        "HTTP/1.1 503 {}\r\nContent-Type: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}",
-        reason_phrase(503), kJson, body.size(), body);
-    error_code ignored;
-    socket.non_blocking(true, ignored);
-    socket.write_some(boost::asio::buffer(answer), ignored);
+// The port a socket is bound to.
+uint16_t port_of(int fd) {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
+    return ntohs(storage.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(storage).sin6_port
+                                               : reinterpret_cast<const sockaddr_in&>(storage).sin_port);
 }
-
-// Accepts on one descriptor.
-class Door : public std::enable_shared_from_this<Door> {
-  public:
-    Door(std::shared_ptr<Listener> listener, int family, int fd)
-        : listener_(std::move(listener)), acceptor_(listener_->loop.context(), Protocol(family, 0), fd) {}
-
-    void accept() {
-        acceptor_.async_accept([self = shared_from_this()](error_code error, Socket socket) {
-            if (!self->acceptor_.is_open())
-                return;
-            if (error) {
-                self->pause_ = self->listener_->loop.after(kAcceptPause, [weak = self->weak_from_this()] {
-                    if (const auto door = weak.lock())
-                        door->accept();
-                });
-                return;
-            }
-            self->welcome(std::move(socket));
-            self->accept();
-        });
-    }
-
-    void sweep() {
-        const auto now = Clock::now();
-        const auto connections = listener_->connections;
-        for (const auto& connection : connections)
-            connection->sweep(now);
-    }
-
-    void close() {
-        error_code ignored;
-        acceptor_.close(ignored);
-        pause_.cancel();
-        const auto connections = listener_->connections;
-        for (const auto& connection : connections)
-            connection->close();
-    }
-
-    [[nodiscard]] size_t connections() const { return listener_->connections.size(); }
-    [[nodiscard]] int descriptor() { return acceptor_.native_handle(); }
-
-  private:
-    void welcome(Socket socket) {
-        if (listener_->connections.size() >= listener_->limits.connections) {
-            ++listener_->counters->connections_refused;
-            return turn_away(std::move(socket));
-        }
-        ++listener_->counters->connections;
-        const auto connection = std::make_shared<Connection>(listener_, std::move(socket));
-        listener_->connections.insert(connection);
-        connection->start();
-    }
-
-    std::shared_ptr<Listener> listener_;
-    Acceptor acceptor_;
-    ControlLoop::Registration pause_;
-};
 
 }  // namespace
 
 struct Server::Impl {
-    Impl(ControlLoop& l, const Verbs& v, Limits b) : loop(l), verbs(v), limits(b) {}
+    Impl(ControlLoop& l, const Verbs& v, Limits b) : loop(l), verbs(v), limits(b) {
+        metrics_verbs.add("GET", "/metrics", "metrics for Prometheus",
+                          [this](const Request& request) { return verbs.handle(request); });
+    }
 
     ControlLoop& loop;
     const Verbs& verbs;
+    Verbs metrics_verbs;
     Limits limits;
     std::shared_ptr<ServerCounters> counters = std::make_shared<ServerCounters>();
-    Verbs metrics_verbs;
     std::optional<SocketFile> file;
-    std::vector<std::shared_ptr<Door>> doors;
+    std::optional<SocketSettings> settings;
+    std::optional<config::Endpoint> metrics;
     uint16_t metrics_port = 0;
+    std::shared_ptr<Door> socket_door;
+    std::shared_ptr<Door> metrics_door;
+    std::vector<std::shared_ptr<Door>> former_doors;  // closed to new connections
     ControlLoop::Registration sweeper;
 
-    void open(const Verbs& which, Limits bounds, int family, int fd) {
-        const auto listener = std::make_shared<Listener>(loop, which, bounds);
-        listener->counters = counters;
-        doors.push_back(std::make_shared<Door>(listener, family, fd));
-        doors.back()->accept();
+    [[nodiscard]] std::vector<std::shared_ptr<Door>> doors() const {
+        auto result = former_doors;
+        for (const auto& door : {socket_door, metrics_door}) {
+            if (door)
+                result.push_back(door);
+        }
+        return result;
+    }
+
+    void sweep() {
+        for (const auto& door : doors())
+            door->sweep();
+        std::erase_if(former_doors, [](const auto& door) { return door->connections() == 0; });
+    }
+
+    void close_metrics() {
+        if (const auto door = std::exchange(metrics_door, nullptr))
+            door->close();
+        metrics.reset();
+        metrics_port = 0;
     }
 
     void close() {
-        for (const auto& door : std::exchange(doors, {}))
+        for (const auto& door : doors())
             door->close();
+        former_doors.clear();
+        socket_door.reset();
+        close_metrics();
         file.reset();
-        metrics_port = 0;
+        settings.reset();
         sweeper.cancel();
     }
 };
@@ -285,10 +86,7 @@ Server::Server(ControlLoop& loop, const Verbs& verbs, Limits limits)
     : impl_(std::make_unique<Impl>(loop, verbs, limits)) {
     const Duration period =
         std::clamp<Duration>(limits.idle / 10, std::chrono::milliseconds(10), std::chrono::seconds(1));
-    impl_->sweeper = loop.every(period, [impl = impl_.get()] {
-        for (const auto& door : impl->doors)
-            door->sweep();
-    });
+    impl_->sweeper = loop.every(period, [impl = impl_.get()] { impl->sweep(); });
 }
 
 Server::~Server() {
@@ -296,37 +94,66 @@ Server::~Server() {
 }
 
 Expected<void> Server::listen(const SocketSettings& settings) {
+    if (impl_->settings == settings)
+        return {};
+    if (impl_->settings && impl_->settings->path == settings.path) {
+        if (auto changed = impl_->file->change_rights(settings); !changed)
+            return changed;
+        impl_->settings = settings;
+        return {};
+    }
     auto file = SocketFile::listen(settings);
     if (!file)
         return std::unexpected(std::move(file.error()));
-    impl_->open(impl_->verbs, impl_->limits, AF_UNIX, file->take_descriptor());
-    impl_->file.emplace(std::move(*file));
+    if (impl_->socket_door) {
+        impl_->socket_door->stop_accepting();
+        impl_->former_doors.push_back(std::move(impl_->socket_door));
+    }
+    impl_->socket_door = Door::open(impl_->loop, impl_->verbs, impl_->limits, impl_->counters, AF_UNIX,
+                                    file->take_descriptor());
+    if (impl_->file)
+        *impl_->file = std::move(*file);
+    else
+        impl_->file.emplace(std::move(*file));
+    impl_->settings = settings;
     return {};
 }
 
 Expected<void> Server::listen_metrics(const config::Endpoint& address) {
+    if (impl_->metrics == address)
+        return {};
+    // The old and the new address may exclude each other, so the old one is closed first, and opened again if
+    // the new one cannot be.
+    const auto before = impl_->metrics;
+    impl_->close_metrics();
     const auto fd = listen_tcp(address);
-    if (!fd)
+    if (!fd) {
+        if (before)
+            static_cast<void>(listen_metrics(*before));
         return std::unexpected(fd.error());
-    if (impl_->metrics_verbs.entries().empty()) {
-        impl_->metrics_verbs.add(
-            "GET", "/metrics", "metrics for Prometheus",
-            [&verbs = impl_->verbs](const Request& request) { return verbs.handle(request); });
     }
     Limits limits = impl_->limits;
-    limits.connections = std::min<size_t>(limits.connections, 16);
+    limits.connections = std::min(limits.connections, kMetricsConnections);
     limits.body_bytes = 0;
-    impl_->open(impl_->metrics_verbs, limits, address.address.is_ip6() ? AF_INET6 : AF_INET, *fd);
-    const Protocol::endpoint local = [&] {
-        Protocol::endpoint endpoint;
-        socklen_t size = static_cast<socklen_t>(endpoint.capacity());
-        getsockname(*fd, endpoint.data(), &size);
-        endpoint.resize(size);
-        return endpoint;
-    }();
-    const auto* bytes = reinterpret_cast<const unsigned char*>(local.data());
-    impl_->metrics_port = static_cast<uint16_t>(bytes[2] << 8 | bytes[3]);
+    impl_->metrics_port = port_of(*fd);
+    impl_->metrics_door = Door::open(impl_->loop, impl_->metrics_verbs, limits, impl_->counters,
+                                     address.address.is_ip6() ? AF_INET6 : AF_INET, *fd);
+    impl_->metrics = address;
     return {};
+}
+
+Expected<void> Server::apply(const ControlConfig& control) {
+    const auto before = impl_->settings;
+    if (auto listening = listen(control.socket_settings()); !listening)
+        return listening;
+    if (!control.metrics) {
+        impl_->close_metrics();
+        return {};
+    }
+    auto listening = listen_metrics(*control.metrics);
+    if (!listening && before)
+        static_cast<void>(listen(*before));
+    return listening;
 }
 
 uint16_t Server::metrics_port() const {
@@ -343,7 +170,7 @@ const ServerCounters& Server::counters() const {
 
 size_t Server::open_connections() const {
     size_t result = 0;
-    for (const auto& door : impl_->doors)
+    for (const auto& door : impl_->doors())
         result += door->connections();
     return result;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "admin/config.hh"
 #include "admin/control_loop.hh"
 #include "admin/limits.hh"
 #include "admin/socket_file.hh"
@@ -23,10 +24,14 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Makes the socket, and its directory if need be. Refuses a path that somebody listens on or that is no
-    // socket; replaces a socket left behind.
+    // Listens where the configuration says, at the start and after a change; connections go on. On an error
+    // it listens where it did before.
+    Expected<void> apply(const ControlConfig& control);
+    // Makes the socket, and its directory if need be, in place of the one it may have. Refuses a path that
+    // somebody listens on or that is no socket; replaces a socket left behind.
     Expected<void> listen(const SocketSettings& settings);
-    // Serves GET /metrics, and nothing else. Port 0 lets the system choose one.
+    // Serves GET /metrics, and nothing else, there and not where it did before. Port 0 lets the system choose
+    // one.
     Expected<void> listen_metrics(const config::Endpoint& address);
     // The port in use by listen_metrics, 0 without it.
     [[nodiscard]] uint16_t metrics_port() const;

@@ -285,10 +285,54 @@ TEST_F(ServerTest, metrics_listener_serves_metrics_only) {
         ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").starts_with("HTTP/1.1 405 "));
     EXPECT_TRUE(
         ask("POST /v1/size HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").starts_with("HTTP/1.1 413 "));
-    const auto taken = on_loop([&] { return server->listen_metrics({kLoopback, port}); });
+    const int other = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ASSERT_EQ(bind(other, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    ASSERT_EQ(listen(other, 1), 0);
+    ASSERT_EQ(getsockname(other, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    const auto taken = on_loop([&] { return server->listen_metrics({kLoopback, ntohs(address.sin_port)}); });
+    close(other);
     ASSERT_FALSE(taken);
     EXPECT_NE(taken.error().hint.find("another program"), std::string::npos);
+    EXPECT_EQ(on_loop([this] { return server->metrics_port(); }) != 0, true) << "the former listener is back";
     EXPECT_FALSE(on_loop([this] { return server->listen_metrics({Ip4Address::from_host(0xc0000201), 0}); }));
+}
+
+TEST_F(ServerTest, follows_a_changed_configuration) {
+    start();
+    const RawClient old_connection(path);
+    const std::string other = directory + "/other.sock";
+    ControlConfig control;
+    control.socket = {other, {}};
+    control.metrics = config::Endpoint{kLoopback, 0};
+    ASSERT_TRUE(on_loop([&] { return server->apply(control); }));
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_EQ(Client(other).call("GET", "/v1/hello")->body, "hello");
+    old_connection.send(get("/v1/hello"));
+    old_connection.end();
+    EXPECT_TRUE(old_connection.read_to_end().ends_with("hello")) << "connections go on";
+    const uint16_t port = on_loop([this] { return server->metrics_port(); });
+    EXPECT_TRUE(RawClient(port).connected());
+
+    control.socket_mode = {0600};
+    ASSERT_TRUE(on_loop([&] { return server->apply(control); }));
+    EXPECT_EQ(std::filesystem::status(other).permissions(), std::filesystem::perms(0600));
+    EXPECT_EQ(on_loop([this] { return server->metrics_port(); }), port) << "what did not change stays";
+
+    ControlConfig wrong = control;
+    wrong.socket = {directory + "/third.sock", {}};
+    wrong.metrics = config::Endpoint{Ip4Address::from_host(0xc0000201), 1};
+    EXPECT_FALSE(on_loop([&] { return server->apply(wrong); }));
+    EXPECT_EQ(Client(other).call("GET", "/v1/hello")->body, "hello");
+    EXPECT_FALSE(std::filesystem::exists(wrong.socket.written));
+    EXPECT_TRUE(RawClient(on_loop([this] { return server->metrics_port(); })).connected());
+
+    control.metrics.reset();
+    ASSERT_TRUE(on_loop([&] { return server->apply(control); }));
+    EXPECT_FALSE(RawClient(port).connected());
 }
 
 TEST_F(ServerTest, a_verb_may_close_the_server) {

@@ -75,11 +75,10 @@ Expected<void> give_rights(const std::string& path, const SocketSettings& settin
         if (!group)
             return std::unexpected(group.error());
         if (chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
-            return fail("cannot give " + settings.path + " to group " + settings.group + ": " +
-                        reason(errno));
+            return fail("cannot give " + path + " to group " + settings.group + ": " + reason(errno));
     }
     if (chmod(path.c_str(), static_cast<mode_t>(settings.mode)) != 0)
-        return fail("cannot set the mode of " + settings.path + ": " + reason(errno));
+        return fail("cannot set the mode of " + path + ": " + reason(errno));
     return {};
 }
 
@@ -104,6 +103,10 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 
 int SocketFile::take_descriptor() {
     return std::exchange(fd_, -1);
+}
+
+Expected<void> SocketFile::change_rights(const SocketSettings& settings) {
+    return give_rights(path_, settings);
 }
 
 void SocketFile::remove() {

@@ -13,6 +13,7 @@ struct SocketSettings {
     std::string path = "/run/sluice/sluice.sock";
     uint32_t mode = 0660;
     std::string group = {};  // a name; empty: the process's own
+    bool operator==(const SocketSettings&) const = default;
 };
 
 // A listening socket. Removes its file when destroyed, if it is still the one it made.
@@ -29,6 +30,8 @@ class SocketFile {
 
     // The descriptor, now the caller's; -1 if it was taken before.
     [[nodiscard]] int take_descriptor();
+    // Gives the file another mode and group; the path in the settings is not looked at.
+    Expected<void> change_rights(const SocketSettings& settings);
     void remove();
 
   private:
