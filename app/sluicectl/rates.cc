@@ -35,6 +35,14 @@ double rate(const json::value& before, const json::value& after, std::string_vie
     return std::max(0.0, number(after, name) - number(before, name)) / seconds;
 }
 
+// What one counter grew for each by which the other grew; `otherwise` (since the start) when that cannot be
+// told.
+double ratio(const json::value& before, const json::value& after, std::string_view part,
+             std::string_view whole, double otherwise) {
+    const double grown = rate(before, after, whole, 1);
+    return has(before, part) && grown > 0 ? rate(before, after, part, 1) / grown : otherwise;
+}
+
 struct Growth {
     std::string family;
     double before = 0;
@@ -100,7 +108,8 @@ Table worker_table(const Sample& before, const Sample& after, double seconds) {
     for (const json::value& now : items(after.workers)) {
         const json::value& then = find(before.workers, "id", member(now, "id"));
         table.row({text(now, "id"), text(now, "cpu"), count_text(rate(then, now, "packets", seconds)),
-                   count_text(number(now, "cycles_per_packet")), share_text(number(now, "busy")),
+                   count_text(ratio(then, now, "busy_cycles", "packets", number(now, "cycles_per_packet"))),
+                   share_text(ratio(then, now, "busy_cycles", "total_cycles", number(now, "busy"))),
                    count_text(rate(then, now, "sleeps", seconds))});
     }
     return table;

@@ -235,6 +235,14 @@ TEST(Rates, top_shows_what_changed) {
               "\n"
               "DROPPED BECAUSE  INTERFACE  PKT/S\n"
               "no_route         lan            2\n");
+    for (auto* sample : {&before, &after}) {
+        auto& worker = sample->workers.at("items").at(0).as_object();
+        worker["busy_cycles"] = sample == &before ? 1000 : 31000;
+        worker["total_cycles"] = sample == &before ? 10000 : 130000;
+    }
+    EXPECT_NE(render_top(before, after, 2, {}).find("0         1    100            150  25.0 %         0\n"),
+              std::string::npos)
+        << "of the interval, not since the start";
     EXPECT_EQ(render_new_drops(before.drops, after.drops, 2, {}),
               "no_route                     lan          +4 (2/s)\n");
     EXPECT_EQ(render_new_drops(after.drops, before.drops, 2, {}), "");
