@@ -80,7 +80,7 @@ TEST(RoutingConfig, RefusesRoutesThatMakeNoSense) {
     has("{to: \"fe80::/64\", interface: lan}", "link-local addresses are not routed");
     has("{to: default, via: 0.0.0.0}", "cannot be a gateway");
     has("{to: default, via: 10.0.0.1, table: local}", "the box's own addresses");
-    has("{to: default, via: 10.0.0.1, type: throw}", "unreachable or prohibit");
+    has("{to: default, via: 10.0.0.1, type: throw}", "'throw' is none of the known values");
     has("{via: 10.0.0.1}", "to");
     has("{to: dflt, via: 10.0.0.1}", "dflt");
 }

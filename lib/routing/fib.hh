@@ -64,8 +64,8 @@ inline constexpr size_t kMaxTables = 256;
 // What route rules look at.
 struct RouteKey {
     InterfaceId in = kNoInterface;  // kNoInterface: from the box itself
-    IpAddress saddr;
-    IpAddress daddr;
+    IpAddress saddr = {};
+    IpAddress daddr = {};
     uint8_t proto = 0;
     bool has_ports = false;  // not in fragments after the first, nor without ports
     uint16_t sport = 0;
