@@ -1,7 +1,7 @@
 """R1812-4.3.2.7: packets about which no ICMP error may be sent, each with every error the box could send."""
 import pytest
 import reason
-from net import HOST, datagram4, from_lan, pattern
+from net import HOST, SERVER, datagram4, from_lan, pattern
 from scapy.layers.inet import ICMP, IP, UDP
 
 # What makes the box want to send an error: fields of a packet, and the error.
@@ -18,7 +18,8 @@ NEIGHBOUR_ERROR = ({"dst": "10.9.0.99"}, (3, 1))
 @pytest.fixture
 def errors(gateway):
     """A gateway with a way to each of the errors."""
-    gateway.interface("dmz", mtu=600)
+    gateway.interface("dmz", mtu=600, addresses=["10.9.0.1/24"])
+    gateway.config["neighbours"] = [each for each in gateway.config["neighbours"] if each["ip"] != SERVER.ip6]
     gateway.routes(
         {"to": "198.51.100.0/24", "via": "203.0.113.1"},
         {"to": "100.64.1.0/24", "type": "unreachable"},

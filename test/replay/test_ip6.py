@@ -171,7 +171,7 @@ def test_R7112_a_first_fragment_without_the_whole_header_chain_is_discarded(gate
 
 def test_R8200_an_odd_fragment_is_told(gateway):
     """R8200 4.5: a fragment that is not the last has a multiple of eight bytes: parameter problem 0 at the length field."""
-    line = gateway.send(("lan", from_lan(fragment(pattern(1001), 0, True)))).packets[0]
+    line = gateway.send(("lan", from_lan(fragment(bytes(ping())[:1001], 0, True)))).packets[0]
     problem = line.answered("lan")[ICMPv6ParamProblem]
     assert (line.verdict, problem.code, problem.ptr) == ("drop", 0, 4)
 

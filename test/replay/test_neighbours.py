@@ -126,8 +126,8 @@ def test_R4861_redirects_and_router_advertisements_change_nothing(gateway):
 
 
 def test_R4861_a_scan_of_a_64_is_bounded(gateway):
-    """R4861, RFC 6583: packets to ten thousand neighbours nobody is: each is sent or a counted drop, and others get through."""
-    scan = [("lan", from_lan(datagram6(dst=f"fd00:3::{number:x}")), number / 10_000) for number in range(0x100, 0x100 + 10_000)]
+    """R4861, RFC 6583: packets to thousands of neighbours nobody is: each is sent or a counted drop, and others get through."""
+    scan = [("lan", from_lan(datagram6(dst=f"fd00:3::{number:x}")), number / 10_000) for number in range(0x100, 0x100 + 3_000)]
     known = ("lan", from_lan(datagram6(dst=SERVER.ip6)), 2)
     for options in ((), STRICT):
         result = gateway.send(*scan, known, options=options)
