@@ -15,18 +15,6 @@
 namespace sluice::dpdk {
 namespace {
 
-std::vector<uint32_t> allowed_cpus() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    sched_getaffinity(0, sizeof set, &set);
-    std::vector<uint32_t> cpus;
-    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-        if (CPU_ISSET(cpu, &set))
-            cpus.push_back(cpu);
-    }
-    return cpus;
-}
-
 uint64_t free_hugepage_mb() {
     std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
     uint64_t pages = 0;
@@ -87,6 +75,18 @@ int run_body(void* argument) {
 }
 
 }  // namespace
+
+std::vector<uint32_t> allowed_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof set, &set);
+    std::vector<uint32_t> cpus;
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (CPU_ISSET(cpu, &set))
+            cpus.push_back(cpu);
+    }
+    return cpus;
+}
 
 Expected<EalPlan> plan_cpus(const EngineConfig& engine) {
     const auto cpus = allowed_cpus();

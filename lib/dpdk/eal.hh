@@ -22,6 +22,9 @@ struct EalPlan {
     std::vector<std::string> extra_args;
 };
 
+// The CPUs this process may use.
+std::vector<uint32_t> allowed_cpus();
+
 // Which CPUs the engine asks for, of those this process may use.
 Expected<EalPlan> plan_cpus(const EngineConfig& engine);
 

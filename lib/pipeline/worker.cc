@@ -5,8 +5,7 @@
 namespace sluice::pipeline {
 
 void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdict) {
-    if (packet == worker.watch.packet)
-        worker.watch.end = verdict;
+    worker.watch.tell(packet, verdict);
     switch (verdict.kind()) {
         case Verdict::Kind::drop:
             worker.counters.drop(in, verdict.reason(), dpdk::total_length(packet));

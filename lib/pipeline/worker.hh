@@ -34,6 +34,11 @@ struct WorkerCounters {
 struct Watch {
     const dpdk::Packet* packet = nullptr;
     std::optional<Verdict> end;  // of finish(); nothing if it went on
+
+    void tell(const dpdk::Packet* ended, Verdict verdict) {
+        if (ended == packet)
+            end = verdict;
+    }
 };
 
 struct Worker {

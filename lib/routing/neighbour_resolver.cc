@@ -197,6 +197,8 @@ void NeighbourResolver::ask(NeighbourIndex index) {
 
 // RFC 5227 2.3 (an ARP request that asks for its own sender), RFC 4861 7.2.6.
 void NeighbourResolver::announce(const NeighbourInterface& interface, const IpAddress& address) {
+    if (mode_ != NeighbourMode::ask)
+        return;  // nobody is there to listen
     ++counters_.announcements_sent;
     if (address.is_ip4()) {
         actions_.frames.push_back(arp_frame(

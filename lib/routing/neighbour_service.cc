@@ -88,10 +88,15 @@ void NeighbourService::input(dpdk::Packet* packet, Instant now) {
     const auto outcome = frame.ether_type() == wire::EtherType::arp ? resolver_.on_arp(input, now)
                                                                     : resolver_.on_nd(input, now);
     counters_.held_out.add(1);
-    if (outcome == NeighbourInput::malformed)
-        counters_.drop(in, drops::neighbour_malformed, dpdk::length(packet));
-    else
+    auto verdict = pipeline::Verdict::consumed();
+    if (outcome == NeighbourInput::malformed) {
+        verdict = pipeline::Verdict::drop(drops::neighbour_malformed);
+        counters_.drop(in, verdict.reason(), dpdk::length(packet));
+    } else {
         counters_.consumed.add(1);
+    }
+    if (watch_ != nullptr)
+        watch_->tell(packet, verdict);
 }
 
 void NeighbourService::set_link(InterfaceId interface, bool up, Instant now) {
@@ -123,6 +128,8 @@ void NeighbourService::perform() {
 void NeighbourService::drop(dpdk::Packet* packet, InterfaceId interface, telemetry::DropReason reason) {
     counters_.held_out.add(1);
     counters_.drop(interface, reason, dpdk::length(packet));
+    if (watch_ != nullptr)
+        watch_->tell(packet, pipeline::Verdict::drop(reason));
     rte_pktmbuf_free(packet);
 }
 

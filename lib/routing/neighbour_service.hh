@@ -10,6 +10,7 @@
 #include "dpdk/packet.hh"
 #include "dpdk/packet_pool.hh"
 #include "pipeline/interfaces.hh"
+#include "pipeline/worker.hh"
 #include "routing/config.hh"
 #include "routing/neighbour_resolver.hh"
 #include "telemetry/packet_counters.hh"
@@ -36,8 +37,12 @@ class NeighbourService {
     void set_link(InterfaceId interface, bool up, Instant now);
     void tick(Instant now);
 
+    // Is told of packets that end here.
+    void set_watch(pipeline::Watch* watch) { watch_ = watch; }
+
     [[nodiscard]] const NeighbourTable& table() const { return table_; }
     [[nodiscard]] NeighbourResolver& resolver() { return resolver_; }
+    [[nodiscard]] const NeighbourResolver& resolver() const { return resolver_; }
     // Performs what the resolver has come to want. The calls above do so themselves.
     void perform();
 
@@ -56,6 +61,7 @@ class NeighbourService {
     NeighbourTable table_;
     NeighbourResolver resolver_;
     GracePeriod& grace_;
+    pipeline::Watch* watch_ = nullptr;
     std::vector<std::pair<MacAddress, uint16_t>> links_;  // by interface: its MAC and VLAN
 };
 

@@ -1,0 +1,111 @@
+// The running gateway: devices, workers, the published snapshot. Everything here happens on the control
+// thread, except what the workers' loops do.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/control_loop.hh"
+#include "dpdk/bell.hh"
+#include "dpdk/device.hh"
+#include "dpdk/eal.hh"
+#include "dpdk/packet_pool.hh"
+#include "dpdk/packet_ring.hh"
+#include "dpdk/rcu.hh"
+#include "dpdk/sleeper.hh"
+#include "pipeline/loop.hh"
+#include "pipeline/worker.hh"
+#include "routing/neighbour_service.hh"
+#include "sluice/config.hh"
+#include "sluice/snapshot.hh"
+#include "sluice/worker_path.hh"
+#include "telemetry/log.hh"
+
+namespace sluice {
+
+class Gateway {
+  public:
+    // Starts EAL, opens the devices and launches the workers.
+    static Expected<std::unique_ptr<Gateway>> start(const GatewayConfig& config, admin::ControlLoop& loop,
+                                                    telemetry::Log& log);
+    // Stops the workers and closes the devices.
+    ~Gateway();
+    Gateway(const Gateway&) = delete;
+    Gateway& operator=(const Gateway&) = delete;
+
+    // Replaces what the workers read, between two bursts. The configuration was checked and changes nothing
+    // that is fixed.
+    Expected<void> apply(const GatewayConfig& config, uint64_t generation);
+
+    [[nodiscard]] const Snapshot& snapshot() const { return *snapshot_; }
+    [[nodiscard]] const std::vector<dpdk::Device>& devices() const { return devices_; }
+    [[nodiscard]] std::vector<const pipeline::Worker*> workers() const;
+    [[nodiscard]] const telemetry::PacketCounters& control_counters() const { return control_counters_; }
+    [[nodiscard]] const dpdk::Eal& eal() const { return *eal_; }
+    [[nodiscard]] const dpdk::PacketPool& pool() const { return pool_; }
+    [[nodiscard]] routing::NeighbourService& neighbours() { return *neighbours_; }
+    // Of a device, as last seen; a VLAN has its parent's.
+    [[nodiscard]] dpdk::Link link(pipeline::PortId port) const { return links_[index(port)]; }
+    [[nodiscard]] telemetry::PacketTotals totals() const;
+
+  private:
+    // One worker and all that belongs to it.
+    struct Lane {
+        dpdk::PacketRing to_control;
+        dpdk::PacketRing from_control;
+        dpdk::Sleeper sleeper;
+        std::unique_ptr<pipeline::Worker> worker;
+        std::unique_ptr<WorkerPath> path;
+        std::function<void()> body;
+    };
+    // Readers of retired snapshots and removed neighbours are the workers.
+    class WorkerGrace final : public routing::GracePeriod {
+      public:
+        explicit WorkerGrace(const dpdk::Rcu& rcu) : rcu_(rcu) {}
+        uint64_t begin() override { return rcu_.begin_grace(); }
+        bool passed(uint64_t token) override { return rcu_.passed(token); }
+
+      private:
+        const dpdk::Rcu& rcu_;
+    };
+    struct Retired {
+        std::unique_ptr<const Snapshot> snapshot;
+        uint64_t token;
+    };
+
+    Gateway(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::Rcu rcu, dpdk::Bell bell,
+            const GatewayConfig& config, admin::ControlLoop& loop, telemetry::Log& log);
+    Expected<void> open_devices(const GatewayConfig& config);
+    Expected<void> make_lanes(const GatewayConfig& config);
+    Expected<void> launch(const GatewayConfig& config);
+    Expected<void> schedule();
+    void take_errands();
+    bool send_to_worker(dpdk::Packet* packet);
+    void watch_links();
+    void tick();
+    void reclaim();
+
+    std::unique_ptr<dpdk::Eal> eal_;
+    dpdk::PacketPool pool_;
+    dpdk::Rcu rcu_;
+    dpdk::Bell control_bell_;
+    admin::ControlLoop& loop_;
+    telemetry::Log& log_;
+    telemetry::PacketCounters control_counters_;
+    WorkerGrace grace_;
+    std::unique_ptr<routing::NeighbourService> neighbours_;
+    std::vector<dpdk::Device> devices_;
+    std::vector<dpdk::Link> links_;
+    std::vector<MacAddress> macs_;
+    std::unique_ptr<const Snapshot> snapshot_;
+    std::vector<Retired> retired_;
+    std::atomic<const Snapshot*> published_{nullptr};
+    std::atomic<bool> stop_{false};
+    std::vector<Lane> lanes_;
+    std::vector<admin::ControlLoop::Registration> registrations_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,212 @@
+#include "sluice/replay_dataplane.hh"
+
+#include <algorithm>
+#include <array>
+
+#include "pipeline/drops.hh"
+#include "sluice/drop_catalog.hh"
+#include "sluice/stages.hh"
+#include "sluice/worker_path.hh"
+
+namespace sluice {
+namespace {
+
+constexpr uint32_t kPackets = 4096;
+constexpr uint32_t kMemoryMb = 64;
+constexpr uint32_t kLargestFrame = 9216 + 22;
+// Replay repeats to the byte, so chance must be the same every time.
+constexpr uint64_t kSeed = 1;
+
+// Addresses for devices that have none in the configuration: 02:51:1c:e0 and the number of the device.
+std::vector<MacAddress> made_up_macs(size_t count) {
+    std::vector<MacAddress> macs;
+    for (size_t i = 0; i < count; ++i)
+        macs.push_back({{0x02, 0x51, 0x1c, 0xe0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}});
+    return macs;
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const GatewayConfig& config, bool strict) {
+    dpdk::EalPlan plan;
+    plan.control_cpus = dpdk::allowed_cpus();
+    plan.memory_mb = kMemoryMb;
+    plan.hugepages = dpdk::Hugepages::off;
+    auto eal = dpdk::Eal::start(plan);
+    if (!eal)
+        return std::unexpected(eal.error());
+    auto pool = dpdk::PacketPool::create("packets", kPackets, kLargestFrame);
+    if (!pool)
+        return std::unexpected(pool.error());
+    auto ring = dpdk::PacketRing::create("to_control", 1024);
+    if (!ring)
+        return std::unexpected(ring.error());
+    std::unique_ptr<ReplayDataplane> dataplane(
+        new ReplayDataplane(std::move(*eal), std::move(*pool), std::move(*ring), config, strict));
+    const auto macs = made_up_macs(device_interfaces(config).size());
+    auto snapshot = build_snapshot(config, 1, macs, dataplane->neighbours_, Instant{});
+    if (!snapshot)
+        return std::unexpected(snapshot.error());
+    dataplane->snapshot_ = std::move(*snapshot);
+    dataplane->state_.icmp_errors = error_bucket(config.icmp, 1);
+    return dataplane;
+}
+
+ReplayDataplane::ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool,
+                                 dpdk::PacketRing to_control, const GatewayConfig& config, bool strict)
+    : eal_(std::move(eal)),
+      pool_(std::move(pool)),
+      to_control_(std::move(to_control)),
+      catalog_(drop_catalog()),
+      worker_(WorkerId{0}, config.interfaces.size(), device_interfaces(config).size(), pool_, to_control_,
+              kSeed),
+      state_(kSeed),
+      control_counters_(config.interfaces.size()),
+      neighbours_(
+          grace_, strict ? routing::NeighbourMode::strict : routing::NeighbourMode::derive, pool_,
+          control_counters_, kSeed,
+          [this](dpdk::Packet* packet) {
+              to_worker_.push_back(packet);
+              return true;
+          },
+          [](const routing::AddressConflict&) {}) {
+    neighbours_.set_watch(&worker_.watch);
+}
+
+ReplayDataplane::~ReplayDataplane() {
+    for (auto* packet : to_worker_)
+        rte_pktmbuf_free(packet);
+}
+
+std::vector<replay::Dataplane::Interface> ReplayDataplane::interfaces() const {
+    std::vector<Interface> devices;
+    for (const auto& interface : snapshot_->tables.interfaces.all()) {
+        if (interface.vlan == pipeline::kNoVlan)
+            devices.push_back({interface.id, interface.name});
+    }
+    return devices;
+}
+
+void ReplayDataplane::run_errands() {
+    std::array<dpdk::Packet*, pipeline::kMaxBurst> packets;
+    auto context = this->context();
+    while (!to_control_.empty() || !to_worker_.empty()) {
+        const unsigned count = to_control_.pop(packets);
+        for (unsigned i = 0; i < count; ++i)
+            neighbours_.handle(packets[i], worker_.now);
+        for (auto* packet : std::exchange(to_worker_, {}))
+            routing::handle_errand(context, packet);
+    }
+}
+
+void ReplayDataplane::collect(std::vector<replay::Output>& outputs) {
+    const auto& interfaces = snapshot_->tables.interfaces;
+    for (size_t port = 0; port < worker_.egress.size(); ++port) {
+        const auto id = static_cast<pipeline::PortId>(port);
+        const auto packets = worker_.egress[port].packets();
+        for (const auto* packet : packets) {
+            const auto bytes = dpdk::bytes(packet);
+            outputs.push_back({interfaces.of_port(id), {bytes.begin(), bytes.end()}});
+        }
+        for (auto* packet : packets)
+            rte_pktmbuf_free(packet);
+        pipeline::settle(worker_, interfaces, id, packets.size());
+    }
+}
+
+std::optional<Instant> ReplayDataplane::next_timer() const {
+    const auto fragments = state_.reassembler.next_expiry();
+    const auto neighbours = neighbours_.resolver().next_deadline();
+    if (!fragments || !neighbours)
+        return fragments ? fragments : neighbours;
+    return std::min(*fragments, *neighbours);
+}
+
+void ReplayDataplane::run_timers(Instant at) {
+    worker_.now = at;
+    auto context = this->context();
+    routing::expire_fragments(context);
+    neighbours_.tick(at);
+    run_errands();
+}
+
+void ReplayDataplane::advance(Instant now, std::vector<replay::TimerOutcome>& caused) {
+    while (const auto due = next_timer()) {
+        if (*due > now)
+            return;
+        run_timers(*due);
+        replay::TimerOutcome outcome{.time = *due, .verdict = std::nullopt, .outcome = {}};
+        collect(outcome.outcome.outputs);
+        if (!outcome.outcome.outputs.empty())
+            caused.push_back(std::move(outcome));
+        if (next_timer() == due)
+            return;  // it could not be dealt with now; do not stay here for ever
+    }
+}
+
+replay::Outcome ReplayDataplane::inject(InterfaceId interface, std::span<const uint8_t> frame, Instant now) {
+    worker_.now = now;
+    replay::Outcome outcome;
+    dpdk::Packet* packet = pool_.copy_of(frame);
+    if (packet == nullptr) {
+        worker_.counters.received.add(1);
+        worker_.counters.interface(interface).rx_packets.add(1);
+        worker_.counters.interface(interface).rx_bytes.add(frame.size());
+        worker_.counters.drop(interface, pipeline::drops::frame_too_long, frame.size());
+        outcome.verdict = replay::FinalVerdict::drop;
+        outcome.reason = catalog_.find(pipeline::drops::frame_too_long)->name;
+        return outcome;
+    }
+    worker_.watch = {.packet = packet, .end = std::nullopt};
+    burst_.count = 1;
+    burst_.packets[0] = packet;
+    auto context = this->context();
+    StageTimer timer(worker_.stages, false, 0);
+    run_stages(context, snapshot_->tables.interfaces[interface].port, burst_, timer);
+    run_errands();
+    collect(outcome.outputs);
+    if (const auto& end = worker_.watch.end) {
+        const bool dropped = end->kind() == pipeline::Verdict::Kind::drop;
+        outcome.verdict = dropped ? replay::FinalVerdict::drop : replay::FinalVerdict::consumed;
+        if (dropped)
+            outcome.reason = catalog_.find(end->reason())->name;
+    }
+    worker_.watch = {};
+    return outcome;
+}
+
+replay::PacketTotals ReplayDataplane::totals() const {
+    auto sum = worker_.counters.totals();
+    sum += control_counters_.totals();
+    return {.received = sum.received,
+            .originated = sum.originated,
+            .sent = sum.sent,
+            .dropped = sum.dropped,
+            .consumed = sum.consumed,
+            .held = sum.held};
+}
+
+std::vector<replay::NamedCount> ReplayDataplane::drops() const {
+    std::vector<replay::NamedCount> counts;
+    for (const auto& info : catalog_.all()) {
+        uint64_t packets = 0;
+        for (size_t i = 0; i < control_counters_.interfaces(); ++i) {
+            const auto id = static_cast<InterfaceId>(i);
+            packets += worker_.counters.drops(id, info.reason).packets.read() +
+                       control_counters_.drops(id, info.reason).packets.read();
+        }
+        if (packets != 0)
+            counts.push_back({std::string(info.name), packets});
+    }
+    return counts;
+}
+
+std::vector<replay::NamedCount> ReplayDataplane::counters() const {
+    std::vector<replay::NamedCount> counts;
+    const auto catalog = telemetry::protocol_catalog();
+    for (size_t i = 0; i < catalog.size(); ++i)
+        counts.push_back({std::string(catalog[i].name), worker_.counters.protocol.read(i)});
+    return counts;
+}
+
+}  // namespace sluice

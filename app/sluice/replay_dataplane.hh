@@ -1,0 +1,59 @@
+// The packet path for replay: the same stages as the live gateway's, one worker, no devices, and the control
+// thread's part done at once.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "dpdk/eal.hh"
+#include "dpdk/packet_pool.hh"
+#include "dpdk/packet_ring.hh"
+#include "pipeline/burst.hh"
+#include "pipeline/worker.hh"
+#include "replay/dataplane.hh"
+#include "routing/context.hh"
+#include "routing/neighbour_service.hh"
+#include "sluice/config.hh"
+#include "sluice/snapshot.hh"
+#include "telemetry/drop_reason.hh"
+
+namespace sluice {
+
+class ReplayDataplane final : public replay::Dataplane {
+  public:
+    // Starts EAL without devices and hugepages. `strict`: only configured neighbours are known.
+    static Expected<std::unique_ptr<ReplayDataplane>> create(const GatewayConfig& config, bool strict);
+    ~ReplayDataplane() override;
+
+    [[nodiscard]] std::vector<Interface> interfaces() const override;
+    void advance(Instant now, std::vector<replay::TimerOutcome>& caused) override;
+    replay::Outcome inject(InterfaceId interface, std::span<const uint8_t> frame, Instant now) override;
+    [[nodiscard]] replay::PacketTotals totals() const override;
+    [[nodiscard]] std::vector<replay::NamedCount> drops() const override;
+    [[nodiscard]] std::vector<replay::NamedCount> counters() const override;
+
+  private:
+    ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::PacketRing to_control,
+                    const GatewayConfig& config, bool strict);
+    routing::Context context() { return {worker_, state_, snapshot_->tables}; }
+    // Does the control thread's work until nothing is left of it.
+    void run_errands();
+    void run_timers(Instant at);
+    void collect(std::vector<replay::Output>& outputs);
+    [[nodiscard]] std::optional<Instant> next_timer() const;
+
+    std::unique_ptr<dpdk::Eal> eal_;
+    dpdk::PacketPool pool_;
+    dpdk::PacketRing to_control_;
+    telemetry::DropCatalog catalog_;
+    pipeline::Worker worker_;
+    routing::WorkerState state_;
+    telemetry::PacketCounters control_counters_;
+    routing::NoGracePeriod grace_;
+    routing::NeighbourService neighbours_;
+    std::vector<dpdk::Packet*> to_worker_;
+    std::unique_ptr<const Snapshot> snapshot_;
+    pipeline::Burst burst_;
+};
+
+}  // namespace sluice

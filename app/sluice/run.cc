@@ -1,0 +1,108 @@
+#include <csignal>
+#include <iostream>
+
+#include "admin/server.hh"
+#include "sluice/commands.hh"
+#include "sluice/drop_catalog.hh"
+#include "sluice/gateway.hh"
+#include "sluice/running_config.hh"
+#include "sluice/verbs.hh"
+
+namespace sluice {
+namespace {
+
+int refuse(const Error& error) {
+    std::cerr << "sluice: " << error.text() << "\n";
+    return kRefused;
+}
+
+// The configuration to start with: the file, or what worked last where the operator has allowed that.
+std::optional<GatewayConfig> first_config(const RunOptions& options) {
+    auto config = config::read_file<GatewayConfig>(options.file);
+    if (config)
+        return std::move(*config);
+    std::cerr << config.error().text();
+    if (!options.last_good)
+        return std::nullopt;
+    std::cerr << "sluice: starting with " << last_good_file().string() << " instead\n";
+    auto last_good = config::read_file<GatewayConfig>(last_good_file().string());
+    if (last_good)
+        return std::move(*last_good);
+    std::cerr << last_good.error().text();
+    return std::nullopt;
+}
+
+Expected<void> serve(admin::Server& server, const admin::ControlConfig& control, telemetry::Log& log) {
+    if (auto done = server.listen(control.socket_settings()); !done)
+        return done;
+    if (!control.metrics)
+        return {};
+    if (auto done = server.listen_metrics(*control.metrics); !done)
+        return done;
+    log.info("metrics at http://{}/metrics", config::Scalar<config::Endpoint>::format(*control.metrics));
+    return {};
+}
+
+// SIGTERM and SIGINT end the loop, SIGHUP reads the file again.
+Expected<void> on_signals(admin::ControlLoop& loop, RunningConfig& running, telemetry::Log& log) {
+    for (const int signal : {SIGTERM, SIGINT}) {
+        auto registration = loop.on_signal(signal, [&loop, &log, signal] {
+            log.info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+            loop.stop();
+        });
+        if (!registration)
+            return std::unexpected(registration.error());
+        registration->keep();
+    }
+    auto reload = loop.on_signal(SIGHUP, [&running, &log] {
+        if (auto reopened = log.reopen(); !reopened)
+            log.error("{}", reopened.error().text());
+        if (const auto done = running.reload(); !done) {
+            for (const auto& problem : done.error())
+                log.error("{}", problem.text());
+            log.error("the configuration in force stays as it was");
+        }
+    });
+    if (!reload)
+        return std::unexpected(reload.error());
+    reload->keep();
+    return {};
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+    const Instant started = pipeline::read_clock();
+    auto config = first_config(options);
+    if (!config)
+        return kRefused;
+    auto log = telemetry::Log::open(config->log);
+    if (!log)
+        return refuse(log.error());
+    admin::ControlLoop loop([&](std::string_view where, std::string_view what) {
+        (*log)->error(telemetry::Cause{"handler_failed"}, "a {} handler failed: {}", where, what);
+    });
+    auto gateway = Gateway::start(*config, loop, **log);
+    if (!gateway)
+        return refuse(gateway.error());
+    RunningConfig running(std::filesystem::absolute(options.file), std::move(*config), **gateway, loop,
+                          **log);
+    const auto catalog = drop_catalog();
+    Box box{**gateway, running, loop, **log, catalog, started};
+    admin::Verbs verbs;
+    add_verbs(verbs, box);
+    admin::Server server(loop, verbs);
+    if (auto done = serve(server, running.config().control, **log); !done)
+        return refuse(done.error());
+    if (auto done = on_signals(loop, running, **log); !done)
+        return refuse(done.error());
+    (*log)->info("sluice {} runs {} with {} worker(s), ready after {:.0f} ms", SLUICE_VERSION,
+                 running.file().string(), (*gateway)->workers().size(),
+                 seconds(pipeline::read_clock() - started) * 1000);
+    loop.run();
+    server.close();
+    (*log)->info("stopped");
+    return kDone;
+}
+
+}  // namespace sluice

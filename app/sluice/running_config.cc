@@ -1,0 +1,126 @@
+#include "sluice/running_config.hh"
+
+#include <cstdlib>
+#include <fstream>
+
+#include "config/print.hh"
+
+namespace sluice {
+
+std::filesystem::path last_good_file() {
+    const char* chosen = std::getenv("SLUICE_STATE_DIR");
+    return std::filesystem::path(chosen != nullptr ? chosen : "/var/lib/sluice") / "last-good.yaml";
+}
+
+RunningConfig::RunningConfig(std::filesystem::path file, GatewayConfig config, Gateway& gateway,
+                             admin::ControlLoop& loop, telemetry::Log& log)
+    : file_(std::move(file)), config_(std::move(config)), gateway_(gateway), loop_(loop), log_(log) {
+    keep_as_last_good();
+}
+
+std::optional<double> RunningConfig::unconfirmed_for() const {
+    if (!deadline_)
+        return std::nullopt;
+    return std::max(0.0, seconds(*deadline_ - pipeline::read_clock()));
+}
+
+std::expected<GatewayConfig, config::Problems> RunningConfig::parse(std::string_view text) const {
+    return config::read_text<GatewayConfig>("request", text, file_.parent_path().string());
+}
+
+std::vector<config::Difference> RunningConfig::difference(const GatewayConfig& candidate) const {
+    return config::differences(config_, candidate);
+}
+
+Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
+    std::string fixed;
+    for (const auto& difference : config::differences(config_, candidate)) {
+        if (difference.fixed)
+            fixed += (fixed.empty() ? "" : ", ") + difference.path;
+    }
+    if (!fixed.empty())
+        return fail("cannot change while running: " + fixed, "restart sluice to change it");
+    if (auto done = log_.apply(candidate.log); !done)
+        return done;
+    if (auto done = gateway_.apply(candidate, generation_ + 1); !done)
+        return done;
+    ++generation_;
+    config_ = std::move(candidate);
+    log_.info("configuration {} is in force", generation_);
+    return {};
+}
+
+Expected<void> RunningConfig::apply(GatewayConfig candidate, std::optional<Duration> confirm) {
+    // A second apply before the first was confirmed still goes back to what was confirmed last.
+    GatewayConfig former = deadline_ ? *former_ : config_;
+    if (auto done = put_in_force(std::move(candidate)); !done)
+        return done;
+    former_ = std::move(former);
+    timer_.cancel();
+    deadline_.reset();
+    if (!confirm) {
+        keep_as_last_good();
+        return {};
+    }
+    deadline_ = pipeline::read_clock() + *confirm;
+    timer_ = loop_.after(*confirm, [this] {
+        log_.warn("configuration {} was not confirmed in time, going back", generation_);
+        if (auto done = rollback(); !done)
+            log_.error("cannot go back: {}", done.error().text());
+    });
+    return {};
+}
+
+Expected<void> RunningConfig::confirm() {
+    if (!deadline_)
+        return fail("nothing waits for confirmation", "apply a configuration with ?confirm=SECONDS first");
+    timer_.cancel();
+    deadline_.reset();
+    keep_as_last_good();
+    log_.info("configuration {} is confirmed", generation_);
+    return {};
+}
+
+Expected<void> RunningConfig::rollback() {
+    if (!former_)
+        return fail("there is no configuration to go back to", "one is kept from every apply");
+    timer_.cancel();
+    deadline_.reset();
+    GatewayConfig former = std::move(*former_);
+    former_ = config_;
+    return put_in_force(std::move(former));
+}
+
+std::expected<void, config::Problems> RunningConfig::reload() {
+    auto candidate = config::read_file<GatewayConfig>(file_.string());
+    if (!candidate)
+        return std::unexpected(candidate.error());
+    if (auto done = apply(std::move(*candidate), std::nullopt); !done) {
+        config::Problems problems;
+        problems.add({.file = file_.string(),
+                      .mark = {},
+                      .path = {},
+                      .message = done.error().message,
+                      .hint = done.error().hint});
+        return std::unexpected(std::move(problems));
+    }
+    return {};
+}
+
+void RunningConfig::keep_as_last_good() const {
+    const auto path = last_good_file();
+    const auto fresh = path.string() + ".new";
+    std::error_code error;
+    std::filesystem::create_directories(path.parent_path(), error);
+    {
+        std::ofstream file(fresh);
+        file << config::to_yaml(config_);
+        if (!file.flush()) {
+            log_.debug(telemetry::Cause{"last_good"}, "cannot write {}", fresh);
+            return;
+        }
+    }
+    std::filesystem::rename(fresh, path, error);
+}
+
+}  // namespace sluice

@@ -1,0 +1,60 @@
+// The configuration in force: where it came from, how it is replaced, how one goes back. Control thread.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admin/control_loop.hh"
+#include "config/difference.hh"
+#include "sluice/config.hh"
+#include "sluice/gateway.hh"
+#include "telemetry/log.hh"
+
+namespace sluice {
+
+class RunningConfig {
+  public:
+    RunningConfig(std::filesystem::path file, GatewayConfig config, Gateway& gateway,
+                  admin::ControlLoop& loop, telemetry::Log& log);
+
+    [[nodiscard]] const GatewayConfig& config() const { return config_; }
+    [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+    [[nodiscard]] uint64_t generation() const { return generation_; }
+    // Seconds until an unconfirmed configuration is taken back; nothing if there is none.
+    [[nodiscard]] std::optional<double> unconfirmed_for() const;
+
+    // A candidate from a text, paths in it relative to the file's folder.
+    [[nodiscard]] std::expected<GatewayConfig, config::Problems> parse(std::string_view text) const;
+    [[nodiscard]] std::vector<config::Difference> difference(const GatewayConfig& candidate) const;
+
+    // What a live gateway cannot change is refused with its name. With `confirm` the former configuration
+    // comes back by itself unless confirm() is called in time.
+    Expected<void> apply(GatewayConfig candidate, std::optional<Duration> confirm);
+    Expected<void> confirm();
+    Expected<void> rollback();
+    // Reads the file again; on a mistake everything stays as it was.
+    std::expected<void, config::Problems> reload();
+
+  private:
+    Expected<void> put_in_force(GatewayConfig candidate);
+    void keep_as_last_good() const;
+
+    std::filesystem::path file_;
+    GatewayConfig config_;
+    uint64_t generation_ = 1;
+    Gateway& gateway_;
+    admin::ControlLoop& loop_;
+    telemetry::Log& log_;
+    std::optional<GatewayConfig> former_;  // the one before, for rollback
+    std::optional<Instant> deadline_;      // of the confirmation
+    admin::ControlLoop::Registration timer_;
+};
+
+// Where a configuration that worked is kept for `--last-good`: $SLUICE_STATE_DIR or /var/lib/sluice.
+std::filesystem::path last_good_file();
+
+}  // namespace sluice

@@ -1,0 +1,39 @@
+// What the workers read: built whole from a configuration, published at once, never changed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/address.hh"
+#include "config/problem.hh"
+#include "routing/neighbour_service.hh"
+#include "routing/tables.hh"
+#include "sluice/config.hh"
+
+namespace sluice {
+
+struct Snapshot {
+    uint64_t generation = 0;  // of the configuration it was made from
+    routing::Tables tables;
+    routing::IcmpConfig icmp;
+};
+
+// The interfaces of a configuration. `device_macs`: the address of each device, in the order of the file; the
+// ports are numbered likewise.
+pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<const MacAddress> device_macs);
+
+// The devices' own names in that order.
+std::vector<std::string> device_interfaces(const GatewayConfig& config);
+
+// Tells the neighbour service about the configuration and builds what the workers read. The configuration was
+// checked when it was read; what is left to go wrong is a full neighbour table.
+Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
+                                                         std::span<const MacAddress> device_macs,
+                                                         routing::NeighbourService& neighbours, Instant now);
+
+// Checks neighbours, routes and rules as far as that goes without devices.
+void check_routing(const GatewayConfig& config, config::Problems& problems);
+
+}  // namespace sluice

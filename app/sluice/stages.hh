@@ -1,0 +1,46 @@
+// The order of the stages, for everyone to read: what happens to a burst between a receive queue and the
+// transmit queues.
+#pragma once
+
+#include "dpdk/eal.hh"
+#include "pipeline/parse.hh"
+#include "pipeline/transmit.hh"
+#include "pipeline/worker.hh"
+#include "routing/local.hh"
+#include "routing/stage.hh"
+#include "sluice/snapshot.hh"
+
+namespace sluice {
+
+// Measures the stages of a sampled burst.
+class StageTimer {
+  public:
+    StageTimer(pipeline::StageCycles& stages, bool sampled, uint64_t began)
+        : stages_(stages), sampled_(sampled), last_(began) {}
+    void end(pipeline::Stage stage) {
+        if (!sampled_)
+            return;
+        const uint64_t now = dpdk::cycles();
+        stages_.add(stage, now - last_);
+        last_ = now;
+    }
+
+  private:
+    pipeline::StageCycles& stages_;
+    bool sampled_;
+    uint64_t last_;
+};
+
+// Everything between receive and transmit. Frames that leave are in the egress queues afterwards.
+inline void run_stages(routing::Context& context, pipeline::PortId port, pipeline::Burst& burst,
+                       StageTimer& timer) {
+    routing::BurstRoutes routes;
+    pipeline::parse(context.worker, context.tables.interfaces, port, burst);
+    timer.end(pipeline::Stage::parse);
+    routing::route(context, burst, routes);
+    timer.end(pipeline::Stage::route);
+    routing::forward(context, burst, routes);
+    timer.end(pipeline::Stage::forward);
+}
+
+}  // namespace sluice

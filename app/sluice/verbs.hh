@@ -1,0 +1,32 @@
+// The admin API of the running gateway: status, configuration, log, stop, metrics, and the verbs of every
+// folder.
+#pragma once
+
+#include <functional>
+
+#include "admin/verbs.hh"
+#include "pipeline/observed.hh"
+#include "sluice/gateway.hh"
+#include "sluice/running_config.hh"
+
+namespace sluice {
+
+// What the verbs work on; outlives them.
+struct Box {
+    Gateway& gateway;
+    RunningConfig& config;
+    admin::ControlLoop& loop;
+    telemetry::Log& log;
+    const telemetry::DropCatalog& catalog;
+    Instant started;
+};
+
+void add_verbs(admin::Verbs& verbs, Box& box);
+
+pipeline::Observed observe(const Box& box);
+
+// The parts of the above, each in a file of its own.
+void add_config_verbs(admin::Verbs& verbs, Box& box);
+void add_metrics(admin::Verbs& verbs, Box& box);
+
+}  // namespace sluice

@@ -1,0 +1,57 @@
+// The packet path of one live worker: what the loop of lib/pipeline calls.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "dpdk/device.hh"
+#include "pipeline/burst.hh"
+#include "sluice/snapshot.hh"
+#include "sluice/stages.hh"
+
+namespace sluice {
+
+// The bucket for one worker's share of what the box may send.
+table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers);
+
+class WorkerPath {
+  public:
+    WorkerPath(pipeline::Worker& worker, size_t workers, uint64_t seed,
+               const std::atomic<const Snapshot*>& published, std::span<const dpdk::Device> devices)
+        : worker_(worker), workers_(workers), state_(seed), published_(published), devices_(devices) {}
+
+    // Takes the snapshot that is used until the next call.
+    void begin_round() {
+        const Snapshot* newest = published_.load(std::memory_order_acquire);
+        if (newest != snapshot_) [[unlikely]]
+            adopt(newest);
+    }
+
+    void process(pipeline::PortId port, pipeline::Burst& burst, uint64_t began) {
+        const bool sampled = worker_.stages.sample();
+        StageTimer timer(worker_.stages, sampled, began);
+        timer.end(pipeline::Stage::receive);
+        auto context = this->context();
+        run_stages(context, port, burst, timer);
+        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
+        timer.end(pipeline::Stage::transmit);
+        if (sampled)
+            worker_.stages.add_packets(burst.count);
+    }
+
+    void errands(std::span<dpdk::Packet*> packets);
+    void tick();
+
+  private:
+    routing::Context context() { return {worker_, state_, snapshot_->tables}; }
+    void adopt(const Snapshot* newest);
+
+    pipeline::Worker& worker_;
+    size_t workers_;
+    routing::WorkerState state_;
+    const std::atomic<const Snapshot*>& published_;
+    const Snapshot* snapshot_ = nullptr;
+    std::span<const dpdk::Device> devices_;
+};
+
+}  // namespace sluice
