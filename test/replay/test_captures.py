@@ -31,20 +31,10 @@ def test_there_are_captures_of_every_tool():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_capture_gives_the_same_bytes_twice(recorded, name):
-    """Every file of the results is equal."""
+    """Every file of the results is equal. What the packets become is asked in test/captures."""
     first, second = recorded.replay(*sides(name)), recorded.replay(*sides(name))
     assert first.files() == second.files()
     assert set(first.files()) == {"lan.pcap", "wan.pcap", "packets.jsonl", "conntrack.json", "summary.json"}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_real_tools_send_is_forwarded(recorded, name):
-    """Every frame to the router's MAC is for a host behind it, or for the router itself, which answers."""
-    result = recorded.replay(*sides(name))
-    assert sum(line.verdict == "accept" for line in result.packets) > 0
-    unexpected = [line for line in result.packets if line.verdict == "drop" and line.reason not in
-                  ("ttl_exceeded", "multicast", "router_advertisement", "port_unreachable")]
-    assert unexpected == []
 
 
 def test_pcapng_is_read_as_pcap_is(gateway):
