@@ -233,13 +233,14 @@ void Device::take_interrupt(int descriptor) const {
 }
 
 Link Device::link() const {
+    // A tap's own side is up as long as it is open; its kernel side is the peer, in whatever namespace.
+    if (driver_ == "net_tap")
+        return {.up = true};
     rte_eth_link raw{};
     const bool known = rte_eth_link_get_nowait(port_, &raw) == 0;
     Link link{.up = known && raw.link_status == RTE_ETH_LINK_UP, .speed_mbps = raw.link_speed};
     if (raw.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN)
         link.speed_mbps = 0;
-    if (driver_ == "net_tap")
-        link.up = true;
     if (!kernel_interface_.empty()) {
         ifreq query{};
         kernel_interface_.copy(query.ifr_name, IF_NAMESIZE - 1);

@@ -1,5 +1,6 @@
 #include "dpdk/sleeper.hh"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -18,6 +19,11 @@ void add(int epoll, int fd) {
     event.events = EPOLLIN;
     event.data.fd = fd;
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+timespec as_timespec(Duration duration) {
+    const auto nanoseconds = std::max<int64_t>(duration.count(), 0);
+    return {.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
 }
 
 }  // namespace
@@ -66,12 +72,18 @@ void Sleeper::watch(const Device& device, uint16_t queue) {
     naps_ = true;
 }
 
+void Sleeper::doze(Duration most) const {
+    const timespec timeout = as_timespec(most);
+    pollfd bell{.fd = bell_.descriptor(), .events = POLLIN, .revents = 0};
+    if (ppoll(&bell, 1, &timeout, nullptr) > 0)
+        bell_.clear();
+}
+
 bool Sleeper::sleep(Duration most) {
     for (const auto& interrupt : interrupts_)
         interrupt.device->enable_interrupt(interrupt.queue);
     const Duration length = naps_ ? std::min(most, nap_) : most;
-    const auto nanoseconds = std::max<int64_t>(length.count(), 0);
-    const timespec timeout{.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
+    const timespec timeout = as_timespec(length);
     std::array<epoll_event, 16> events;
     const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
     for (int i = 0; i < count; ++i) {

@@ -27,6 +27,9 @@ class Sleeper {
     // Sleeps until something arrives, the bell rings, or the time is over; true if it ended before its time.
     // With a device that can only be polled among them the sleep is at most its nap.
     bool sleep(Duration most);
+    // Sleeps until the bell rings or the time is over, whatever the devices say: a tap whose kernel side is
+    // down looks readable all the time.
+    void doze(Duration most) const;
 
     // Ends the present or the next sleep.
     [[nodiscard]] const Bell& bell() const { return bell_; }

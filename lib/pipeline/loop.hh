@@ -50,6 +50,8 @@ namespace detail {
 
 inline constexpr Duration kLongestSleep = std::chrono::milliseconds(200);
 inline constexpr Duration kTickEvery = std::chrono::milliseconds(10);
+inline constexpr Duration kDoze = std::chrono::milliseconds(1);
+inline constexpr uint32_t kFalseAlarms = 16;  // wake-ups in a row that brought no packet
 
 // One turn of a queue; true if it gave anything.
 template <typename Path>
@@ -85,6 +87,20 @@ bool take_errands(WorkerRun& run, Path& path) {
     return true;
 }
 
+// Sleeps as the devices allow, or dozes where they keep waking the worker for nothing.
+inline void rest(WorkerRun& run, uint32_t& false_alarms) {
+    Worker& worker = run.worker;
+    worker.loop.sleeps.add(1);
+    run.rcu.offline(worker.id);
+    if (false_alarms > kFalseAlarms) {
+        run.sleeper.doze(kDoze);
+    } else if (run.sleeper.sleep(kLongestSleep)) {
+        worker.loop.wakeups.add(1);
+        ++false_alarms;
+    }
+    run.rcu.online(worker.id);
+}
+
 }  // namespace detail
 
 // Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round().
@@ -98,6 +114,7 @@ void run_worker(WorkerRun& run, Path& path) {
     run.rcu.join(worker.id);
     uint32_t idle = 0;
     Instant next_tick{};
+    uint32_t false_alarms = 0;
     uint64_t round_began = dpdk::cycles();
     while (!run.stop.load(std::memory_order_relaxed)) {
         run.rcu.quiescent(worker.id);
@@ -115,8 +132,6 @@ void run_worker(WorkerRun& run, Path& path) {
             ++idle;
             worker.loop.empty_rounds.add(1);
         }
-        worker.loop.total_cycles.add(round_ended - round_began);
-        round_began = round_ended;
         if (busy || idle % 64 == 0 || idle > run.sleeper.idle_rounds()) {
             worker.now = read_clock();
             if (worker.now >= next_tick) {
@@ -124,13 +139,12 @@ void run_worker(WorkerRun& run, Path& path) {
                 path.tick();
             }
         }
-        if (!busy && run.poll == dpdk::Poll::adaptive && idle > run.sleeper.idle_rounds()) {
-            worker.loop.sleeps.add(1);
-            run.rcu.offline(worker.id);
-            if (run.sleeper.sleep(detail::kLongestSleep))
-                worker.loop.wakeups.add(1);
-            run.rcu.online(worker.id);
-        }
+        if (busy)
+            false_alarms = 0;
+        else if (run.poll == dpdk::Poll::adaptive && idle > run.sleeper.idle_rounds())
+            detail::rest(run, false_alarms);
+        worker.loop.total_cycles.add(dpdk::cycles() - round_began);
+        round_began = dpdk::cycles();
     }
     run.rcu.leave(worker.id);
 }
