@@ -35,8 +35,11 @@ std::vector<config::Difference> RunningConfig::difference(const GatewayConfig& c
 Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     std::string fixed;
     for (const auto& difference : config::differences(config_, candidate)) {
-        if (difference.fixed)
-            fixed += (fixed.empty() ? "" : ", ") + difference.path;
+        if (!difference.fixed)
+            continue;
+        if (!fixed.empty())
+            fixed += ", ";
+        fixed += difference.path;
     }
     if (!fixed.empty())
         return fail("cannot change while running: " + fixed, "restart sluice to change it");

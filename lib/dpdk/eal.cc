@@ -24,8 +24,11 @@ uint64_t free_hugepage_mb() {
 
 std::string joined(const std::vector<uint32_t>& numbers) {
     std::string text;
-    for (const uint32_t number : numbers)
-        text += (text.empty() ? "" : ",") + std::to_string(number);
+    for (const uint32_t number : numbers) {
+        if (!text.empty())
+            text += ',';
+        text += std::to_string(number);
+    }
     return text;
 }
 
