@@ -88,8 +88,8 @@ TEST(ReassemblyLimits, FloodsKeepMemoryBounded) {
     for (int round = 0; round < 100'000; ++round) {
         const auto now = at(round / 100);
         const Shape shape{.id = random.below(20), .source = static_cast<uint16_t>(random.below(100))};
-        const size_t offset = random.below(128) * 8;
-        const size_t size = (1 + random.below(100)) * 8;
+        const size_t offset = random.below(128) * size_t{8};
+        const size_t size = (1 + random.below(100)) * size_t{8};
         const auto family = random.below(2) == 0 ? Family::ip4 : Family::ip6;
         const auto result =
             add(reassembler, fragment(family, payload, offset, size, random.below(4) != 0, shape), now);
