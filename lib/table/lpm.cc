@@ -36,7 +36,7 @@ uint32_t Lpm<Address>::lookup(const Address& address) const {
     while (true) {
         const Node& node = nodes_[place];
         if constexpr (kHasPaths) {
-            if (!key.same_start(node.path.high, node.path.low, node.depth))
+            if (!key.starts_like(node.path.word, node.depth))
                 return node.path.otherwise;
         }
         const unsigned slot = key.slot(node.depth);
@@ -83,7 +83,7 @@ void Lpm<Address>::lookup_burst(const BurstKey* addresses, uint32_t* values, siz
             uint32_t value = is_child || !holds ? place : held;
             bool on_path = true;
             if constexpr (kHasPaths) {
-                on_path = keys[lane].same_start(node.path.high, node.path.low, node.depth);
+                on_path = keys[lane].starts_like(node.path.word, node.depth);
                 value = on_path ? value : node.path.otherwise;
             }
             values[lane] = value;

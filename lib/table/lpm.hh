@@ -10,9 +10,10 @@
 //     address   | top_bits | 6 | 6 | 6 ...
 //     top[...]  -> answer, or node -> node -> answer
 //
-// IPv6 has long stretches in which only one way leads on, such as the 64 zero bits before the 1 in
-// 2001:db8::1. A node may therefore stand deeper than its parent's bits end, and compares all bits before its
-// own.
+// IPv6 has long stretches in which only one way leads on, such as the 60 zero bits before the 1 in
+// 2001:db8::1. A node may therefore stand deeper than its parent's bits end, and compares the bits in
+// between. One 64-bit word must do for that and for the slot: where the halves of the address meet there is
+// always a node that ends the first.
 #pragma once
 
 #include <cstddef>
@@ -58,14 +59,13 @@ class Lpm {
 
   private:
     static constexpr bool kHasPaths = std::is_same_v<Address, Ip6Address>;
-    // The first bits of an address, for IPv6; for IPv4 nothing.
+    // For IPv6: which bits come before those the node decides.
     struct Path {
-        uint64_t high;
-        uint64_t low;
+        uint64_t word;       // the half of the address that has them
         uint32_t otherwise;  // the answer for addresses that begin differently
     };
     struct NoPath {};
-    static constexpr size_t kHeld = kHasPaths ? 9 : 19;
+    static constexpr size_t kHeld = kHasPaths ? 11 : 19;
     static constexpr uint32_t kHoldsAnswers = 0xffffffff;
     // Decides the six bits of an address from `depth` on; those past the end count as zero.
     struct alignas(64) Node {

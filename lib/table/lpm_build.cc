@@ -14,7 +14,8 @@ namespace {
 
 constexpr unsigned kSlotBits = 6;
 constexpr unsigned kSlots = 1U << kSlotBits;
-constexpr unsigned kDeepest = 128 - kSlotBits;
+constexpr unsigned kWordBits = 64;
+constexpr unsigned kDeepest = kWordBits - kSlotBits;  // in its word, for all six bits to be there
 
 // The first level: 64 kB for the small tables of policy routing, which stay in the cache; for a full table 18
 // bits, so that the most frequent length, /24, is decided by one node.
@@ -86,15 +87,17 @@ struct Lpm<Address>::Builder {
         }
     }
 
-    // Where all items still agree: a node need not stand higher.
+    // A node need not stand higher than where all items still agree. The second half of the address begins
+    // with a node of its own, since a node compares one half only.
     static unsigned common_depth(Items items, unsigned depth) {
-        unsigned deeper = std::min(kDeepest, items.front().key.common_bits(items.back().key));
+        unsigned deeper = items.front().key.common_bits(items.back().key);
         for (const Item& item : items) {
             if (deeper <= depth)
                 break;
             deeper = std::min<unsigned>(deeper, item.length);
         }
-        return std::max(depth, deeper);
+        return depth < kWordBits ? std::min(std::max(depth, deeper), kDeepest)
+                                 : std::min(std::max(depth, deeper), kWordBits + kDeepest);
     }
 
     // All items are inside the node's part of the address space and longer than `depth`; `inherited` is the
@@ -102,8 +105,7 @@ struct Lpm<Address>::Builder {
     void build_node(uint32_t place, Items items, unsigned depth, uint32_t inherited) {
         if constexpr (kHasPaths) {
             depth = common_depth(items, depth);
-            const auto& key = items.front().key;
-            result.nodes_[place].path = {key.high(), key.low(), inherited};
+            result.nodes_[place].path = {items.front().key.word_at(depth), inherited};
         }
         std::array<uint32_t, kSlots> answers;
         answers.fill(inherited);
@@ -152,7 +154,8 @@ struct Lpm<Address>::Builder {
         }
         if (count <= kHeld && largest <= std::numeric_limits<uint16_t>::max()) {
             node.first_answer = kHoldsAnswers;
-            for (size_t i = 0; i < count; ++i) node.held[i] = static_cast<uint16_t>(runs[i]);
+            for (size_t i = 0; i < count; ++i)
+                node.held[i] = static_cast<uint16_t>(runs[i]);
             return;
         }
         node.first_answer = static_cast<uint32_t>(result.answers_.size());

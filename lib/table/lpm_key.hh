@@ -27,8 +27,7 @@ struct LpmKey<Ip4Address> {
 
 template <>
 struct LpmKey<Ip6Address> {
-    __extension__ typedef unsigned __int128 Wide;
-    Wide word;
+    uint64_t words[2];
 
     static LpmKey from(const Ip6Address& address) { return from(address.bytes().data()); }
     static LpmKey from(const uint8_t* wire_order) {
@@ -36,29 +35,27 @@ struct LpmKey<Ip6Address> {
         uint64_t low;
         std::memcpy(&high, wire_order, 8);
         std::memcpy(&low, wire_order + 8, 8);
-        return {Wide{__builtin_bswap64(high)} << 64 | __builtin_bswap64(low)};
+        return {{__builtin_bswap64(high), __builtin_bswap64(low)}};
     }
-    [[nodiscard]] uint64_t high() const { return static_cast<uint64_t>(word >> 64); }
-    [[nodiscard]] uint64_t low() const { return static_cast<uint64_t>(word); }
-    [[nodiscard]] uint64_t first_word() const { return high(); }
-    // The six bits from `depth` on, zeros behind the end; `depth` is below 128.
+    [[nodiscard]] uint64_t first_word() const { return words[0]; }
+    [[nodiscard]] uint64_t word_at(unsigned depth) const { return words[depth / 64]; }
+    // The six bits from `depth` on, which must be in one word.
     [[nodiscard]] unsigned slot(unsigned depth) const {
-        return static_cast<unsigned>((word << depth) >> 122);
+        return static_cast<unsigned>((word_at(depth) << depth % 64) >> 58);
     }
-    // Whether the first `bits`, 1 to 128, are the same.
-    [[nodiscard]] bool same_start(uint64_t other_high, uint64_t other_low, unsigned bits) const {
-        return (word ^ (Wide{other_high} << 64 | other_low)) >> (128 - bits) == 0;
+    // Whether the bits before `depth` are those of `word`, as far as they are in the word that `depth` is in.
+    [[nodiscard]] bool starts_like(uint64_t word, unsigned depth) const {
+        return (word_at(depth) ^ word) >> 1 >> (63 - depth % 64) == 0;
     }
     // How many of the first bits are the same.
     [[nodiscard]] unsigned common_bits(const LpmKey& other) const {
-        if (high() != other.high())
-            return static_cast<unsigned>(__builtin_clzll(high() ^ other.high()));
-        if (low() != other.low())
-            return 64 + static_cast<unsigned>(__builtin_clzll(low() ^ other.low()));
+        if (words[0] != other.words[0])
+            return static_cast<unsigned>(__builtin_clzll(words[0] ^ other.words[0]));
+        if (words[1] != other.words[1])
+            return 64 + static_cast<unsigned>(__builtin_clzll(words[1] ^ other.words[1]));
         return 128;
     }
-    bool operator==(const LpmKey&) const = default;
-    bool operator<(const LpmKey& other) const { return word < other.word; }
+    auto operator<=>(const LpmKey&) const = default;
 };
 
 }  // namespace sluice::table
