@@ -1,6 +1,7 @@
 #include "pipeline/parse.hh"
 
 #include "pipeline/drops.hh"
+#include "pipeline/quick_parse.hh"
 #include "wire/ethernet.hh"
 #include "wire/ipv4.hh"
 #include "wire/ipv6.hh"
@@ -149,26 +150,37 @@ Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* pa
     return parse_payload(packet, type, meta);
 }
 
+namespace {
+
+// The frames that the short cut does not know.
+void parse_at_length(Worker& worker, const Interfaces& interfaces, PortId port, dpdk::Packet* packet,
+                     PacketMeta& meta) {
+    const uint32_t length = dpdk::total_length(packet);
+    const auto verdict = parse_packet(interfaces, port, packet, meta);
+    if (meta.in != interfaces.of_port(port)) {
+        auto& counters = worker.counters.interface(meta.in);
+        counters.rx_packets.add(1);
+        counters.rx_bytes.add(length);
+    }
+    if (verdict.kind() != Verdict::Kind::next)
+        finish(worker, packet, meta.in, verdict);
+}
+
+}  // namespace
+
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
     for (uint16_t i = 0; i < burst.count && i < kPrefetchAhead; ++i)
         dpdk::prefetch_data(burst.packets[i]);
     const InterfaceId device = interfaces.of_port(port);
+    const QuickParser quick_parse(device, interfaces[device].mac);
     uint64_t total = 0;
     for (uint16_t i = 0; i < burst.count; ++i) {
         if (i + kPrefetchAhead < burst.count)
             dpdk::prefetch_data(burst.packets[i + kPrefetchAhead]);
         dpdk::Packet* packet = burst.packets[i];
-        PacketMeta& meta = burst.meta[i];
-        const uint32_t length = dpdk::total_length(packet);
-        total += length;
-        const auto verdict = parse_packet(interfaces, port, packet, meta);
-        if (meta.in != device) [[unlikely]] {
-            auto& counters = worker.counters.interface(meta.in);
-            counters.rx_packets.add(1);
-            counters.rx_bytes.add(length);
-        }
-        if (verdict.kind() != Verdict::Kind::next) [[unlikely]]
-            finish(worker, packet, meta.in, verdict);
+        total += dpdk::total_length(packet);
+        if (!quick_parse(packet, burst.meta[i])) [[unlikely]]
+            parse_at_length(worker, interfaces, port, packet, burst.meta[i]);
     }
     worker.counters.received.add(burst.count);
     auto& counters = worker.counters.interface(device);

@@ -17,11 +17,14 @@ void settle(Worker& worker, const Interfaces& interfaces, PortId port, size_t se
     Egress& egress = worker.egress[index(port)];
     const auto packets = egress.packets();
     const InterfaceId device = interfaces.of_port(port);
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < sent; ++i) {
-        bytes += egress.length(i);
-        if (egress.out(i) != device) [[unlikely]]
-            count(worker, egress.out(i), 1, egress.length(i));
+    uint64_t bytes = egress.bytes();
+    for (size_t i = sent; i < packets.size(); ++i)
+        bytes -= egress.length(i);
+    if (interfaces.has_vlans(port)) {
+        for (size_t i = 0; i < sent; ++i) {
+            if (egress.out(i) != device)
+                count(worker, egress.out(i), 1, egress.length(i));
+        }
     }
     count(worker, device, sent, bytes);
     worker.counters.sent.add(sent);

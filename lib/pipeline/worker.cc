@@ -5,13 +5,14 @@
 namespace sluice::pipeline {
 
 void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdict) {
-    worker.watch.tell(packet, verdict);
     switch (verdict.kind()) {
         case Verdict::Kind::drop:
+            worker.watch.tell(packet, verdict);
             worker.counters.drop(in, verdict.reason(), dpdk::total_length(packet));
             rte_pktmbuf_free(packet);
             return;
         case Verdict::Kind::consumed:
+            worker.watch.tell(packet, verdict);
             worker.counters.consumed.add(1);
             rte_pktmbuf_free(packet);
             return;
@@ -22,9 +23,8 @@ void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdic
     }
 }
 
-void transmit(Worker& worker, PortId port, InterfaceId out, dpdk::Packet* packet) {
-    if (!worker.egress[index(port)].push(packet, out)) [[unlikely]]
-        finish(worker, packet, out, Verdict::drop(drops::egress_full));
+void drop_egress(Worker& worker, InterfaceId out, dpdk::Packet* packet) {
+    finish(worker, packet, out, Verdict::drop(drops::egress_full));
 }
 
 void send_to_control(Worker& worker, dpdk::Packet* packet, InterfaceId in) {

@@ -33,11 +33,16 @@ struct WorkerCounters {
 // Tells the end of one packet to somebody who wants to know: replay. Costs the fast path nothing.
 struct Watch {
     const dpdk::Packet* packet = nullptr;
-    std::optional<Verdict> end;  // of finish(); nothing if it went on
+    std::optional<Verdict> end;  // `drop` or `consumed`; nothing if it went on
 
     void tell(const dpdk::Packet* ended, Verdict verdict) {
         if (ended == packet)
             end = verdict;
+    }
+    // A packet that is cut into pieces goes on as the first of them.
+    void pass_on(const dpdk::Packet* whole, const dpdk::Packet* first) {
+        if (whole != nullptr && whole == packet)
+            packet = first;
     }
 };
 
@@ -63,9 +68,15 @@ struct Worker {
 // the others the packet has an owner already.
 void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdict);
 
+// Counts and frees a frame for which there was no room.
+void drop_egress(Worker& worker, InterfaceId out, dpdk::Packet* packet);
+
 // Puts a complete frame into the transmit queue of the interface's port; the packet is gone afterwards, with
 // a drop counted on `out` if the queue was full.
-void transmit(Worker& worker, PortId port, InterfaceId out, dpdk::Packet* packet);
+inline void transmit(Worker& worker, PortId port, InterfaceId out, dpdk::Packet* packet) {
+    if (!worker.egress[index(port)].push(packet, out)) [[unlikely]]
+        drop_egress(worker, out, packet);
+}
 
 // Gives a packet to the control thread with the note already written; held until it is answered.
 void send_to_control(Worker& worker, dpdk::Packet* packet, InterfaceId in);

@@ -78,8 +78,8 @@ struct Tally {
 
 // Writes the link header in front of the IP header at l3, and queues the frame. The EtherType of an untagged
 // frame that stays untagged is there already.
-void send_frame(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const Interface& out,
-                NeighbourLink link, uint16_t ether_type) {
+[[gnu::always_inline]] inline void send_frame(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
+                                              const Interface& out, NeighbourLink link, uint16_t ether_type) {
     const uint16_t header = out.link_header();
     if (meta.l3 != header)
         dpdk::move_start(packet, static_cast<int>(meta.l3) - static_cast<int>(header));
