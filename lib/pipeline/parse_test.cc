@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <memory>
 #include <vector>
 
 #include "base/random.hh"
@@ -29,12 +30,12 @@ Interfaces one_device_with_a_vlan() {
 // A packet buffer without a pool around it: enough for parsing.
 struct Frame {
     explicit Frame(std::vector<uint8_t> content) : bytes(std::move(content)) {
-        packet.buf_addr = bytes.data();
-        packet.nb_segs = 1;
-        dpdk::set_length(&packet, static_cast<uint16_t>(bytes.size()));
+        packet->buf_addr = bytes.data();
+        packet->nb_segs = 1;
+        dpdk::set_length(packet.get(), static_cast<uint16_t>(bytes.size()));
     }
     std::vector<uint8_t> bytes;
-    rte_mbuf packet{};
+    std::unique_ptr<rte_mbuf> packet = std::make_unique<rte_mbuf>();
 };
 
 std::vector<uint8_t> ip4_frame() {
@@ -71,16 +72,16 @@ void expect_agreement(const std::vector<uint8_t>& content) {
     Frame at_length(content);
     PacketMeta quick_meta{};
     PacketMeta meta{};
-    const bool taken = QuickParser(InterfaceId{0}, kOwn)(&quick.packet, quick_meta);
-    const auto verdict = parse_packet(interfaces, PortId{0}, &at_length.packet, meta);
+    const bool taken = QuickParser(InterfaceId{0}, kOwn)(quick.packet.get(), quick_meta);
+    const auto verdict = parse_packet(interfaces, PortId{0}, at_length.packet.get(), meta);
     const bool fast = verdict == Verdict::next() && meta.in == InterfaceId{0} && meta.l3 == kEthernetHeader &&
                       (meta.path == Path::ip4_fast || meta.path == Path::ip6_fast);
     ASSERT_EQ(taken, fast);
     if (taken) {
         ASSERT_TRUE(quick_meta == meta);
-        ASSERT_EQ(quick.packet.data_len, at_length.packet.data_len);
+        ASSERT_EQ(quick.packet->data_len, at_length.packet->data_len);
     } else {
-        ASSERT_EQ(quick.packet.data_len, content.size());
+        ASSERT_EQ(quick.packet->data_len, content.size());
     }
 }
 
@@ -89,9 +90,9 @@ TEST(QuickParser, AgreesWithTheLongWayOnWholePackets) {
     expect_agreement(ip6_frame());
     PacketMeta meta{};
     Frame frame(ip4_frame());
-    ASSERT_TRUE(QuickParser(InterfaceId{0}, kOwn)(&frame.packet, meta));
+    ASSERT_TRUE(QuickParser(InterfaceId{0}, kOwn)(frame.packet.get(), meta));
     EXPECT_EQ(meta.path, Path::ip4_fast);
-    EXPECT_EQ(frame.packet.data_len, 14 + 40);  // padding is cut off
+    EXPECT_EQ(frame.packet->data_len, 14 + 40);  // padding is cut off
 }
 
 TEST(QuickParser, AgreesWithTheLongWayOnAlteredPackets) {
@@ -130,12 +131,12 @@ TEST(ParsePacket, FindsTheVlan) {
     frame.insert(frame.begin() + 12, tag.begin(), tag.end());
     Frame tagged(frame);
     PacketMeta meta{};
-    EXPECT_EQ(parse_packet(one_device_with_a_vlan(), PortId{0}, &tagged.packet, meta), Verdict::next());
+    EXPECT_EQ(parse_packet(one_device_with_a_vlan(), PortId{0}, tagged.packet.get(), meta), Verdict::next());
     EXPECT_EQ(meta.in, InterfaceId{1});
     EXPECT_EQ(meta.l3, 18);
     frame[15] = 21;
     Frame unknown(frame);
-    EXPECT_EQ(parse_packet(one_device_with_a_vlan(), PortId{0}, &unknown.packet, meta),
+    EXPECT_EQ(parse_packet(one_device_with_a_vlan(), PortId{0}, unknown.packet.get(), meta),
               Verdict::drop(drops::unknown_vlan));
 }
 
