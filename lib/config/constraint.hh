@@ -28,8 +28,8 @@ struct Constraint {
     bool list_or_one = false;                         // one value may stand for a list of one
 
     [[nodiscard]] bool bounds(Dimension dimension) const { return range && range->dimension == dimension; }
-    // `expected` with the bounds behind it, which must exist: "a whole number from 1 to 1024".
-    [[nodiscard]] std::string amend(std::string expected) const;
+    // `expected` with the bounds, if any, behind it: "a whole number from 1 to 1024".
+    [[nodiscard]] std::string amend(const std::string& expected) const;
     // That of the items of a list.
     [[nodiscard]] Constraint of_items() const { return {range, std::nullopt, false}; }
 };

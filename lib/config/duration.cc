@@ -27,6 +27,7 @@ constexpr std::array kUnits{
     Unit{"ns", 1},
 };
 constexpr size_t kSeconds = 3;
+constexpr size_t kMostDigits = 18;  // of a fraction; one more fits into what stands before it
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -47,7 +48,6 @@ std::string_view take(std::string_view& text, bool (*wanted)(char)) {
 // whole.fraction units in nanoseconds; -1 if that is no whole number of them or more than fits.
 __extension__ using Wide = __int128;
 int64_t amount_of(std::string_view whole, std::string_view fraction, const Unit& unit) {
-    constexpr size_t kMostDigits = 18;  // and one more fits into the whole
     if (whole.size() > kMostDigits + 1 || fraction.size() > kMostDigits)
         return -1;
     uint64_t number = 0;

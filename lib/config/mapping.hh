@@ -84,13 +84,13 @@ class Mapping : public MappingBase {
     // Both bounds are allowed values. For lists they bound each item.
     template <HasMeasure Low, HasMeasure High>
     Mapping& range(const Low& low, const High& high) {
-        bound({Scalar<Low>::dimension, Scalar<Low>::measure(low), Scalar<High>::measure(high),
+        bound({Scalar<Low>::kDimension, Scalar<Low>::measure(low), Scalar<High>::measure(high),
                Scalar<Low>::format(low), Scalar<High>::format(high)});
         return *this;
     }
     template <HasMeasure Low>
     Mapping& at_least(const Low& low) {
-        bound({Scalar<Low>::dimension,
+        bound({Scalar<Low>::kDimension,
                Scalar<Low>::measure(low),
                std::numeric_limits<long double>::infinity(),
                Scalar<Low>::format(low),

@@ -50,6 +50,7 @@ class Named {
     [[nodiscard]] auto end() { return entries_.end(); }
     [[nodiscard]] std::vector<std::string> names() const {
         std::vector<std::string> result;
+        result.reserve(entries_.size());
         for (const auto& entry : entries_) {
             result.push_back(entry.name);
         }

@@ -337,6 +337,7 @@ Node parse(std::string_view file, std::string_view text, Problems& problems, con
         }
         complete = true;
     } catch (const Stop&) {
+        complete = false;  // the reason was reported
     } catch (const YAML::ParserException& error) {
         builder.syntax_error(error);
     } catch (const std::exception& error) {

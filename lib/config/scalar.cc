@@ -26,8 +26,9 @@ Expected<uint64_t> magnitude(std::string_view text, std::string_view digits) {
                     "expected it without, or with 0x for hexadecimal");
     }
     uint64_t value = 0;
-    const char* const last = digits.data() + digits.size();
-    const auto [end, error] = std::from_chars(digits.data(), last, value, base);
+    const char* const first = digits.data();
+    const char* const last = first + digits.size();
+    const auto [end, error] = std::from_chars(first, last, value, base);
     if (digits.empty() || error == std::errc::invalid_argument || end != last)
         return fail(quote(text) + " is not a whole number");
     if (error == std::errc::result_out_of_range)

@@ -5,7 +5,7 @@
 //   static std::string expected();                     what one may write: "a prefix such as 10.0.0.0/8"
 //   static Expected<T> parse(std::string_view text);   never throws; a hint is given only where it says more
 //   static std::string format(const T& value);         parse(format(x)) == x
-// and, if values can be bounded, a dimension, `static long double measure(const T&)` in its units, and
+// and, if values can be bounded, a kDimension, `static long double measure(const T&)` in its units, and
 // perhaps noun(): what is expected, without bounds of its own.
 #pragma once
 
@@ -39,7 +39,7 @@ concept HasScalar = requires(const T& value, std::string_view text) {
 // Whether values can be bounded with range().
 template <typename T>
 concept HasMeasure = requires(const T& value) {
-    { Scalar<T>::dimension } -> std::convertible_to<Dimension>;
+    { Scalar<T>::kDimension } -> std::convertible_to<Dimension>;
     { Scalar<T>::measure(value) } -> std::same_as<long double>;
 };
 
@@ -50,7 +50,7 @@ bool is_bare(const T& value) {
     if constexpr (requires { Scalar<T>::is_bare(value); }) {
         return Scalar<T>::is_bare(value);
     } else {
-        return requires { requires Scalar<T>::bare; };
+        return requires { requires Scalar<T>::kBare; };
     }
 }
 
@@ -66,8 +66,8 @@ Expected<int64_t> parse_signed(std::string_view text, int64_t min, int64_t max);
 
 template <Number T>
 struct Scalar<T> {
-    static constexpr bool bare = true;
-    static constexpr Dimension dimension = Dimension::number;
+    static constexpr bool kBare = true;
+    static constexpr Dimension kDimension = Dimension::number;
     static std::string noun() { return "a whole number"; }
     static std::string expected() {
         return noun() + " from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
@@ -93,7 +93,7 @@ struct Scalar<T> {
 // `true` or `false` and nothing else.
 template <>
 struct Scalar<bool> {
-    static constexpr bool bare = true;
+    static constexpr bool kBare = true;
     static std::string expected();
     static Expected<bool> parse(std::string_view text);
     static std::string format(const bool& value);
@@ -153,7 +153,7 @@ struct Scalar<InterfaceAddress> {
 // negative.
 template <>
 struct Scalar<Duration> {
-    static constexpr Dimension dimension = Dimension::nanoseconds;
+    static constexpr Dimension kDimension = Dimension::nanoseconds;
     static std::string expected();
     static Expected<Duration> parse(std::string_view text);
     static std::string format(const Duration& value);
@@ -164,7 +164,7 @@ struct Scalar<Duration> {
 template <typename Rep, typename Period>
 struct Scalar<std::chrono::duration<Rep, Period>> {
     using Coarse = std::chrono::duration<Rep, Period>;
-    static constexpr Dimension dimension = Dimension::nanoseconds;
+    static constexpr Dimension kDimension = Dimension::nanoseconds;
     static std::string expected() { return Scalar<Duration>::expected(); }
     static Expected<Coarse> parse(std::string_view text) {
         const auto fine = Scalar<Duration>::parse(text);
@@ -189,7 +189,7 @@ struct Scalar<std::chrono::duration<Rep, Period>> {
 
 template <>
 struct Scalar<Rate> {
-    static constexpr Dimension dimension = Dimension::per_second;
+    static constexpr Dimension kDimension = Dimension::per_second;
     static std::string expected();
     static Expected<Rate> parse(std::string_view text);
     static std::string format(const Rate& value);
@@ -198,7 +198,7 @@ struct Scalar<Rate> {
 
 template <>
 struct Scalar<Bytes> {
-    static constexpr Dimension dimension = Dimension::bytes;
+    static constexpr Dimension kDimension = Dimension::bytes;
     static std::string expected();
     static Expected<Bytes> parse(std::string_view text);
     static std::string format(const Bytes& value);
@@ -207,8 +207,8 @@ struct Scalar<Bytes> {
 
 template <>
 struct Scalar<Port> {
-    static constexpr bool bare = true;
-    static constexpr Dimension dimension = Dimension::number;
+    static constexpr bool kBare = true;
+    static constexpr Dimension kDimension = Dimension::number;
     static std::string noun();
     static std::string expected();
     static Expected<Port> parse(std::string_view text);
@@ -233,7 +233,7 @@ struct Scalar<Endpoint> {
 
 template <>
 struct Scalar<Percent> {
-    static constexpr Dimension dimension = Dimension::hundredths;
+    static constexpr Dimension kDimension = Dimension::hundredths;
     static std::string noun();
     static std::string expected();
     static Expected<Percent> parse(std::string_view text);

@@ -4,6 +4,12 @@
 
 namespace sluice::config {
 
+namespace {
+
+constexpr size_t kLongestPath = 4095;  // PATH_MAX without its end
+
+}  // namespace
+
 namespace detail {
 
 const std::string* scalar_text(Context& context, const Constraint& constraint, Expected expected) {
@@ -20,14 +26,13 @@ bool refuse(Context& context, const Error& error, const Constraint& constraint, 
 
 bool check_range(Context& context, const Constraint& constraint, Dimension dimension, long double amount,
                  Expected expected) {
-    if (!constraint.bounds(dimension))
+    if (!constraint.range || constraint.range->dimension != dimension)
         return true;
+    const std::string text = quote(context.node().text);
     if (amount < constraint.range->low)
-        return context.problem(quote(context.node().text) + " is too small",
-                               "expected " + expected(constraint));
+        return context.problem(text + " is too small", "expected " + expected(constraint));
     if (amount > constraint.range->high)
-        return context.problem(quote(context.node().text) + " is too large",
-                               "expected " + expected(constraint));
+        return context.problem(text + " is too large", "expected " + expected(constraint));
     return true;
 }
 
@@ -120,13 +125,12 @@ std::string Custom<Path>::expected() {
 }
 
 std::optional<Path> Custom<Path>::read(const Node& node, Context& context) {
-    constexpr size_t kLongest = 4095;  // PATH_MAX without its end
     if (!node.is_scalar() || node.text.empty()) {
         detail::wrong_kind(context, expected());
         return std::nullopt;
     }
     const auto text = Scalar<std::string>::parse(node.text);
-    if (!text || text->size() > kLongest) {
+    if (!text || text->size() > kLongestPath) {
         context.problem(text ? "the path is too long" : text.error().message, "expected " + expected());
         return std::nullopt;
     }

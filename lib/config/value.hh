@@ -101,7 +101,7 @@ struct Value {
         } else if constexpr (HasSchema<T>) {
             return static_cast<const MappingBase&>(Schema<T>::get()).what();
         } else if constexpr (HasMeasure<T>) {
-            if (!constraint.bounds(Scalar<T>::dimension))
+            if (!constraint.bounds(Scalar<T>::kDimension))
                 return Scalar<T>::expected();
             if constexpr (requires { Scalar<T>::noun(); })
                 return constraint.amend(Scalar<T>::noun());
@@ -133,7 +133,7 @@ struct Value {
     static constexpr std::string_view nesting() { return ""; }
     static constexpr std::optional<Dimension> dimension() {
         if constexpr (HasMeasure<T>) {
-            return Scalar<T>::dimension;
+            return Scalar<T>::kDimension;
         } else {
             return std::nullopt;
         }
@@ -150,7 +150,7 @@ struct Value {
             return detail::refuse(context, value.error(), constraint, &expected);
         }
         if constexpr (HasMeasure<T>) {
-            if (!detail::check_range(context, constraint, Scalar<T>::dimension, Scalar<T>::measure(*value),
+            if (!detail::check_range(context, constraint, Scalar<T>::kDimension, Scalar<T>::measure(*value),
                                      &expected)) {
                 return false;
             }
