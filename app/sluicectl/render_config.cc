@@ -42,10 +42,11 @@ std::string problem_text(const json::value& problem) {
             result += ":" + text(problem, part);
     }
     for (const std::string_view part : {"path", "message"}) {
-        if (has(problem, part))
-            result += (result.empty() ? "" : ": ") + text(problem, part);
+        if (const std::string said = text(problem, part); !said.empty())
+            result += (result.empty() ? "" : ": ") + said;
     }
-    return has(problem, "hint") ? result + "; " + text(problem, "hint") : result;
+    const std::string hint = text(problem, "hint");
+    return hint.empty() ? result : result + "; " + hint;
 }
 
 std::string warnings_text(const json::value& answer, const Look& look) {

@@ -191,8 +191,9 @@ TEST(Render, refusals_are_one_line_and_then_the_problems) {
                   404, R"({"error": {"message": "there is no such path", "path": "/v1/x", "hint": "look"}})"),
               "/v1/x: there is no such path (look)\n");
     EXPECT_EQ(render_refusal(422, R"({"error": {"message": "2 mistakes", "problems": ["a.yaml:1:2: x: bad",
-        {"file": "a.yaml", "line": 3, "column": 4, "path": "y", "message": "worse", "hint": "better"}]}})"),
-              "2 mistakes\na.yaml:1:2: x: bad\na.yaml:3:4: y: worse; better\n");
+        {"file": "a.yaml", "line": 3, "column": 4, "path": "y", "message": "worse", "hint": "better"},
+        {"file": "a.yaml", "line": 0, "column": 0, "path": "", "message": "empty", "hint": ""}]}})"),
+              "2 mistakes\na.yaml:1:2: x: bad\na.yaml:3:4: y: worse; better\na.yaml: empty\n");
     EXPECT_EQ(render_refusal(500, "<html>"), "the box answered with status 500 and no reason\n");
 }
 
