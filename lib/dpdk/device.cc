@@ -15,6 +15,7 @@
 #include <set>
 #include <utility>
 
+#include "dpdk/fanout.hh"
 #include "dpdk/offloads.hh"
 
 namespace sluice::dpdk {
@@ -103,6 +104,7 @@ Device::~Device() {
 
 Expected<Device> Device::open(const DeviceRequest& request, const PacketPool& pool) {
     const auto before = open_descriptors();
+    const FanoutWithoutDefrag whole_fragments;
     if (auto plugged = plug(request); !plugged)
         return std::unexpected(plugged.error());
     Device device;

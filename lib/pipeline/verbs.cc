@@ -35,6 +35,7 @@ json::value interface_json(const Observed& observed, const Interface& interface)
     json::array addresses;
     for (const auto& address : interface.addresses)
         addresses.emplace_back(address.to_string());
+    addresses.emplace_back(Ip6Address::link_local(interface.mac).to_string() + "/64");
     json::object object{{"name", interface.name},
                         {"link", {{"up", link.up}, {"speed", link.speed_mbps}}},
                         {"mac", interface.mac.to_string()},

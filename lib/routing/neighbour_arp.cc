@@ -49,10 +49,11 @@ NeighbourInput NeighbourResolver::on_checked_arp(const NeighbourInterface& inter
     }
     const NeighbourIndex known = find(interface.id, arp.sender_ip);
     if (asks_us) {
-        if (known == kNoNeighbour && !NeighbourLinkSet::on_link(interface, arp.sender_ip))
-            return NeighbourInput::ignored;
+        // A host with two links may ask with the address of the other one: it gets its answer, as from Linux,
+        // but nothing is learned of an address that is not on this link.
         answer();
-        learn_from_request(interface, arp.sender_ip, arp.sender_mac, now);
+        if (known != kNoNeighbour || NeighbourLinkSet::on_link(interface, arp.sender_ip))
+            learn_from_request(interface, arp.sender_ip, arp.sender_mac, now);
         return NeighbourInput::used;
     }
     // All else, gratuitous or an answer, only brings up to date what is there.
