@@ -22,7 +22,6 @@ const config::Mapping<GatewayConfig>& config::Schema<GatewayConfig>::get() {
             .optional("engine", &GatewayConfig::engine, "workers, polling and memory")
             .fixed()
             .optional("control", &GatewayConfig::control, "the admin socket and the metrics listener")
-            .fixed()
             .optional("log", &GatewayConfig::log, "what is logged, where to and how")
             .optional("interfaces", &GatewayConfig::interfaces,
                       "devices, and VLANs on them, by the name you give them")

@@ -32,17 +32,6 @@ std::optional<GatewayConfig> first_config(const RunOptions& options) {
     return std::nullopt;
 }
 
-Expected<void> serve(admin::Server& server, const admin::ControlConfig& control, telemetry::Log& log) {
-    if (auto done = server.listen(control.socket_settings()); !done)
-        return done;
-    if (!control.metrics)
-        return {};
-    if (auto done = server.listen_metrics(*control.metrics); !done)
-        return done;
-    log.info("metrics at http://{}/metrics", config::Scalar<config::Endpoint>::format(*control.metrics));
-    return {};
-}
-
 // SIGTERM and SIGINT end the loop, SIGHUP reads the file again.
 Expected<void> on_signals(admin::ControlLoop& loop, RunningConfig& running, telemetry::Log& log) {
     for (const int signal : {SIGTERM, SIGINT}) {
@@ -92,7 +81,8 @@ int run(const RunOptions& options) {
     admin::Verbs verbs;
     add_verbs(verbs, box);
     admin::Server server(loop, verbs);
-    if (auto done = serve(server, running.config().control, **log); !done)
+    running.set_listen([&server](const admin::ControlConfig& control) { return server.apply(control); });
+    if (auto done = server.apply(running.config().control); !done)
         return refuse(done.error());
     if (auto done = on_signals(loop, running, **log); !done)
         return refuse(done.error());

@@ -43,6 +43,10 @@ Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     }
     if (!fixed.empty())
         return fail("cannot change while running: " + fixed, "restart sluice to change it");
+    if (listen_ && candidate.control != config_.control) {
+        if (auto done = listen_(candidate.control); !done)
+            return done;
+    }
     if (auto done = log_.apply(candidate.log); !done)
         return done;
     if (auto done = gateway_.apply(candidate, generation_ + 1); !done)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,10 @@ class RunningConfig {
   public:
     RunningConfig(std::filesystem::path file, GatewayConfig config, Gateway& gateway,
                   admin::ControlLoop& loop, telemetry::Log& log);
+
+    // Who listens anew when the section `control` has changed.
+    using Listen = std::function<Expected<void>(const admin::ControlConfig&)>;
+    void set_listen(Listen listen) { listen_ = std::move(listen); }
 
     [[nodiscard]] const GatewayConfig& config() const { return config_; }
     [[nodiscard]] const std::filesystem::path& file() const { return file_; }
@@ -49,6 +54,7 @@ class RunningConfig {
     Gateway& gateway_;
     admin::ControlLoop& loop_;
     telemetry::Log& log_;
+    Listen listen_;
     std::optional<GatewayConfig> former_;  // the one before, for rollback
     std::optional<Instant> deadline_;      // of the confirmation
     admin::ControlLoop::Registration timer_;
