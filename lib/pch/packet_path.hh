@@ -1,5 +1,5 @@
-// Precompiled: what nearly every file that handles packets includes. A file still includes all it uses itself;
-// scripts/check-headers builds without this.
+// Precompiled: what nearly every file that handles packets includes. A file still includes all it uses
+// itself; scripts/check-headers builds without this.
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
