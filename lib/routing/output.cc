@@ -27,9 +27,13 @@ uint64_t send_pieces(Context& context, Fragmenter& fragmenter, HeaderSize header
         dpdk::Packet* packet = context.worker.pool.allocate();
         if (packet == nullptr) {
             // The datagram is lost; its remaining pieces would be of no use to anybody.
+            if (pieces == 1)
+                context.worker.watch.tell(arrival.whole, Verdict::drop(pipeline::drops::no_buffer));
             context.worker.counters.drop(to.out, pipeline::drops::no_buffer, header + payload.size());
             break;
         }
+        if (pieces == 1)
+            context.worker.watch.pass_on(arrival.whole, packet);
         dpdk::set_length(packet, static_cast<uint16_t>(header + payload.size()));
         fragmenter.emit_header(*piece, dpdk::bytes(packet));
         wire::copy_bytes(dpdk::data(packet) + header, payload);

@@ -28,6 +28,7 @@ struct Arrival {
     InterfaceId in = kNoInterface;
     bool forwarded = false;
     bool link_group = false;
+    const dpdk::Packet* whole = nullptr;  // as it came, if it is sent in pieces
 };
 
 // Puts the link header for `to` in front of a packet that starts at its IP header, and queues it.

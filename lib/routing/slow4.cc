@@ -72,7 +72,10 @@ Verdict too_big(const Transit& transit, const Departure& to) {
     wire::MutableIpv4View::unchecked(dpdk::data(transit.packet) + transit.meta.l3).decrement_ttl();
     transit.counters().add(Protocol::IpForwDatagrams);
     output_fragments(transit.context, transit.view, to,
-                     {.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group});
+                     {.in = transit.meta.in,
+                      .forwarded = true,
+                      .link_group = transit.how.link_group,
+                      .whole = transit.packet});
     return Verdict::sent();
 }
 
