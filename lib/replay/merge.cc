@@ -10,7 +10,7 @@ Expected<Input> Input::parse(std::string_view text) {
     const size_t equals = text.find('=');
     if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) {
         return fail("'" + std::string(text) + "' does not name an interface and a capture",
-                    "write INTERFACE=FILE, e.g. lan=lan.pcap");
+                    "write --in IFACE=CAPTURE, e.g. lan=lan.pcap");
     }
     return Input{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
