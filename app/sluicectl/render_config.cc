@@ -91,7 +91,7 @@ std::string render_diff(const json::value& answer, const Look& look) {
     }
     if (changes.empty())
         result = "no difference\n";
-    if (has(answer, "flows_cut"))
+    if (number(answer, "flows_cut") > 0)
         result += text(answer, "flows_cut") + " live flows would not have been let begin\n";
     return warnings_text(answer, look) + result;
 }
