@@ -30,7 +30,7 @@ uint32_t largest_frame(const GatewayConfig& config) {
 uint32_t memory_needed_mb(const GatewayConfig& config) {
     const uint64_t buffer =
         std::max<uint64_t>(largest_frame(config), 2048) + 128 + 128 + dpdk::kPrivateSize + 64;
-    return static_cast<uint32_t>(config.engine.mbufs * buffer / (1024 * 1024)) + 48;
+    return static_cast<uint32_t>(config.engine.mbufs * buffer >> 20) + 48;
 }
 
 }  // namespace
