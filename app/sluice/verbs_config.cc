@@ -72,8 +72,9 @@ admin::Response diff(const Box& box, const admin::Request& request) {
         json::value{{"changes", differences_json(box.config.difference(*candidate))}, {"flows_cut", 0}});
 }
 
+constexpr double kLongestConfirm = 86400;  // seconds
+
 admin::Response apply(Box& box, const admin::Request& request) {
-    constexpr double kLongestConfirm = 86400;
     const auto confirm = request.query_seconds("confirm", 0, kLongestConfirm);
     if (!confirm)
         return admin::Response::error(400, confirm.error(), "confirm");

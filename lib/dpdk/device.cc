@@ -69,7 +69,7 @@ std::string port_name(const std::string& device) {
 }  // namespace
 
 std::optional<std::string> pci_address(const std::string& device) {
-    const std::string address = device.substr(0, device.find(','));
+    std::string address = device.substr(0, device.find(','));
     const auto is_hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
     // DDDD:BB:DD.F or BB:DD.F
     const bool full = address.size() == 12 && address[4] == ':' && address[7] == ':' && address[10] == '.';

@@ -76,7 +76,7 @@ Expected<DeviceProfile> load_profile(std::string_view name) {
 Expected<std::string> profile_name(std::string_view driver_name) {
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(profile_folder(), error)) {
-        const auto stem = entry.path().stem().string();
+        auto stem = entry.path().stem().string();
         if (entry.path().extension() != ".yaml")
             continue;
         const auto profile = load_profile(stem);
