@@ -160,6 +160,17 @@ TEST(RoutingConfig, ReadsStaticNeighbours) {
               std::string::npos);
 }
 
+TEST(RoutingConfig, BoundsTheStaticNeighbours) {
+    std::vector<NeighbourConfig> many(kMaxStaticNeighbours + 10);
+    for (uint32_t i = 0; i < many.size(); ++i)
+        many[i].ip = Ip4Address::from_host(0x0a000001 + i);
+    config::Problems problems;
+    const auto kept = static_neighbours(many, [](std::string_view) { return InterfaceId{0}; }, problems);
+    EXPECT_EQ(kept.size(), kMaxStaticNeighbours);
+    ASSERT_EQ(problems.size(), 1U);
+    EXPECT_NE(problems.text().find("expected at most 2048"), std::string::npos);
+}
+
 TEST(RoutingConfig, RefusesNeighboursThatMakeNoSense) {
     refusal("neighbours: [{interface: wan, ip: 224.0.0.1, mac: 02:00:00:00:02:01}]");
     refusal("neighbours: [{interface: wan, ip: 10.0.0.1, mac: 03:00:00:00:02:01}]");

@@ -1,6 +1,7 @@
 #include "routing/static_neighbours.hh"
 
 #include <set>
+#include <string>
 
 namespace sluice::routing {
 
@@ -18,6 +19,10 @@ std::vector<StaticNeighbour> static_neighbours(std::span<const NeighbourConfig> 
             problems.add(neighbour.location.inside("ip"),
                          neighbour.ip.to_string() + " on " + neighbour.interface + " was given before",
                          "expected each neighbour once");
+        } else if (result.size() == kMaxStaticNeighbours) {
+            problems.add(neighbour.location, "one static neighbour too many",
+                         "expected at most " + std::to_string(kMaxStaticNeighbours));
+            break;
         } else {
             result.push_back({{id, neighbour.ip}, neighbour.mac});
         }

@@ -13,6 +13,9 @@
 
 namespace sluice::routing {
 
+// Half of what the neighbour table holds by default; the rest is for those that are asked for.
+inline constexpr size_t kMaxStaticNeighbours = 2048;
+
 // `id_of` gives kNoInterface for an unknown name. Unknown interfaces and neighbours given twice go to
 // `problems`.
 std::vector<StaticNeighbour> static_neighbours(std::span<const NeighbourConfig> neighbours,
