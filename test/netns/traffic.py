@@ -3,15 +3,12 @@ import hashlib
 import json
 import os
 import pathlib
-import socket
-import struct
 import subprocess
 import sys
-import threading
-import time
 
 from waiting import wait_for
 
+UDP_STREAM = pathlib.Path(__file__).with_name("udp_stream.py")
 HTTP_SERVER = pathlib.Path(__file__).with_name("http_server.py")
 
 
@@ -53,53 +50,28 @@ def iperf3(host, *arguments) -> dict:
 
 
 class UdpStream:
-    """Numbered datagrams from one host to another at a steady rate; the receiver notes which came."""
+    """Numbered datagrams from one host to another at a steady rate, in processes of their own. `sent` and `received` are
+    known when the stream has ended."""
 
     def __init__(self, sender, receiver, destination: str, rate: int = 2000, size: int = 200, port: int = 7000):
-        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
-        with receiver.entered():
-            self._receive = socket.socket(family, socket.SOCK_DGRAM)
-            self._receive.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 20)
-            self._receive.bind((destination, port))
-        with sender.entered():
-            self._send = socket.socket(family, socket.SOCK_DGRAM)
-            self._send.connect((destination, port))
-        self._rate, self._padding = rate, b"\0" * (size - 8)
-        self._stopping = threading.Event()
-        self.sent, self.received = 0, set()
-        self._threads = [threading.Thread(target=self._sender), threading.Thread(target=self._receiver)]
+        self._hosts = sender, receiver
+        self._commands = [
+            [sys.executable, UDP_STREAM, "send", destination, port, rate, size],
+            [sys.executable, UDP_STREAM, "receive", destination, port],
+        ]
+        self.sent = self.received = 0
 
     def __enter__(self) -> "UdpStream":
-        for thread in self._threads:
-            thread.start()
-        wait_for(lambda: self.received, "the stream's first datagram")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._receiver = self._hosts[1].start(self._commands[1], **pipes)
+        assert self._receiver.stdout.readline().strip() == "ready"
+        self._sender = self._hosts[0].start(self._commands[0], **pipes)
+        assert self._receiver.stdout.readline().strip() == "first"
         return self
 
-    def _sender(self) -> None:
-        begin = time.monotonic()
-        while not self._stopping.is_set():
-            due = int((time.monotonic() - begin) * self._rate)
-            while self.sent <= due:
-                self._send.send(struct.pack("!Q", self.sent) + self._padding)
-                self.sent += 1
-            self._stopping.wait(0.002)
-
-    def _receiver(self) -> None:
-        self._receive.settimeout(0.2)
-        while True:
-            try:
-                self.received.add(struct.unpack("!Q", self._receive.recv(65536)[:8])[0])
-            except TimeoutError:
-                if self._stopping.is_set():
-                    return
+    def __exit__(self, *unused) -> None:
+        """Ends the stream: the sender first, then the receiver once nothing comes any more."""
+        self.sent, self.received = (int(p.communicate(timeout=30)[0]) for p in (self._sender, self._receiver))
 
     def lost(self) -> int:
-        return self.sent - len(self.received)
-
-    def __exit__(self, *unused) -> None:
-        """Ends the stream once what was sent has arrived or half a second of silence says it will not."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        self._send.close()
-        self._receive.close()
+        return self.sent - self.received
