@@ -106,13 +106,13 @@ class NeighbourRandomTest : public NeighbourTest {
 
 TEST_F(NeighbourRandomTest, KeepsItsInvariants) {
     start(NeighbourMode::ask,
-          {.packets_per_neighbour = 3,
-           .packets = 12,
+          {.packets_per_neighbour = 2,
+           .packets = 4,
            .incomplete_per_interface = 6,
-           .new_per_second = 20,
+           .new_per_second = 5,
            .keep = 4},
-          64);
-    for (size_t i = 0; i < 20000; ++i) {
+          32);
+    for (size_t i = 0; i < 10000; ++i) {
         step();
         check();
         if (HasFatalFailure())
