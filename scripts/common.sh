@@ -4,14 +4,15 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH   # Debian's tools and python3 before any others
 jobs=${SLUICE_JOBS:-$(nproc)}
 
-# One line a step: passed failed skipped name. Shared by a script and those it calls.
-if [ -z "${SLUICE_RESULTS:-}" ]; then
+# For scripts that count: one line a step, "passed failed skipped name", shared by a script and those it calls.
+count_results() {
+    outermost=0
+    [ -z "${SLUICE_RESULTS:-}" ] || return 0
     SLUICE_RESULTS=$(mktemp -t sluice-results.XXXXXX)
     export SLUICE_RESULTS
+    trap 'rm -f "$SLUICE_RESULTS"' EXIT
     outermost=1
-else
-    outermost=0
-fi
+}
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
@@ -63,9 +64,7 @@ finish() {
            passed += $1; failed += $2; skipped += $3 }
          END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped
                exit failed > 0 || passed == 0 }' "$SLUICE_RESULTS"
-    local status=$?
-    rm -f "$SLUICE_RESULTS"
-    exit $status
+    exit $?
 }
 
 is_root() { [ "$(id -u)" = 0 ]; }

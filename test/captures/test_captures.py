@@ -17,8 +17,8 @@ OWN = {"192.168.1.1", "203.0.113.2", "fd00:1::1", "fd00:2::2"}
 
 def replay(name: str, out: pathlib.Path) -> list[dict]:
     build = pathlib.Path(os.environ.get("SLUICE_BUILD", HERE.parents[1] / "build"))
-    program = next((p for p in (build / "app/sluice", build / "app/sluice/sluice") if p.is_file()), None)
-    assert program, f"sluice is not built in {build}; run scripts/build"
+    program = build / "app/sluice"
+    assert program.is_file(), f"sluice is not built in {build}; run scripts/build"
     command = [program, "replay", "-c", HERE / "captures.yaml", "--out", out]
     for side in ("lan", "wan"):
         command += ["--in", f"{side}={HERE / f'{name}.{side}.pcap'}"]

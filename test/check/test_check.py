@@ -41,8 +41,8 @@ EXPECTED = {
 
 def sluice(*arguments) -> subprocess.CompletedProcess:
     build = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
-    program = next((p for p in (build / "app/sluice", build / "app/sluice/sluice") if p.is_file()), None)
-    assert program, f"sluice is not built in {build}; run scripts/build"
+    program = build / "app/sluice"
+    assert program.is_file(), f"sluice is not built in {build}; run scripts/build"
     return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 

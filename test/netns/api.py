@@ -29,12 +29,16 @@ class Api:
 
     def raw(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         try:
-            self._connection.request(method, path, body=body)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read().decode()
-        except (http.client.HTTPException, OSError):
+            return self._ask(method, path, body)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # The server closes connections that were idle for long; this one was.
             self._connection.close()
-            raise
+            return self._ask(method, path, body)
+
+    def _ask(self, method: str, path: str, body: str | None) -> tuple[int, str]:
+        self._connection.request(method, path, body=body)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read().decode()
 
     def call(self, method: str, path: str, body=None):
         text = body if body is None or isinstance(body, str) else json.dumps(body)

@@ -19,10 +19,9 @@ def build_dir() -> pathlib.Path:
 
 
 def program(name: str) -> str:
-    for path in (build_dir() / "app" / name, build_dir() / "app" / name / name):
-        if path.is_file():
-            return str(path)
-    need(False, f"{name} is not built in {build_dir()}; run scripts/build")
+    path = build_dir() / "app" / name
+    need(path.is_file(), f"{name} is not built in {build_dir()}; run scripts/build")
+    return str(path)
 
 
 def sanitized() -> bool:

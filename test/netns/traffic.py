@@ -45,7 +45,7 @@ def iperf3(host, *arguments) -> dict:
     """Runs a client and returns the `end` part of its report."""
     done = host.run(["iperf3", "-J", *arguments], check=False)
     report = json.loads(done.stdout)
-    assert done.returncode == 0, f"iperf3 {arguments}: {report.get('error')}"
+    assert done.returncode == 0 and "error" not in report, f"iperf3 {arguments}: {report.get('error')}"
     return report["end"]
 
 

@@ -23,7 +23,10 @@ def send(sender: socket.socket, rate: float, size: int) -> int:
         # Never a burst: what a stall has missed is not made up for.
         begin = max(begin, time.monotonic() - (sent + 20) / rate)
         while sent <= (time.monotonic() - begin) * rate:
-            sender.send(struct.pack("!Q", sent) + padding)
+            try:
+                sender.send(struct.pack("!Q", sent) + padding)
+            except OSError:  # the link is gone: not sent
+                break
             sent += 1
     return sent
 
