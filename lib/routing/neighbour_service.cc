@@ -62,7 +62,7 @@ void NeighbourService::configure(const pipeline::Interfaces& interfaces,
                          .name = interface.name,
                          .mac = interface.mac,
                          .addresses = interface.addresses,
-                         .up = true});
+                         .up = !down_[index(interface.id)]});
         links_.emplace_back(interface.mac, interface.vlan);
     }
     resolver_.configure(std::move(known), neighbours, now);
@@ -100,6 +100,7 @@ void NeighbourService::input(dpdk::Packet* packet, Instant now) {
 }
 
 void NeighbourService::set_link(InterfaceId interface, bool up, Instant now) {
+    down_[index(interface)] = !up;
     if (up)
         resolver_.on_link_up(interface, now);
     else

@@ -2,6 +2,7 @@
 // Runs on the control thread, and in replay on the only one.
 #pragma once
 
+#include <bitset>
 #include <functional>
 #include <span>
 #include <vector>
@@ -63,6 +64,7 @@ class NeighbourService {
     GracePeriod& grace_;
     pipeline::Watch* watch_ = nullptr;
     std::vector<std::pair<MacAddress, uint16_t>> links_;  // by interface: its MAC and VLAN
+    std::bitset<kMaxInterfaces> down_;                    // by interface: told so by set_link()
 };
 
 }  // namespace sluice::routing
