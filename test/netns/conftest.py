@@ -21,6 +21,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "sluice_only: asks for what only Sluice has")
     config.addinivalue_line("markers", "one_kind: the kind of device makes no difference")
+    config.addinivalue_line("markers", "not_tap: asks for what a TAP device moved to its host cannot have")
     config.addinivalue_line("markers", "timing: measures, which sanitizers would spoil")
 
 
@@ -33,6 +34,8 @@ def pytest_generate_tests(metafunc):
         kinds = _kinds(metafunc.config)
         if metafunc.definition.get_closest_marker("one_kind"):
             kinds = ["af_packet" if "af_packet" in kinds else kinds[0]]
+        if metafunc.definition.get_closest_marker("not_tap"):
+            kinds = [kind for kind in kinds if kind != "tap"]
         metafunc.parametrize("kind", kinds, scope="module")
 
 
