@@ -11,8 +11,9 @@ namespace sluice::replay {
 
 namespace {
 
+constexpr std::string_view kDigits = "0123456789abcdef";
+
 void append_hex(std::string& to, std::span<const uint8_t> bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
     to.reserve(to.size() + 2 * bytes.size());
     for (const uint8_t byte : bytes) {
         to += kDigits[byte >> 4];
