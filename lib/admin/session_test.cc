@@ -221,6 +221,30 @@ TEST_F(SessionTest, refuses_what_is_not_http) {
     EXPECT_EQ(counters.bad_requests, 8U);
 }
 
+// Wherever the bytes of a chunked request are cut, and whatever waits behind it.
+TEST_F(SessionTest, chunked_request_cut_anywhere) {
+    const std::string request =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\nT: "
+        "u\r\n\r\n";
+    const std::string empty = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    const std::string all = request + empty + request;
+    for (size_t piece = 1; piece <= all.size(); ++piece) {
+        for (size_t first = 0; first < piece; ++first) {
+            session.emplace(verbs, limits, counters, budget);
+            std::string answers = ask(std::string_view(all).substr(0, first));
+            for (size_t at = first; at < all.size(); at += piece)
+                answers += ask(std::string_view(all).substr(at, piece));
+            size_t bodies = 0;
+            for (size_t at = 0; (at = answers.find("Content-Length: 3\r\n\r\nabc", at)) != std::string::npos;
+                 ++at)
+                ++bodies;
+            ASSERT_EQ(bodies, 2U) << piece << " " << first << "\n" << answers;
+            ASSERT_NE(answers.find("Content-Length: 0\r\n"), std::string::npos) << answers;
+        }
+    }
+}
+
 TEST_F(SessionTest, header_bound) {
     EXPECT_EQ(status(ask(get("/hello", "X: " + std::string(2000, 'a') + "\r\n"))), 431);
     EXPECT_TRUE(session->done());
