@@ -22,7 +22,7 @@ inline constexpr uint16_t kDropBlock = 64;
 inline constexpr uint16_t kDropBlocks = 4;
 inline constexpr uint16_t kMaxDropReasons = kDropBlock * kDropBlocks;
 
-enum class DropBlock : uint16_t { pipeline, routing };
+enum class DropBlock : uint16_t { pipeline, routing, conntrack, filter };
 
 constexpr DropReason drop_reason(DropBlock block, uint16_t place) {
     return static_cast<DropReason>(static_cast<uint16_t>(block) * kDropBlock + place);
