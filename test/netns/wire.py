@@ -31,8 +31,8 @@ class Wire:
         """The next frame as scapy sees it, or None. A VLAN tag the kernel took off is put back."""
         deadline = time.monotonic() + timeout
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+            left = max(deadline - time.monotonic(), 0)  # a frame that is there already is seen at any rate
+            if not select.select([self._socket], [], [], left)[0]:
                 return None
             data, control, _, source = self._socket.recvmsg(65536, 256)
             if source[2] == _PACKET_OUTGOING and not self._outgoing:
@@ -64,7 +64,7 @@ class Wire:
         """All frames that are waiting, and those of the next `timeout` seconds."""
         frames = []
         deadline = time.monotonic() + timeout
-        while (frame := self.receive(max(deadline - time.monotonic(), 0.0001))) is not None:
+        while (frame := self.receive(deadline - time.monotonic())) is not None:
             frames.append(frame)
         return frames
 
