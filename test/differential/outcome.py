@@ -1,0 +1,45 @@
+"""What a box did with a case, in the form in which the kernel's and Sluice's are compared."""
+import dataclasses
+
+Frames = list[tuple[str, bytes]]  # (interface, frame)
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """What left because of one packet, and what timers had sent between it and the one before."""
+    out: Frames
+    before: Frames
+    words: str = ""  # how the box explains itself, for the reader of a report
+
+
+@dataclasses.dataclass(frozen=True)
+class Flow:
+    """An entry of the connection tracking table."""
+    family: str
+    proto: int
+    state: str | None
+    timeout: float
+    status: frozenset[str]
+    original: tuple
+    reply: tuple
+    mark: int
+
+    @property
+    def key(self) -> tuple:
+        return self.family, self.proto, self.original[:-2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    lines: list[Line]
+    flows: list[Flow]
+    counters: dict[str, tuple[int, int]]  # of rules: packets, bytes
+    times: list[int]  # when each packet came, in nanoseconds of the box's clock
+
+
+_TUPLE = ("src", "dst", "sport", "dport", "type", "code", "id", "srckey", "dstkey", "packets", "bytes")
+
+
+def flow_tuple(values: dict) -> tuple:
+    """One direction of a flow; packets and bytes come last."""
+    return tuple(values.get(key) for key in _TUPLE)
