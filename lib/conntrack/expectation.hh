@@ -1,0 +1,73 @@
+// Flows that a helper has announced: what begins there is related to the flow it was announced in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/time.hh"
+#include "conntrack/counters.hh"
+#include "conntrack/flow.hh"
+#include "conntrack/tuple.hh"
+#include "table/flow_index.hh"
+
+namespace sluice::conntrack {
+
+struct Expectation {
+    Tuple tuple;               // of the first packet; sport counts only if source_port_known is set
+    bool source_known = true;  // otherwise from any address
+    bool source_port_known = false;
+    FlowRef master = kNoFlow;  // which announced it
+    uint32_t master_id = 0;
+    uint32_t mark = 0;             // ct_mark that the expected flow begins with
+    Helper helper = Helper::none;  // that reads the expected flow
+};
+
+// Of one worker. Bounded; the oldest of a master make room for its newer ones. A flow that is found uses its
+// expectation up.
+class Expectations {
+  public:
+    static constexpr size_t kCapacity = 4096;
+    static constexpr size_t kPerMaster = 1;  // of Linux's helpers: one command, one data flow
+    static constexpr Duration kTimeout = std::chrono::minutes(5);
+
+    Expectations(const TupleHash& hash, Counters& counters);
+
+    // False if there is no room, or another flow's expectation would be met by the same packets. One for the
+    // same packets by the same master is replaced.
+    [[nodiscard]] bool add(const Expectation& expectation, Ticks now);
+
+    // Takes the expectation that a flow's first packet meets.
+    [[nodiscard]] std::optional<Expectation> take(const Tuple& first, Ticks now);
+
+    // Ends all that a flow has announced.
+    void forget(FlowRef master);
+    void expire(Ticks now);
+    void clear();
+
+    [[nodiscard]] size_t size() const { return size_; }
+
+  private:
+    static constexpr uint32_t kNone = table::FlowIndex::kNone;
+    struct Entry {
+        Expectation expectation;
+        Ticks deadline = 0;
+        uint32_t older = kNone;  // entries in the order they were made, which is that of their deadlines
+        uint32_t newer = kNone;
+        bool used = false;
+    };
+    [[nodiscard]] uint64_t hash_of(const Tuple& tuple) const;
+    void remove(uint32_t place);
+
+    TupleHash hash_;
+    Counters* counters_;
+    std::vector<Entry> entries_;
+    table::FlowIndex index_;  // by destination and protocol
+    uint32_t oldest_ = kNone;
+    uint32_t newest_ = kNone;
+    uint32_t free_ = 0;
+    size_t size_ = 0;
+};
+
+}  // namespace sluice::conntrack

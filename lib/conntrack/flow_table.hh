@@ -1,0 +1,175 @@
+// The flows of one worker: memory for all of them, an index that finds either direction with one lookup, and
+// the wheel that ends them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "conntrack/flow.hh"
+#include "conntrack/tuple.hh"
+#include "table/flow_index.hh"
+#include "table/huge_allocator.hh"
+#include "table/timer_wheel.hh"
+
+namespace sluice::conntrack {
+
+// A flow with the tuples of its family behind it; addresses and ports by Direction, source before
+// destination.
+class Flow4 final : public Flow {
+    friend class Flow;
+    friend class FlowTable;
+    std::array<std::array<uint32_t, 2>, 2> addresses_{};  // wire order
+    std::array<std::array<uint16_t, 2>, 2> ports_{};
+};
+class Flow6 final : public Flow {
+    friend class Flow;
+    friend class FlowTable;
+    std::array<std::array<std::array<uint8_t, 16>, 2>, 2> addresses_{};
+    std::array<std::array<uint16_t, 2>, 2> ports_{};
+};
+inline constexpr size_t kBytesPerIp4Flow = sizeof(Flow4) + 2 * table::FlowIndex::kBytesPerEntry;
+inline constexpr size_t kBytesPerIp6Flow = sizeof(Flow6) + 2 * table::FlowIndex::kBytesPerEntry;
+static_assert(kBytesPerIp4Flow <= 192);
+
+// A flow and which of its directions a tuple is.
+struct Found {
+    Flow* flow = nullptr;
+    Direction direction = Direction::original;
+    explicit operator bool() const { return flow != nullptr; }
+};
+
+// Tells a flow from all that were in its place before.
+enum class FlowHandle : uint64_t {};
+
+// A place in a walk through the table; lives on while flows come and go. Flows that are there all the time
+// are met once.
+struct FlowCursor {
+    uint32_t next = 0;
+    bool in_ip6 = false;
+    bool done = false;
+};
+
+// Bounded and of one owner. The address space for all flows is taken at once; memory of places never used is
+// left to the system unless `touch` asks for it.
+class FlowTable {
+  public:
+    FlowTable(size_t capacity, const TupleHash& hash, Ticks now, bool touch = false);
+
+    // A flow that is not found before insert(); none if capacity() is reached.
+    [[nodiscard]] Flow* create(const Tuple& original, const Tuple& reply, InterfaceId in);
+    // Ends one that was never inserted.
+    void discard(Flow& flow);
+
+    // Flows whose time is up are found like others until they are erased.
+    [[nodiscard]] Found find(const Tuple& tuple) const;
+    // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples.
+    static constexpr size_t kBurst = 64;
+    void find_burst(std::span<const Tuple> tuples, std::span<Found> found) const;
+    // The first part of find_burst(): asks memory for everything the lookups and what follows them read.
+    void prefetch(std::span<const Tuple> tuples) const;
+
+    enum class Insert : uint8_t { done, clash, no_room };
+    // Puts both directions in the index and the flow into the wheel. Its deadline so far counts from zero. On
+    // a clash nothing has changed and `other` is a flow that has one of the tuples.
+    [[nodiscard]] Insert insert(Flow& flow, Ticks now, Found& other);
+
+    // Prolongs or shortens a flow's life.
+    void set_deadline(Flow& flow, Ticks deadline) {
+        flow.deadline_ = deadline;
+        if (flow.is_confirmed())
+            wheel_.update(ref(flow), deadline, links());
+    }
+
+    // Takes an inserted flow out; nobody finds it any more, its memory is good until reclaim().
+    void erase(Flow& flow);
+    // Frees what has been erased. Nobody may hold pointers.
+    void reclaim();
+
+    // Gives each flow whose deadline has come to due(Flow&), which is to erase it. At most `budget` flows are
+    // looked at; false if more wait.
+    template <typename Due>
+    bool expire(Ticks now, size_t budget, Due&& due) {
+        return wheel_.advance(
+            now, budget, links(), [this](FlowRef ref) { return at(ref).deadline_; },
+            [&](FlowRef ref) { due(at(ref)); });
+    }
+
+    // Visits inserted flows: looks at `budget` places from the cursor on and moves it. visit may erase.
+    template <typename Visit>
+    void visit(FlowCursor& cursor, size_t budget, Visit&& visit) {
+        while (!cursor.done && budget-- > 0) {
+            const Pool& pool = pools_[cursor.in_ip6 ? 1 : 0];
+            if (cursor.next < pool.used) {
+                Flow& flow = at(cursor.next | (cursor.in_ip6 ? kIp6 : 0));
+                ++cursor.next;
+                if (flow.id_ != 0 && flow.is_confirmed() && !flow.is_dying())
+                    visit(flow);
+            } else if (cursor.in_ip6) {
+                cursor.done = true;
+            } else {
+                cursor = {.next = 0, .in_ip6 = true, .done = false};
+            }
+        }
+    }
+
+    // Visits the flows that lie in the `distance`th bucket from where the tuple would.
+    template <typename Visit>
+    void visit_near(const Tuple& tuple, size_t distance, Visit&& visit) {
+        const bool ip6 = tuple.family() == Family::ip6;
+        indexes_[ip6].visit_bucket(hash_(tuple), distance,
+                                   [&](uint32_t entry) { visit(at(entry >> 1 | (ip6 ? kIp6 : 0))); });
+    }
+
+    // Inserted and not yet inserted ones; erased ones no longer count.
+    [[nodiscard]] size_t size() const { return size_; }
+    [[nodiscard]] size_t capacity() const { return capacity_; }
+    [[nodiscard]] size_t timers() const { return wheel_.size(); }  // equals the number of inserted flows
+    [[nodiscard]] size_t index_entries() const { return indexes_[0].size() + indexes_[1].size(); }
+    [[nodiscard]] size_t memory() const;  // bytes in use, places once used included
+
+    [[nodiscard]] FlowRef ref(const Flow& flow) const;
+    [[nodiscard]] FlowHandle handle(const Flow& flow) const {
+        return FlowHandle{uint64_t{flow.id_} << 32 | ref(flow)};
+    }
+    // None if that flow has ended.
+    [[nodiscard]] Flow* find(FlowHandle handle);
+
+  private:
+    static constexpr FlowRef kIp6 = 0x80000000;
+
+    struct Free {
+        void operator()(std::byte* memory) const { table::HugeAllocator<std::byte>().deallocate(memory, 0); }
+    };
+    struct Pool {
+        std::unique_ptr<std::byte, Free> memory;
+        uint32_t used = 0;  // places that ever held a flow
+        FlowRef free = kNoFlow;
+    };
+
+    [[nodiscard]] Flow& at(FlowRef ref) const {
+        if ((ref & kIp6) == 0) [[likely]]
+            return reinterpret_cast<Flow4*>(pools_[0].memory.get())[ref];
+        return reinterpret_cast<Flow6*>(pools_[1].memory.get())[ref & ~kIp6];
+    }
+    auto links() {
+        return [this](FlowRef ref) -> table::TimerLink& { return at(ref).link_; };
+    }
+    [[nodiscard]] Found find(const Tuple& tuple, uint64_t hash) const;
+    [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
+    void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
+    void free(FlowRef ref);
+
+    size_t capacity_;
+    size_t size_ = 0;
+    uint32_t last_id_ = 0;
+    FlowRef erased_ = kNoFlow;
+    TupleHash hash_;
+    std::array<table::FlowIndex, 2> indexes_;  // IPv4, IPv6; entries are places and, in bit 0, the direction
+    std::array<Pool, 2> pools_;
+    table::TimerWheel wheel_;
+};
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,49 @@
+// How many flows each source address holds, by the interface they began at.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/interface_id.hh"
+#include "conntrack/tuple.hh"
+#include "table/flow_index.hh"
+#include "table/huge_allocator.hh"
+
+namespace sluice::conntrack {
+
+// Of one worker. Memory for as many sources as there can be flows, allocated when first needed.
+class SourceLimit {
+  public:
+    SourceLimit(size_t sources, const TupleHash& hash) : sources_(sources), hash_(hash) {}
+
+    // Control plane: makes room for counting.
+    void prepare();
+
+    // Counts a flow that begins; false if the source holds `most` already.
+    [[nodiscard]] bool take(const Tuple& original, InterfaceId in, uint32_t most);
+    // Of a flow that take() has counted.
+    void give_back(const Tuple& original, InterfaceId in);
+
+    [[nodiscard]] size_t sources() const { return index_.size(); }
+
+  private:
+    static constexpr uint32_t kNone = table::FlowIndex::kNone;
+    struct Entry {
+        std::array<uint8_t, 16> address{};
+        uint32_t flows = 0;  // of a free entry: the next free one
+        InterfaceId in = kNoInterface;
+        Family family{};
+    };
+    [[nodiscard]] uint64_t hash_of(const Tuple& original, InterfaceId in) const;
+    [[nodiscard]] uint32_t find(uint64_t hash, const Tuple& original, InterfaceId in) const;
+
+    size_t sources_;
+    TupleHash hash_;
+    table::FlowIndex index_{0};
+    std::vector<Entry, table::HugeAllocator<Entry>> entries_;
+    uint32_t free_ = kNone;
+};
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,77 @@
+// Connection tracking of one worker: which flow a packet belongs to and in what state that is. Does what
+// nf_conntrack_in and nf_conntrack_confirm do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/interface_id.hh"
+#include "base/random.hh"
+#include "base/time.hh"
+#include "conntrack/counters.hh"
+#include "conntrack/event.hh"
+#include "conntrack/expectation.hh"
+#include "conntrack/flow.hh"
+#include "conntrack/flow_table.hh"
+#include "conntrack/invalid_reason.hh"
+#include "conntrack/limits.hh"
+#include "conntrack/settings.hh"
+#include "conntrack/source_limit.hh"
+#include "conntrack/state.hh"
+#include "conntrack/tracked.hh"
+#include "wire/ip_packet.hh"
+
+namespace sluice::conntrack {
+
+// One per worker; nothing in it is shared except the counters, which others may read.
+class Tracker {
+  public:
+    // Allocates everything it will ever use. The seeds come from `random`; settings are copied.
+    Tracker(const Limits& limits, const Settings& settings, Random& random, Counters& counters);
+
+    // New settings between two bursts. Flows stay; the table cannot grow beyond what it was made with.
+    void apply(const Limits& limits, const Settings& settings);
+
+    // Asks memory for what track() will look at. Worth it for bursts once the table outgrows the caches.
+    void prefetch(std::span<const wire::IpPacket> burst) const;
+
+    // At prerouting (at output for the box's own packets, with kNoInterface and own_traffic): finds the
+    // packet's flow or begins one that nobody finds until it is confirmed, and lets the protocol's tracker
+    // judge. The packet is whole (reassembled) and its IP header checked.
+    [[nodiscard]] Tracked track(const wire::IpPacket& packet, InterfaceId in, bool own_traffic, Instant now);
+
+    // Where a rule says so, instead of track().
+    [[nodiscard]] static Tracked notrack() { return {}; }
+
+    // When the packet leaves or is delivered: helpers read it, a new flow enters the table. False: it must be
+    // dropped (tracked.refusal tells why) and is released already. For every packet, whatever its state.
+    [[nodiscard]] bool confirm(Tracked& tracked, const wire::IpPacket& packet, Instant now);
+
+    // When the packet ends before that. Harmless for packets of confirmed flows.
+    void release(Tracked& tracked);
+
+    // The state of an ICMP error or a reset which the box makes about a packet: related, the other way.
+    // Must be used before the packet it is about is released.
+    [[nodiscard]] static Tracked related_to(const Tracked& about);
+
+    // The flow a packet would belong to, changing nothing; none if it would begin one or is invalid. For
+    // `explain`.
+    [[nodiscard]] const Flow* peek(const wire::IpPacket& packet, Instant now) const;
+
+    // Between bursts: ends flows whose time has come, at most about `budget` of them, and frees what ended.
+    // Returns false if more is due.
+    bool expire(Instant now, size_t budget);
+
+    // Ends one flow, or all. Their memory stays readable until the next expire().
+    void erase(Flow& flow, Instant now);
+    void flush(Instant now);
+
+    [[nodiscard]] FlowTable& table() { return table_; }
+    [[nodiscard]] const FlowTable& table() const { return table_; }
+    [[nodiscard]] Expectations& expectations() { return expectations_; }
+    [[nodiscard]] const Settings& settings() const { return settings_; }
+    [[nodiscard]] EventQueue& events() { return events_; }
+    // 0 to 3: how far the timeouts of flows that are not assured are shortened now.
+    [[nodiscard]] unsigned pressure() const;

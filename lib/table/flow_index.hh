@@ -1,0 +1,124 @@
+// A hash index of bounded size: from a 64-bit hash to a 32-bit number of the owner's, who keeps the keys.
+//
+// Buckets are one cache line of ten entries, each a 16-bit tag and the number. An entry lies in its first
+// bucket or, when that is full, in a second one that its tag determines; a bucket knows how many of its
+// entries live elsewhere, so that nearly every lookup, also one that finds nothing, reads one line.
+#pragma once
+
+#include <emmintrin.h>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "table/huge_allocator.hh"
+
+namespace sluice::table {
+
+// One owner, no synchronisation. Equal keys may be in it more than once.
+class FlowIndex {
+  public:
+    static constexpr uint32_t kNone = 0xffffffff;
+    static constexpr size_t kSlots = 10;
+    static constexpr size_t kFill = 8;  // entries a bucket on average when the index is full
+    // Memory an entry takes of an index that holds what it was made for.
+    static constexpr size_t kBytesPerEntry = 64 / kFill;
+
+    // Room for so many entries, allocated and touched now.
+    explicit FlowIndex(size_t entries);
+
+    [[nodiscard]] size_t size() const { return size_; }
+    [[nodiscard]] size_t bucket_count() const { return count_; }
+    [[nodiscard]] size_t memory() const { return buckets_.size() * sizeof(Bucket); }
+
+    void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[first(hash)]); }
+
+    // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
+    [[nodiscard]] uint32_t candidate(uint64_t hash) const {
+        const auto& bucket = buckets_[first(hash)];
+        const uint32_t hits = bucket.match(tag_of(hash));
+        return hits != 0 ? bucket.numbers[static_cast<size_t>(std::countr_zero(hits))] : kNone;
+    }
+
+    // The number of this hash of which is_it(number) is true; kNone if there is none.
+    template <typename IsIt>
+    [[nodiscard]] uint32_t find(uint64_t hash, IsIt&& is_it) const {
+        const uint16_t tag = tag_of(hash);
+        const auto& home = buckets_[first(hash)];
+        const uint32_t found = find_in(home, tag, is_it);
+        if (found != kNone || home.elsewhere == 0) [[likely]]
+            return found;
+        return find_in(buckets_[other(first(hash), tag)], tag, is_it);
+    }
+
+    // False if there is no room, which does not happen below the size it was made for but by extraordinary
+    // bad luck.
+    [[nodiscard]] bool insert(uint64_t hash, uint32_t number);
+    // False if it is not there.
+    bool erase(uint64_t hash, uint32_t number);
+
+    // Calls visit(number) for the entries of the bucket that lies `distance` behind the hash's.
+    template <typename Visit>
+    void visit_bucket(uint64_t hash, size_t distance, Visit&& visit) const {
+        size_t at = first(hash) + distance;
+        while (at >= count_)
+            at -= count_;
+        const auto bucket = buckets_[at];  // a copy: visit() may erase
+        for (size_t slot = 0; slot < kSlots; ++slot)
+            if (bucket.tags[slot] != 0)
+                visit(bucket.numbers[slot]);
+    }
+
+  private:
+    struct alignas(64) Bucket {
+        std::array<uint16_t, kSlots> tags{};  // 0: free
+        std::array<uint32_t, kSlots> numbers;
+        uint16_t elsewhere = 0;    // entries whose first bucket this is and that lie in their second
+        uint16_t from_others = 0;  // a bit for each slot whose entry is here as in its second
+
+        // A bit for each slot with this tag.
+        [[nodiscard]] uint32_t match(uint16_t tag) const {
+            const auto wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
+            const auto eight =
+                _mm_cmpeq_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(tags.data())), wanted);
+            const auto low =
+                static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(eight, _mm_setzero_si128())));
+            return low | static_cast<uint32_t>(tags[8] == tag) << 8 |
+                   static_cast<uint32_t>(tags[9] == tag) << 9;
+        }
+    };
+    static_assert(sizeof(Bucket) == 64);
+
+    static uint16_t tag_of(uint64_t hash) {
+        const auto tag = static_cast<uint16_t>(hash);
+        return tag != 0 ? tag : 1;
+    }
+    [[nodiscard]] size_t scale(uint32_t value) const { return (uint64_t{value} * count_) >> 32; }
+    [[nodiscard]] size_t first(uint64_t hash) const { return scale(static_cast<uint32_t>(hash >> 32)); }
+    // From either bucket of an entry to its other one.
+    [[nodiscard]] size_t other(size_t bucket, uint16_t tag) const {
+        const size_t sum = scale(tag * 0x9e3779b1U);
+        return sum >= bucket ? sum - bucket : sum + count_ - bucket;
+    }
+    template <typename IsIt>
+    static uint32_t find_in(const Bucket& bucket, uint16_t tag, IsIt& is_it) {
+        for (uint32_t hits = bucket.match(tag); hits != 0; hits &= hits - 1) {
+            const uint32_t number = bucket.numbers[static_cast<size_t>(std::countr_zero(hits))];
+            if (is_it(number))
+                return number;
+        }
+        return kNone;
+    }
+    bool put(size_t bucket, uint16_t tag, uint32_t number, bool second);
+    bool take(size_t bucket, uint16_t tag, uint32_t number);
+    bool make_room(size_t bucket, int depth);
+    void move(size_t from, size_t slot);
+
+    size_t count_;
+    size_t size_ = 0;
+    std::vector<Bucket, HugeAllocator<Bucket>> buckets_;
+};
+
+}  // namespace sluice::table

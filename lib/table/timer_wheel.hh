@@ -1,0 +1,155 @@
+// A hierarchical timer wheel (Varghese and Lauck): four wheels of 256 slots, each 256 times coarser than the
+// one before. Adding and removing are O(1); nothing is ever scanned for what is due.
+//
+// It is lazy: whoever prolongs an entry's deadline need not tell the wheel, which asks for the deadline when
+// the slot comes up and files the entry anew. Only a deadline that comes closer must be told.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice::table {
+
+// An entry's place in the wheel; a member of the entry.
+struct TimerLink {
+    static constexpr uint16_t kIdle = 0xffff;
+    uint32_t next = 0;
+    uint32_t previous = 0;
+    uint16_t slot = kIdle;
+    uint16_t owner = 0;  // fills the padding; the owner's to use
+    [[nodiscard]] bool is_idle() const { return slot == kIdle; }
+};
+
+// Entries are numbers; `Links` is a callable that turns one into its TimerLink&. Time is counted in ticks of
+// the owner's choice, modulo 2^32; a deadline lies less than 2^31 ticks ahead. One owner.
+class TimerWheel {
+  public:
+    static constexpr uint32_t kNone = 0xffffffff;
+
+    explicit TimerWheel(uint32_t now) : now_(now) {
+        for (auto& level : heads_)
+            level.fill(kNone);
+    }
+
+    [[nodiscard]] size_t size() const { return size_; }
+    // All ticks before this one have been dealt with.
+    [[nodiscard]] uint32_t now() const { return now_; }
+
+    // Files an idle entry. A deadline that has passed is due at the next advance().
+    template <typename Links>
+    void add(uint32_t entry, uint32_t deadline, Links&& links) {
+        const uint16_t slot = slot_of(deadline);
+        auto& head = heads_[slot >> 8][slot & 255];
+        auto& link = links(entry);
+        link.next = head;
+        link.previous = kNone;
+        link.slot = slot;
+        if (head != kNone)
+            links(head).previous = entry;
+        head = entry;
+        used_[slot >> 8][(slot & 255) >> 6] |= uint64_t{1} << (slot & 63);
+        ++size_;
+    }
+
+    template <typename Links>
+    void remove(uint32_t entry, Links&& links) {
+        auto& link = links(entry);
+        if (link.is_idle())
+            return;
+        if (link.next != kNone)
+            links(link.next).previous = link.previous;
+        if (link.previous != kNone) {
+            links(link.previous).next = link.next;
+        } else {
+            heads_[link.slot >> 8][link.slot & 255] = link.next;
+            if (link.next == kNone)
+                used_[link.slot >> 8][(link.slot & 255) >> 6] &= ~(uint64_t{1} << (link.slot & 63));
+        }
+        link.slot = TimerLink::kIdle;
+        --size_;
+    }
+
+    // Tells the wheel of a new deadline. Does nothing if it would look at the entry in time anyhow.
+    template <typename Links>
+    void update(uint32_t entry, uint32_t deadline, Links&& links) {
+        auto& link = links(entry);
+        if (link.is_idle() || static_cast<int32_t>(deadline - comes_up(link.slot)) >= 0)
+            return;
+        remove(entry, links);
+        add(entry, deadline, links);
+    }
+
+    // Deals with all ticks up to and including `now`, looking at `budget` entries at most; false if that was
+    // not enough. Every entry whose deadline(entry) has come is removed and given to due(entry), which may
+    // add and remove entries.
+    template <typename Links, typename Deadline, typename Due>
+    bool advance(uint32_t now, size_t budget, Links&& links, Deadline&& deadline, Due&& due) {
+        while (static_cast<int32_t>(now - now_) >= 0) {
+            if (size_ == 0) {
+                now_ = now + 1;
+                return true;
+            }
+            for (unsigned level = kLevels; level-- > 0;) {
+                if (level > 0 && (now_ & ((1U << (8 * level)) - 1)) != 0)
+                    continue;
+                auto& head = heads_[level][(now_ >> (8 * level)) & 255];
+                while (head != kNone) {
+                    if (budget == 0)
+                        return false;
+                    --budget;
+                    const uint32_t entry = head;
+                    remove(entry, links);
+                    const uint32_t at = deadline(entry);
+                    if (static_cast<int32_t>(at - now_) <= 0)
+                        due(entry);
+                    else
+                        add(entry, at, links);
+                }
+            }
+            step(now);
+        }
+        return true;
+    }
+
+  private:
+    static constexpr unsigned kLevels = 4;
+
+    [[nodiscard]] uint16_t slot_of(uint32_t deadline) const {
+        const auto ahead = static_cast<int32_t>(deadline - now_);
+        const uint32_t at = ahead < 0 ? now_ : deadline;
+        const uint32_t distance = at - now_;
+        const unsigned level = distance == 0 ? 0 : (std::bit_width(distance) - 1U) / 8;
+        return static_cast<uint16_t>(level << 8 | ((at >> (8 * level)) & 255));
+    }
+
+    // The tick at which a slot is emptied next.
+    [[nodiscard]] uint32_t comes_up(uint16_t slot) const {
+        const unsigned shift = 8U * (slot >> 8);
+        // The slot of the present stretch has been emptied when the stretch began, unless that is now.
+        const uint32_t first = (now_ + (1U << shift) - 1) >> shift;
+        return (first + ((slot - first) & 255)) << shift;
+    }
+
+    // To the next tick with something to do: the next used slot of the finest wheel or the end of its round.
+    void step(uint32_t last) {
+        uint32_t next = (now_ | 255) + 1;
+        for (uint32_t at = (now_ & 255) + 1; at < 256;) {
+            const uint64_t word = used_[0][at >> 6] >> (at & 63);
+            if (word != 0) {
+                next = (now_ & ~255U) + at + static_cast<uint32_t>(std::countr_zero(word));
+                break;
+            }
+            at = (at | 63) + 1;
+        }
+        now_ = static_cast<int32_t>(next - last) > 1 ? last + 1 : next;
+    }
+
+    uint32_t now_;
+    size_t size_ = 0;
+    std::array<std::array<uint32_t, 256>, kLevels> heads_;
+    std::array<std::array<uint64_t, 4>, kLevels> used_{};
+};
+
+}  // namespace sluice::table
