@@ -1,0 +1,47 @@
+// What the protocols' trackers read while packets flow: made of the configuration (config.hh), never written
+// after.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "base/time.hh"
+#include "conntrack/flow.hh"
+#include "conntrack/timeouts.hh"
+
+namespace sluice::conntrack {
+
+struct Settings {
+    // The defaults of a profile. Differences between the profiles are values here and in timeouts.def, never
+    // branches elsewhere.
+    static Settings of(Profile profile) {
+        const bool as_linux = profile == Profile::linux;
+        Settings result;
+        result.timeouts = Timeouts::of(profile);
+        result.tcp_loose = as_linux;
+        result.check_quoted_header = !as_linux;
+        result.udp_stream_after = as_linux ? std::chrono::seconds(2) : std::chrono::seconds(0);
+        return result;
+    }
+
+    Timeouts timeouts = Timeouts::of(Profile::rfc);
+    bool tcp_loose = false;               // a connection may be picked up in its middle
+    bool tcp_be_liberal = false;          // segments outside the window are not invalid
+    bool tcp_ignore_invalid_rst = false;  // nor is a RST for data that has been acknowledged
+    uint8_t tcp_max_retrans = 3;          // so many repetitions of a segment shorten the timeout
+    bool checksum = true;                 // a wrong transport checksum makes a packet invalid
+    // Whether version and checksum of the IPv4 header that an ICMP error quotes must be right (R5508-3a).
+    bool check_quoted_header = true;
+    // A UDP flow that goes both ways after this is a stream. R4787-5c knows no delay, Linux has one.
+    Duration udp_stream_after{};
+    std::vector<Helper> helpers;  // those that are on
+
+    [[nodiscard]] bool has(Helper helper) const {
+        return std::ranges::find(helpers, helper) != helpers.end();
+    }
+    bool operator==(const Settings&) const = default;
+};
+
+}  // namespace sluice::conntrack
