@@ -31,16 +31,41 @@ FragmentPiece cut(size_t at, size_t total, size_t room) {
     return {static_cast<uint32_t>(at), static_cast<uint32_t>(more ? room / 8 * 8 : left), more};
 }
 
+// The fragment at place `at` again, as it came.
+std::optional<FragmentPiece> again(std::span<const table::FragmentSpan> fragments, size_t& at) {
+    if (at == fragments.size())
+        return std::nullopt;
+    const auto& fragment = fragments[at++];
+    return FragmentPiece{fragment.offset, fragment.length, at != fragments.size()};
+}
+
+size_t smaller_mtu(size_t mtu, size_t largest) {
+    return largest == 0 ? mtu : std::min(mtu, largest);
+}
+
 }  // namespace
 
-Ipv4Fragmenter::Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu)
-    : datagram_(datagram), first_(wire::Ipv4Header::parse(datagram)), others_(first_), mtu_(mtu) {
+Ipv4Fragmenter::Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu,
+                               std::span<const table::FragmentSpan> fragments, size_t largest)
+    : datagram_(datagram),
+      first_(wire::Ipv4Header::parse(datagram)),
+      others_(first_),
+      mtu_(std::max(smaller_mtu(mtu, largest), kIpv4MinMtu)) {
     if (datagram.has_options()) {
         keep_copied_options(others_, datagram);
+    }
+    const auto fits = [&](const table::FragmentSpan& fragment) {
+        return (fragment.offset == 0 ? first_ : others_).header_size() + fragment.length <= mtu_;
+    };
+    if (std::ranges::all_of(fragments, fits)) {
+        fragments_ = fragments;
     }
 }
 
 std::optional<FragmentPiece> Ipv4Fragmenter::next() {
+    if (!fragments_.empty()) {
+        return again(fragments_, at_);
+    }
     const size_t total = datagram_.payload().size();
     if (at_ >= total) {
         return std::nullopt;
@@ -63,8 +88,9 @@ size_t Ipv4Fragmenter::emit_header(const FragmentPiece& piece, wire::MutableByte
     return header.emit(to);
 }
 
-Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id)
-    : packet_(packet), mtu_(mtu), id_(id) {
+Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
+                               std::span<const table::FragmentSpan> fragments, size_t largest)
+    : packet_(packet), mtu_(std::max(smaller_mtu(mtu, largest), wire::kIpv6MinMtu)), id_(id) {
     const wire::Bytes bytes = packet.bytes();
     auto protocol = packet.next_header();
     size_t named_at = 6;
@@ -84,9 +110,21 @@ Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id)
         }
         protocol = wire::IpProtocol{bytes[named_at]};
     }
+    // The sender may have repeated other headers than these.
+    const bool same_headers =
+        !fragments.empty() && fragments.back().end() == packet.total_length() - repeated_;
+    const auto fits = [&](const table::FragmentSpan& fragment) {
+        return header_size() + fragment.length <= mtu_;
+    };
+    if (same_headers && std::ranges::all_of(fragments, fits)) {
+        fragments_ = fragments;
+    }
 }
 
 std::optional<FragmentPiece> Ipv6Fragmenter::next() {
+    if (!fragments_.empty()) {
+        return again(fragments_, at_);
+    }
     const size_t total = packet_.total_length() - repeated_;
     if (at_ >= total) {
         return std::nullopt;

@@ -17,7 +17,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
+#include "table/reassembly.hh"
 #include "wire/bytes.hh"
 #include "wire/ipv4.hh"
 #include "wire/ipv6.hh"
@@ -38,8 +40,10 @@ struct FragmentPiece {
 // fragment" is for the caller to respect.
 class Ipv4Fragmenter {
   public:
-    // The MTU is at least kIpv4MinMtu.
-    Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu);
+    // The MTU is at least kIpv4MinMtu. A datagram that came in `fragments`, the largest of them a packet of
+    // `largest` bytes, is cut where it was cut before if those fit, and never into larger ones.
+    Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu, std::span<const table::FragmentSpan> fragments = {},
+                   size_t largest = 0);
 
     std::optional<FragmentPiece> next();
     [[nodiscard]] size_t header_size(const FragmentPiece& piece) const;
@@ -54,16 +58,18 @@ class Ipv4Fragmenter {
     wire::Ipv4Header first_;   // header of the piece at offset 0
     wire::Ipv4Header others_;  // of the rest: copied options only
     size_t mtu_;
-    size_t at_ = 0;
+    std::span<const table::FragmentSpan> fragments_;  // empty: cut by the MTU
+    size_t at_ = 0;                                   // bytes; of `fragments_` the next
 };
 
-// Cuts a packet the box itself made, which has no fragment header. Headers up to the routing header, or else
-// the hop-by-hop header, are repeated in every piece.
+// Cuts a packet the box itself made or put together, which has no fragment header. Headers up to the routing
+// header, or else the hop-by-hop header, are repeated in every piece.
 class Ipv6Fragmenter {
   public:
     // The MTU is at least 1280 and leaves room for eight bytes behind the repeated headers. `id` must not
     // repeat for the same addresses within the life of a packet.
-    Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id);
+    Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
+                   std::span<const table::FragmentSpan> fragments = {}, size_t largest = 0);
 
     std::optional<FragmentPiece> next();
     [[nodiscard]] size_t header_size() const { return repeated_ + 8; }
@@ -79,7 +85,8 @@ class Ipv6Fragmenter {
     uint32_t id_;
     size_t repeated_ = wire::kIpv6HeaderSize;  // bytes repeated in front of the fragment header
     size_t named_at_ = 6;                      // their last next-header field
-    size_t at_ = 0;
+    std::span<const table::FragmentSpan> fragments_;
+    size_t at_ = 0;  // as above
 };
 
 }  // namespace sluice::routing

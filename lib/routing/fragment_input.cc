@@ -1,7 +1,22 @@
+#include <algorithm>
+
 #include "routing/drops.hh"
 #include "routing/local.hh"
+#include "routing/slow.hh"
 
 namespace sluice::routing {
+namespace {
+
+using pipeline::Verdict;
+
+// Fragments that are put together on their way through come by any interface.
+constexpr uint32_t kNoScope = index(kNoInterface);
+
+uint32_t scope_of(InterfaceId in) {
+    return static_cast<uint32_t>(index(in));
+}
+
+}  // namespace
 
 telemetry::DropReason fragment_reason(table::FragmentRefusal refusal) {
     switch (refusal) {
@@ -15,6 +30,69 @@ telemetry::DropReason fragment_reason(table::FragmentRefusal refusal) {
     }
 }
 
+pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& came) {
+    const auto fragment = wire::Ipv4View::unchecked(passage.packet.data());
+    if (!fragment.is_fragment() || !context.hooks->wants_whole_datagrams())
+        return Verdict::next();
+    auto& counters = context.worker.counters.protocol;
+    counters.add(telemetry::Protocol::IpReasmReqds);
+    const auto result = context.state.reassembler.add(fragment, kNoScope, context.worker.now);
+    switch (result.outcome) {
+        case table::FragmentOutcome::stored:
+            return Verdict::consumed();
+        case table::FragmentOutcome::complete:
+            counters.add(telemetry::Protocol::IpReasmOKs);
+            passage.packet = result.datagram;
+            came = {result.fragments, result.largest};
+            return Verdict::next();
+        case table::FragmentOutcome::refused:
+            break;
+    }
+    counters.add(telemetry::Protocol::IpReasmFails);
+    return Verdict::drop(fragment_reason(result.refusal));
+}
+
+pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& came) {
+    const auto packet = wire::Ipv6View::unchecked(passage.packet.data());
+    const auto chain = wire::walk_extensions(packet);
+    if (chain.fragment_offset == 0 || !context.hooks->wants_whole_datagrams())
+        return Verdict::next();
+    auto& counters = context.worker.counters.protocol;
+    counters.add(telemetry::Protocol::Ip6ReasmReqds);
+    const bool needs_scope = packet.destination().is_link_local() || packet.destination().is_multicast();
+    const uint32_t scope = needs_scope ? scope_of(passage.in) : kNoScope;
+    const auto result = context.state.reassembler.add(packet, chain, scope, context.worker.now);
+    switch (result.outcome) {
+        case table::FragmentOutcome::stored:
+            return Verdict::consumed();
+        case table::FragmentOutcome::complete:
+            counters.add(telemetry::Protocol::Ip6ReasmOKs);
+            passage.packet = result.datagram;
+            // Linux counts the IPv6 header twice (IP6CB's frag_max_size), which lets small packets leave
+            // whole.
+            came = {result.fragments, static_cast<uint16_t>(std::min<size_t>(
+                                          result.largest + wire::kIpv6HeaderSize, UINT16_MAX))};
+            return Verdict::next();
+        case table::FragmentOutcome::refused:
+            break;
+    }
+    counters.add(telemetry::Protocol::Ip6ReasmFails);
+    return Verdict::drop(fragment_reason(result.refusal));
+}
+
+namespace {
+
+// Whether the fragments were for the box: a router on their way does not tell (RFC 792).
+template <typename View>
+bool is_for_the_box(const Context& context, const table::ExpiredDatagram& expired, View first_fragment) {
+    if (expired.scope != kNoScope)
+        return true;
+    const auto& fib = *context.tables.fib;
+    return fib.next_hop(fib.lookup(kMainTable, first_fragment.destination())).kind == NextHopKind::local;
+}
+
+}  // namespace
+
 void expire_fragments(Context& context) {
     context.state.reassembler.expire(context.worker.now, [&](const table::ExpiredDatagram& expired) {
         auto& counters = context.worker.counters.protocol;
@@ -24,11 +102,14 @@ void expire_fragments(Context& context) {
             return;
         const Offence how{.in = static_cast<InterfaceId>(expired.scope)};
         if (expired.family == Family::ip4) {
-            send_error(context, Icmp4Error{.kind = Icmp4ErrorKind::reassembly_time_exceeded},
-                       wire::Ipv4View::unchecked(expired.first_fragment.data()), how);
+            const auto first = wire::Ipv4View::unchecked(expired.first_fragment.data());
+            if (is_for_the_box(context, expired, first))
+                send_error(context, Icmp4Error{.kind = Icmp4ErrorKind::reassembly_time_exceeded}, first, how);
         } else {
-            send_error(context, Icmp6Error{.kind = Icmp6ErrorKind::reassembly_time_exceeded},
-                       wire::Ipv6View::unchecked(expired.first_fragment.data()), how);
+            const auto first = wire::Ipv6View::unchecked(expired.first_fragment.data());
+            const bool has_way_back = expired.scope != kNoScope || !first.source().is_link_local();
+            if (has_way_back && is_for_the_box(context, expired, first))
+                send_error(context, Icmp6Error{.kind = Icmp6ErrorKind::reassembly_time_exceeded}, first, how);
         }
     });
 }

@@ -6,6 +6,7 @@
 #include "pipeline/verdict.hh"
 #include "routing/context.hh"
 #include "routing/icmp_output.hh"
+#include "routing/output.hh"
 #include "wire/ipv4.hh"
 #include "wire/ipv6.hh"
 
@@ -18,11 +19,22 @@ enum class Addressed : uint8_t {
 };  // group: multicast or broadcast, which gets no errors and no resets
 
 // IPv4. Fragments are kept until the datagram is whole.
-pipeline::Verdict deliver(Context& context, wire::Ipv4View packet, Addressed to, const Offence& how);
+pipeline::Verdict deliver(Context& context, Passage& passage, Addressed to, const Offence& how);
 
 // IPv6. Neighbour Discovery is handed to the control thread with its frame, and then held.
 pipeline::Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMeta& meta,
-                          wire::Ipv6View packet, Addressed to, const Offence& how);
+                          Passage& passage, Addressed to, const Offence& how);
+
+// How the packet came, for errors about it.
+inline Offence offence_of(const Passage& passage) {
+    return {.in = passage.in, .link_group = passage.link_group, .tracked = &passage.tracked};
+}
+
+// Puts fragments together before the hooks see them, where those want that. `next`: the passage has a whole
+// datagram, and `came` says how it came. Otherwise the fragment has been kept, or is refused without a word
+// to its sender, as Linux does in a tracking router.
+pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& came);
+pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& came);
 
 // Hands an ARP or ND frame to the control thread, which knows the neighbours. The frame is held.
 void send_to_resolver(Context& context, dpdk::Packet* frame, const pipeline::PacketMeta& meta);

@@ -110,7 +110,12 @@ Verdict deliver_tcp(Context& context, wire::Ipv4View packet, Addressed to, const
     return Verdict::drop(drops::port_unreachable);
 }
 
-Verdict deliver_whole(Context& context, wire::Ipv4View packet, Addressed to, const Offence& how) {
+Verdict deliver_whole(Context& context, Passage& passage, Addressed to, const Offence& how) {
+    if (context.hooks != nullptr) {
+        if (const auto verdict = context.hooks->input(context, passage); verdict != Verdict::next())
+            return verdict;
+    }
+    const auto packet = wire::Ipv4View::unchecked(passage.packet.data());
     context.worker.counters.protocol.add(Protocol::IpInDelivers);
     switch (packet.protocol()) {
         case wire::IpProtocol::icmp:
@@ -130,9 +135,10 @@ Verdict deliver_whole(Context& context, wire::Ipv4View packet, Addressed to, con
 
 }  // namespace
 
-Verdict deliver(Context& context, wire::Ipv4View packet, Addressed to, const Offence& how) {
+Verdict deliver(Context& context, Passage& passage, Addressed to, const Offence& how) {
+    const auto packet = wire::Ipv4View::unchecked(passage.packet.data());
     if (!packet.is_fragment())
-        return deliver_whole(context, packet, to, how);
+        return deliver_whole(context, passage, to, how);
     auto& counters = context.worker.counters.protocol;
     counters.add(Protocol::IpReasmReqds);
     // Fragments of one datagram come by one interface; where an expired one came from is wanted for its
@@ -144,7 +150,8 @@ Verdict deliver(Context& context, wire::Ipv4View packet, Addressed to, const Off
             return Verdict::consumed();
         case table::FragmentOutcome::complete:
             counters.add(Protocol::IpReasmOKs);
-            return deliver_whole(context, wire::Ipv4View::unchecked(result.datagram.data()), to, how);
+            passage.packet = result.datagram;
+            return deliver_whole(context, passage, to, how);
         case table::FragmentOutcome::refused:
             break;
     }

@@ -245,8 +245,13 @@ bool is_neighbour_message(const Delivery& delivery) {
 
 }  // namespace
 
-Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMeta& meta,
-                wire::Ipv6View packet, Addressed to, const Offence& how) {
+Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMeta& meta, Passage& passage,
+                Addressed to, const Offence& how) {
+    if (context.hooks != nullptr) {
+        if (const auto verdict = context.hooks->input(context, passage); verdict != Verdict::next())
+            return verdict;
+    }
+    const auto packet = wire::Ipv6View::unchecked(passage.packet.data());
     Delivery delivery{context, packet, wire::walk_extensions(packet), to, how};
     if (is_neighbour_message(delivery)) {
         delivery.counters().add(Protocol::Ip6InDelivers);

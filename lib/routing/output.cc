@@ -103,9 +103,9 @@ Verdict output(Context& context, dpdk::Packet* packet, const Departure& to, cons
     return Verdict::held();
 }
 
-void output_fragments(Context& context, wire::Ipv4View datagram, const Departure& to,
-                      const Arrival& arrival) {
-    Ipv4Fragmenter fragmenter(datagram, to.mtu);
+void output_fragments(Context& context, wire::Ipv4View datagram, const Departure& to, const Arrival& arrival,
+                      const Fragmented& came) {
+    Ipv4Fragmenter fragmenter(datagram, to.mtu, came.fragments, came.largest);
     const uint64_t pieces = send_pieces(
         context, fragmenter, [&](const FragmentPiece& piece) { return fragmenter.header_size(piece); }, to,
         arrival);
@@ -113,6 +113,14 @@ void output_fragments(Context& context, wire::Ipv4View datagram, const Departure
     counters.originated.add(pieces - 1);  // the datagram goes on as its first piece
     counters.protocol.add(Protocol::IpFragOKs);
     counters.protocol.add(Protocol::IpFragCreates, pieces);
+}
+
+void output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
+                      const Fragmented& came) {
+    Ipv6Fragmenter fragmenter(packet, to.mtu, ++context.state.fragment_id, came.fragments, came.largest);
+    const uint64_t pieces = send_pieces(
+        context, fragmenter, [&](const FragmentPiece&) { return fragmenter.header_size(); }, to, arrival);
+    context.worker.counters.originated.add(pieces - 1);
 }
 
 namespace {
@@ -140,9 +148,22 @@ std::optional<Departure> way_of_own(const Context& context, const Addresses& add
     return hop.kind == NextHopKind::broadcast ? std::nullopt : departure(hop, addresses.destination);
 }
 
+// Whether the hooks let a packet of the box's own pass; otherwise it has been counted.
+bool passes_output(Context& context, Passage& passage) {
+    if (context.hooks == nullptr)
+        return true;
+    auto verdict = context.hooks->output(context, passage);
+    if (verdict == Verdict::next())
+        verdict = context.hooks->postrouting(context, passage);
+    if (verdict == Verdict::next())
+        return true;
+    context.worker.counters.drop(passage.out, verdict.reason(), passage.packet.size());
+    return false;
+}
+
 }  // namespace
 
-void originate(Context& context, wire::Bytes packet, InterfaceId in) {
+void originate(Context& context, wire::MutableBytes packet, InterfaceId in, const conntrack::Tracked* about) {
     auto& counters = context.worker.counters;
     const auto addresses = addresses_of(packet);
     const bool is_ip4 = addresses.source.is_ip4();
@@ -154,18 +175,17 @@ void originate(Context& context, wire::Bytes packet, InterfaceId in) {
         counters.drop(in, drops::no_route, packet.size());
         return;
     }
+    Passage passage{.packet = packet, .out = to->out, .mtu = to->mtu, .about = about};
+    const PassageScope scope(context.hooks, passage);
+    if (!passes_output(context, passage))
+        return;
     const Arrival arrival{.in = in};
     if (packet.size() > to->mtu && is_ip4) {
         output_fragments(context, wire::Ipv4View::unchecked(packet.data()), *to, arrival);
         return;
     }
     if (packet.size() > to->mtu) {
-        Ipv6Fragmenter fragmenter(wire::Ipv6View::unchecked(packet.data()), to->mtu,
-                                  ++context.state.fragment_id);
-        const uint64_t pieces = send_pieces(
-            context, fragmenter, [&](const FragmentPiece&) { return fragmenter.header_size(); }, *to,
-            arrival);
-        counters.originated.add(pieces - 1);
+        output_fragments(context, wire::Ipv6View::unchecked(packet.data()), *to, arrival, {});
         return;
     }
     dpdk::Packet* copy = context.worker.pool.copy_of(packet);

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "dpdk/packet.hh"
 #include "routing/context.hh"
+#include "table/reassembly.hh"
 #include "wire/bytes.hh"
 #include "wire/ipv4.hh"
 
@@ -38,11 +40,24 @@ void transmit_to(Context& context, dpdk::Packet* packet, InterfaceId out, MacAdd
 // goes to the control thread, held until that has asked. The packet is passed on in any case.
 pipeline::Verdict output(Context& context, dpdk::Packet* packet, const Departure& to, const Arrival& arrival);
 
-// Sends a datagram as fragments that fit the MTU, in order (RFC 1812 5.2.6). The bytes are copied.
-void output_fragments(Context& context, wire::Ipv4View datagram, const Departure& to, const Arrival& arrival);
+// How a datagram that was put together here came in: its fragments leave the way they came, or smaller.
+struct Fragmented {
+    std::span<const table::FragmentSpan> fragments;
+    uint16_t largest = 0;  // packet; 0 of one that came whole
+    [[nodiscard]] bool came_whole() const { return largest == 0; }
+};
 
-// Routes and sends a packet the box made itself, from its IP header on; fragments it if need be. The bytes
-// are copied. `in` gives link-local destinations their link.
-void originate(Context& context, wire::Bytes packet, InterfaceId in);
+// Sends a datagram as fragments that fit the MTU, in order (RFC 1812 5.2.6). The bytes are copied.
+void output_fragments(Context& context, wire::Ipv4View datagram, const Departure& to, const Arrival& arrival,
+                      const Fragmented& came = {});
+// IPv6 only where it came in fragments; gives them an identification of the box's own.
+void output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
+                      const Fragmented& came);
+
+// Routes and sends a packet the box made itself, from its IP header on, past the hooks; fragments it if need
+// be. The bytes are copied. `in` gives link-local destinations their link. `about` is the flow of the packet
+// that an ICMP error or a reset is about.
+void originate(Context& context, wire::MutableBytes packet, InterfaceId in,
+               const conntrack::Tracked* about = nullptr);
 
 }  // namespace sluice::routing

@@ -15,8 +15,10 @@ constexpr Ip4Address kAllHosts = Ip4Address::from_host(0xe0000001);  // 224.0.0.
 // One IPv4 packet and what is known of it.
 struct Transit {
     Context& context;
-    dpdk::Packet* packet;
+    dpdk::Packet* packet;  // of a datagram that was put together: its last fragment
     const pipeline::PacketMeta& meta;
+    Passage& passage;
+    const Fragmented& came;
     wire::Ipv4View view;
     const Interface& in;
     Offence how;
@@ -62,20 +64,32 @@ Verdict check_source(const Transit& transit) {
     return Verdict::next();
 }
 
-Verdict too_big(const Transit& transit, const Departure& to) {
-    if (transit.view.dont_fragment()) {
-        transit.counters().add(Protocol::IpFragFails);
-        return refuse(transit, {.kind = Icmp4ErrorKind::fragmentation_needed, .mtu = to.mtu},
-                      drops::too_big);  // R1191
+// "Don't fragment" of a datagram that came in fragments speaks of those.
+bool is_too_big(const Transit& transit, const Departure& to) {
+    const size_t unit = transit.came.came_whole() ? transit.view.total_length() : transit.came.largest;
+    return unit > to.mtu && transit.view.dont_fragment();
+}
+
+Verdict pass_forward_hooks(const Transit& transit, const Departure& to) {
+    auto* const hooks = transit.context.hooks;
+    if (hooks == nullptr)
+        return Verdict::next();
+    transit.passage.out = to.out;
+    transit.passage.mtu = to.mtu;
+    if (const auto verdict = hooks->forward(transit.context, transit.passage); verdict != Verdict::next())
+        return verdict;
+    return hooks->postrouting(transit.context, transit.passage);
+}
+
+Verdict depart(const Transit& transit, const Departure& to) {
+    Arrival arrival{.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group};
+    if (transit.came.came_whole() && transit.view.total_length() <= to.mtu) {
+        dpdk::move_start(transit.packet, transit.meta.l3);
+        return output(transit.context, transit.packet, to, arrival);
     }
     const dpdk::PacketOwner owner(transit.packet);
-    wire::MutableIpv4View::unchecked(dpdk::data(transit.packet) + transit.meta.l3).decrement_ttl();
-    transit.counters().add(Protocol::IpForwDatagrams);
-    output_fragments(transit.context, transit.view, to,
-                     {.in = transit.meta.in,
-                      .forwarded = true,
-                      .link_group = transit.how.link_group,
-                      .whole = transit.packet});
+    arrival.whole = transit.packet;
+    output_fragments(transit.context, transit.view, to, arrival, transit.came);
     return Verdict::sent();
 }
 
@@ -88,13 +102,16 @@ Verdict forward_to(const Transit& transit, const Departure& to) {
         transit.counters().add(Protocol::IpInHdrErrors);
         return refuse(transit, {.kind = Icmp4ErrorKind::ttl_exceeded}, drops::ttl_exceeded);
     }
-    if (transit.meta.l3_length > to.mtu)
-        return too_big(transit, to);
-    wire::MutableIpv4View::unchecked(dpdk::data(transit.packet) + transit.meta.l3).decrement_ttl();
+    if (is_too_big(transit, to)) {
+        transit.counters().add(Protocol::IpFragFails);
+        return refuse(transit, {.kind = Icmp4ErrorKind::fragmentation_needed, .mtu = to.mtu},
+                      drops::too_big);  // R1191
+    }
+    wire::MutableIpv4View::unchecked(transit.passage.packet.data()).decrement_ttl();
+    if (const auto verdict = pass_forward_hooks(transit, to); verdict != Verdict::next())
+        return verdict;
     transit.counters().add(Protocol::IpForwDatagrams);
-    dpdk::move_start(transit.packet, transit.meta.l3);
-    return output(transit.context, transit.packet, to,
-                  {.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group});
+    return depart(transit, to);
 }
 
 Verdict to_unicast(const Transit& transit) {
@@ -109,10 +126,10 @@ Verdict to_unicast(const Transit& transit) {
         case NextHopKind::local:
             if (transit.how.link_group)  // RFC 1122 3.3.6
                 return Verdict::drop(drops::link_group);
-            return deliver(transit.context, transit.view, Addressed::host, transit.how);
+            return deliver(transit.context, transit.passage, Addressed::host, transit.how);
         case NextHopKind::broadcast:
             if (hop.out == transit.meta.in)
-                return deliver(transit.context, transit.view, Addressed::group, transit.how);
+                return deliver(transit.context, transit.passage, Addressed::group, transit.how);
             if (!transit.in.bc_forwarding)  // R1812-5.3.5.2; as Linux, the interface it came in by decides
                 return Verdict::drop(drops::directed_broadcast);
             return forward_to(transit, *departure(hop, destination));
@@ -135,15 +152,8 @@ Verdict to_unicast(const Transit& transit) {
     return refuse(transit, {.kind = Icmp4ErrorKind::admin_prohibited}, drops::prohibit);
 }
 
-}  // namespace
-
-Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
-    const Transit transit{.context = context,
-                          .packet = packet,
-                          .meta = meta,
-                          .view = wire::Ipv4View::unchecked(dpdk::data(packet) + meta.l3),
-                          .in = context.tables.interfaces[meta.in],
-                          .how = {.in = meta.in, .link_group = meta.link_multicast}};
+// The way of a datagram from the routing decision's checks on.
+Verdict take_in(const Transit& transit) {
     if (const auto verdict = check_source(transit); verdict != Verdict::next()) {
         transit.counters().add(Protocol::IpInAddrErrors);
         return verdict;
@@ -156,7 +166,7 @@ Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketM
     }
     const Ip4Address destination = transit.view.destination();
     if (destination.is_limited_broadcast() || destination == kAllHosts)  // R1812-5.3.5.1: never forwarded
-        return deliver(context, transit.view, Addressed::group, transit.how);
+        return deliver(transit.context, transit.passage, Addressed::group, transit.how);
     if (destination.is_multicast())
         return Verdict::drop(drops::multicast);
     const bool is_this_network =
@@ -167,6 +177,33 @@ Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketM
         return Verdict::drop(drops::martian_destination);
     }
     return to_unicast(transit);
+}
+
+}  // namespace
+
+Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+    Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
+                    .in = meta.in,
+                    .link_group = meta.link_multicast,
+                    .source_mac = dpdk::data(packet) + 6};
+    Fragmented came;
+    if (context.hooks != nullptr) {
+        if (const auto verdict = collect_ip4(context, passage, came); verdict != Verdict::next())
+            return verdict;
+    }
+    const PassageScope scope(context.hooks, passage);
+    if (context.hooks != nullptr) {
+        if (const auto verdict = context.hooks->prerouting(context, passage); verdict != Verdict::next())
+            return verdict;
+    }
+    return take_in({.context = context,
+                    .packet = packet,
+                    .meta = meta,
+                    .passage = passage,
+                    .came = came,
+                    .view = wire::Ipv4View::unchecked(passage.packet.data()),
+                    .in = context.tables.interfaces[meta.in],
+                    .how = offence_of(passage)});
 }
 
 }  // namespace sluice::routing

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "pipeline/drops.hh"
 #include "routing/drops.hh"
 #include "routing/local.hh"
 #include "routing/slow.hh"
@@ -16,8 +19,10 @@ constexpr Ip6Address kAllRouters({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 // One IPv6 packet and what is known of it.
 struct Transit {
     Context& context;
-    dpdk::Packet* packet;
+    dpdk::Packet* packet;  // of a packet that was put together: its last fragment
     const pipeline::PacketMeta& meta;
+    Passage& passage;
+    const Fragmented& came;
     wire::Ipv6View view;
     const Interface& in;
     Offence how;
@@ -56,28 +61,62 @@ bool has_joined(const Transit& transit, const Ip6Address& group) {
     return false;
 }
 
-// Hop-by-hop options are looked at by every router, as Linux does (RFC 8200 4.3).
-Verdict check_hop_by_hop(const Transit& transit) {
-    const auto chain = wire::walk_extensions(transit.view);
+// Hop-by-hop options are looked at by every router, as Linux does (RFC 8200 4.3), and before the hooks.
+Verdict check_hop_by_hop(Context& context, const Passage& passage) {
+    const auto view = wire::Ipv6View::unchecked(passage.packet.data());
+    const auto refuse_option = [&](Icmp6ErrorKind kind, uint32_t pointer, telemetry::DropReason reason) {
+        send_error(context, {.kind = kind, .pointer = pointer}, view, offence_of(passage));
+        return Verdict::drop(reason);
+    };
+    const auto chain = wire::walk_extensions(view);
     if (chain.hop_by_hop_offset == 0)
         return Verdict::drop(drops::bad_options);
-    const auto options = wire::summarize_options(transit.view, chain.hop_by_hop_offset);
+    const auto options = wire::summarize_options(view, chain.hop_by_hop_offset);
     if (options.malformed)
-        return refuse(transit, {.kind = Icmp6ErrorKind::erroneous_field, .pointer = options.pointer},
-                      drops::bad_options);
+        return refuse_option(Icmp6ErrorKind::erroneous_field, options.pointer, drops::bad_options);
     if (options.action == wire::Ipv6OptionAction::skip)
         return Verdict::next();
     const bool report = options.action == wire::Ipv6OptionAction::discard_report ||
                         (options.action == wire::Ipv6OptionAction::discard_report_unicast &&
-                         !transit.view.destination().is_multicast());
+                         !view.destination().is_multicast());
     if (!report)
         return Verdict::drop(drops::unknown_option);
-    return refuse(transit, {.kind = Icmp6ErrorKind::unknown_option, .pointer = options.pointer},
-                  drops::unknown_option);
+    return refuse_option(Icmp6ErrorKind::unknown_option, options.pointer, drops::unknown_option);
 }
 
 Verdict deliver_here(const Transit& transit, Addressed to) {
-    return deliver(transit.context, transit.packet, transit.meta, transit.view, to, transit.how);
+    return deliver(transit.context, transit.packet, transit.meta, transit.passage, to, transit.how);
+}
+
+Verdict pass_forward_hooks(const Transit& transit, const Departure& to) {
+    auto* const hooks = transit.context.hooks;
+    if (hooks == nullptr)
+        return Verdict::next();
+    transit.passage.out = to.out;
+    transit.passage.mtu = to.mtu;
+    if (const auto verdict = hooks->forward(transit.context, transit.passage); verdict != Verdict::next())
+        return verdict;
+    return hooks->postrouting(transit.context, transit.passage);
+}
+
+// A packet that came in fragments goes on whole only if it is no larger than one of them was.
+Verdict depart(const Transit& transit, const Departure& to) {
+    Arrival arrival{.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group};
+    if (transit.came.came_whole()) {
+        dpdk::move_start(transit.packet, transit.meta.l3);
+        return output(transit.context, transit.packet, to, arrival);
+    }
+    const dpdk::PacketOwner owner(transit.packet);
+    arrival.whole = transit.packet;
+    if (transit.view.total_length() <= std::min(transit.came.largest, to.mtu)) {
+        dpdk::Packet* whole = transit.context.worker.pool.copy_of(transit.view.bytes());
+        if (whole == nullptr)
+            return Verdict::drop(pipeline::drops::no_buffer);
+        transit.context.worker.watch.pass_on(transit.packet, whole);
+        return output(transit.context, whole, to, arrival);
+    }
+    output_fragments(transit.context, transit.view, to, arrival, transit.came);
+    return Verdict::sent();
 }
 
 Verdict forward_to(const Transit& transit, const Departure& to) {
@@ -91,15 +130,16 @@ Verdict forward_to(const Transit& transit, const Departure& to) {
         transit.counters().add(Protocol::Ip6InHdrErrors);
         return refuse(transit, {.kind = Icmp6ErrorKind::hop_limit_exceeded}, drops::ttl_exceeded);
     }
-    if (transit.meta.l3_length > to.mtu) {
+    const size_t unit = transit.came.came_whole() ? transit.view.total_length() : transit.came.largest;
+    if (unit > to.mtu) {
         transit.counters().add(Protocol::Ip6InTooBigErrors);
         return refuse(transit, {.kind = Icmp6ErrorKind::packet_too_big, .mtu = to.mtu}, drops::too_big);
     }
-    wire::MutableIpv6View::unchecked(dpdk::data(transit.packet) + transit.meta.l3).decrement_hop_limit();
+    wire::MutableIpv6View::unchecked(transit.passage.packet.data()).decrement_hop_limit();
+    if (const auto verdict = pass_forward_hooks(transit, to); verdict != Verdict::next())
+        return verdict;
     transit.counters().add(Protocol::Ip6OutForwDatagrams);
-    dpdk::move_start(transit.packet, transit.meta.l3);
-    return output(transit.context, transit.packet, to,
-                  {.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group});
+    return depart(transit, to);
 }
 
 Verdict to_unicast(const Transit& transit) {
@@ -137,24 +177,11 @@ Verdict to_unicast(const Transit& transit) {
     return refuse(transit, {.kind = Icmp6ErrorKind::admin_prohibited}, drops::prohibit);
 }
 
-}  // namespace
-
-Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
-    const Transit transit{.context = context,
-                          .packet = packet,
-                          .meta = meta,
-                          .view = wire::Ipv6View::unchecked(dpdk::data(packet) + meta.l3),
-                          .in = context.tables.interfaces[meta.in],
-                          .how = {.in = meta.in, .link_group = meta.link_multicast}};
+// The way of a packet from the routing decision's checks on.
+Verdict take_in(const Transit& transit) {
     if (const auto verdict = check_source(transit); verdict != Verdict::next()) {
         transit.counters().add(Protocol::Ip6InAddrErrors);
         return verdict;
-    }
-    if (transit.view.next_header() == wire::IpProtocol::hop_by_hop) {
-        if (const auto verdict = check_hop_by_hop(transit); verdict != Verdict::next()) {
-            transit.counters().add(Protocol::Ip6InHdrErrors);
-            return verdict;
-        }
     }
     const Ip6Address destination = transit.view.destination();
     if (destination.is_multicast()) {
@@ -167,6 +194,40 @@ Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketM
         return Verdict::drop(drops::martian_destination);
     }
     return to_unicast(transit);
+}
+
+}  // namespace
+
+Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+    Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
+                    .in = meta.in,
+                    .link_group = meta.link_multicast,
+                    .source_mac = dpdk::data(packet) + 6};
+    if (passage.packet[6] == static_cast<uint8_t>(wire::IpProtocol::hop_by_hop)) {
+        const auto verdict = check_hop_by_hop(context, passage);
+        if (verdict != Verdict::next()) {
+            context.worker.counters.protocol.add(Protocol::Ip6InHdrErrors);
+            return verdict;
+        }
+    }
+    Fragmented came;
+    if (context.hooks != nullptr) {
+        if (const auto verdict = collect_ip6(context, passage, came); verdict != Verdict::next())
+            return verdict;
+    }
+    const PassageScope scope(context.hooks, passage);
+    if (context.hooks != nullptr) {
+        if (const auto verdict = context.hooks->prerouting(context, passage); verdict != Verdict::next())
+            return verdict;
+    }
+    return take_in({.context = context,
+                    .packet = packet,
+                    .meta = meta,
+                    .passage = passage,
+                    .came = came,
+                    .view = wire::Ipv6View::unchecked(passage.packet.data()),
+                    .in = context.tables.interfaces[meta.in],
+                    .how = offence_of(passage)});
 }
 
 }  // namespace sluice::routing

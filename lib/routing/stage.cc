@@ -181,6 +181,7 @@ void route(Context& context, const Burst& burst, BurstRoutes& routes) {
 void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     const auto& fib = *context.tables.fib;
     const bool has_rules = fib.has_rules();
+    const bool all_slow = context.hooks != nullptr;
     Tally tally;
     for (uint16_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
@@ -189,6 +190,10 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
         switch (meta.path) {
             case Path::ip4_fast: {
                 ++tally.received4;
+                if (all_slow) {
+                    verdict = slow_ip4(context, packet, meta);
+                    break;
+                }
                 const auto& hop =
                     has_rules ? route_of(context, wire::Ipv4View::unchecked(ip_header(burst, i)), meta.in)
                               : fib.next_hop(routes[i]);
@@ -197,6 +202,10 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
             }
             case Path::ip6_fast: {
                 ++tally.received6;
+                if (all_slow) {
+                    verdict = slow_ip6(context, packet, meta);
+                    break;
+                }
                 const auto& hop =
                     has_rules ? route_of(context, wire::Ipv6View::unchecked(ip_header(burst, i)), meta.in)
                               : fib.next_hop(routes[i]);

@@ -50,7 +50,8 @@ FragmentResult Reassembler::add(wire::Ipv4View fragment, uint32_t scope, Instant
                     .payload = fragment.payload(),
                     .offset = fragment.fragment_offset(),
                     .more = fragment.more_fragments(),
-                    .ecn = fragment.ecn()};
+                    .ecn = fragment.ecn(),
+                    .dont_fragment = fragment.dont_fragment()};
     if (part.more && part.payload.size() % 8 != 0) {
         return refuse(FragmentRefusal::odd_length);
     }
@@ -89,8 +90,11 @@ FragmentResult Reassembler::add(wire::Ipv6View packet, const wire::Ipv6Chain& ch
         }
         const size_t header = write_header(Family::ip6, part, part.payload.size());
         wire::copy_bytes(whole_.data() + header, part.payload);
+        spans_[0] = {0, static_cast<uint16_t>(part.payload.size())};
         return {.outcome = FragmentOutcome::complete,
-                .datagram = {whole_.data(), header + part.payload.size()}};
+                .datagram = {whole_.data(), header + part.payload.size()},
+                .fragments = {spans_.data(), 1},
+                .largest = static_cast<uint16_t>(bytes.size())};
     }
     return add(key, part, now);
 }
@@ -140,6 +144,12 @@ FragmentRefusal Reassembler::insert(Datagram& datagram, const Part& part) {
     ++datagram.piece_count;
     datagram.received += static_cast<uint32_t>(part.payload.size());
     datagram.ecn_seen = static_cast<uint8_t>(datagram.ecn_seen | 1U << part.ecn);
+    const size_t size = part.header.size() + part.payload.size();
+    if (size >= datagram.largest) {
+        const bool same = size == datagram.largest;
+        datagram.largest_may_not_fragment = part.dont_fragment || (same && datagram.largest_may_not_fragment);
+        datagram.largest = static_cast<uint16_t>(size);
+    }
     if (!part.more) {
         datagram.end = part.offset + static_cast<uint32_t>(part.payload.size());
     }
@@ -157,7 +167,7 @@ FragmentRefusal Reassembler::place_of(const Datagram& datagram, const Part& part
     const auto* const pieces_end = pieces + datagram.piece_count;
     const auto* const behind =
         std::upper_bound(pieces, pieces_end, part.offset,
-                         [](uint32_t offset, const Piece& piece) { return offset < piece.offset; });
+                         [](uint32_t offset, const FragmentSpan& piece) { return offset < piece.offset; });
     if (behind != pieces && behind[-1].offset == part.offset && behind[-1].length == length &&
         part.more == (end != datagram.end) && same_payload(datagram, part)) {
         return FragmentRefusal::duplicate;
@@ -182,6 +192,7 @@ FragmentResult Reassembler::assemble(uint32_t index) {
     const Part first{
         .header = {block(datagram.header_block), datagram.header_length},
         .ecn = (datagram.ecn_seen >> kCongestionExperienced & 1) != 0 ? kCongestionExperienced : uint8_t{0},
+        .dont_fragment = datagram.largest_may_not_fragment,
         .next_header = datagram.next_header,
         .named_at = datagram.named_at};
     const size_t size = datagram.end;
@@ -191,8 +202,13 @@ FragmentResult Reassembler::assemble(uint32_t index) {
         return refuse(FragmentRefusal::too_long);
     }
     copy_payload(datagram, size, whole_.data() + header);
+    std::copy_n(datagram.pieces.begin(), datagram.piece_count, spans_.begin());
+    const FragmentResult result{.outcome = FragmentOutcome::complete,
+                                .datagram = {whole_.data(), header + size},
+                                .fragments = {spans_.data(), datagram.piece_count},
+                                .largest = datagram.largest};
     forget(index);
-    return {.outcome = FragmentOutcome::complete, .datagram = {whole_.data(), header + size}};
+    return result;
 }
 
 // Writes the whole datagram's header made of its first fragment's; 0 if the datagram is too long for its
@@ -207,7 +223,7 @@ size_t Reassembler::write_header(Family family, const Part& first, size_t payloa
         wire::copy_bytes(to, first.header);
         to[1] |= first.ecn;
         wire::write16(to + 2, static_cast<uint16_t>(size + payload_size));
-        wire::write16(to + 6, wire::read16(to + 6) & 0x4000);  // neither offset nor "more fragments"
+        wire::write16(to + 6, first.dont_fragment ? 0x4000 : 0);  // neither offset nor "more fragments"
         wire::MutableIpv4View::unchecked(to).refresh_checksum();
         return size;
     }

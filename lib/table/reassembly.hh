@@ -1,4 +1,4 @@
-// Reassembly of IPv4 and IPv6 datagrams addressed to the box (RFC 791 3.2, RFC 8200 4.5).
+// Reassembly of IPv4 and IPv6 datagrams that the box looks into (RFC 791 3.2, RFC 8200 4.5).
 //
 // All memory is taken once, at construction: entries, blocks of payload, the buffer a whole datagram is
 // handed out in. Nothing a peer sends makes it grow. Overlaps throw a datagram away (R5722); IPv6 remembers
@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/address.hh"
@@ -60,13 +61,25 @@ enum class FragmentOutcome : uint8_t {
     refused,   // see `refusal`
 };
 
+// One fragment of a datagram, by its payload.
+struct FragmentSpan {
+    uint16_t offset = 0;
+    uint16_t length = 0;
+    [[nodiscard]] uint32_t end() const { return uint32_t{offset} + length; }
+    bool operator==(const FragmentSpan&) const = default;
+};
+
 struct FragmentResult {
     FragmentOutcome outcome = FragmentOutcome::stored;
     FragmentRefusal refusal = FragmentRefusal::none;
     uint16_t pointer = 0;  // of the parameter problem an IPv6 refusal asks for
     // The whole datagram from its IP header on, without fragment header, checksum right. Valid until the next
     // call.
-    wire::Bytes datagram = {};
+    wire::MutableBytes datagram = {};
+    // How it came, so that it can leave the same way: by offset; and the IP packet of the largest one. Valid
+    // until the next call.
+    std::span<const FragmentSpan> fragments = {};
+    uint16_t largest = 0;
 };
 
 // A datagram that timed out.
@@ -130,11 +143,6 @@ class Reassembler {
         IpAddress destination;
         bool operator==(const Key&) const = default;
     };
-    struct Piece {
-        uint16_t offset = 0;
-        uint16_t length = 0;
-        [[nodiscard]] uint32_t end() const { return uint32_t{offset} + length; }
-    };
     // One fragment, whatever the family.
     struct Part {
         wire::Bytes header;  // all in front of the payload, an IPv6 fragment header included
@@ -142,6 +150,7 @@ class Reassembler {
         uint32_t offset = 0;
         bool more = false;
         uint8_t ecn = 0;
+        bool dont_fragment = false;      // IPv4
         wire::IpProtocol next_header{};  // IPv6: what the fragment header names
         uint16_t named_at = 0;           // IPv6: the field that names the fragment header
     };
@@ -158,11 +167,13 @@ class Reassembler {
         uint16_t header_length = 0;
         uint16_t named_at = 0;
         uint16_t piece_count = 0;
+        uint16_t largest = 0;                   // packet among the fragments; 0 before the first
+        bool largest_may_not_fragment = false;  // IPv4: it had "don't fragment"
         wire::IpProtocol next_header{};
         uint8_t ecn_seen = 0;  // bit n: a fragment with ECN field n
         bool discarded = false;
         std::array<uint32_t, kPayloadBlocks> blocks{};
-        std::array<Piece, kMaxFragments> pieces{};  // by offset, disjoint
+        std::array<FragmentSpan, kMaxFragments> pieces{};  // by offset, disjoint
     };
     // Datagrams of one family by age; they all have the same timeout.
     struct Age {
@@ -203,6 +214,7 @@ class Reassembler {
     std::vector<uint8_t> blocks_;
     std::vector<uint32_t> free_blocks_;
     std::vector<uint8_t> whole_;  // what add() and expire() hand out
+    std::array<FragmentSpan, kMaxFragments> spans_{};
 };
 
 }  // namespace sluice::table

@@ -84,6 +84,7 @@ FragmentRefusal Reassembler::admit(const Key& key, Instant now, uint32_t& index)
     datagram.received = 0;
     datagram.header_block = kNone;
     datagram.piece_count = 0;
+    datagram.largest = 0;
     datagram.ecn_seen = 0;
     datagram.discarded = false;
     datagram.blocks.fill(kNone);

@@ -1,0 +1,62 @@
+// The places where a firewall looks into a packet's way through the router: netfilter's five hooks. Routing
+// asks them on the slow path; who implements them knows rules and flows.
+#pragma once
+
+#include <cstdint>
+
+#include "base/interface_id.hh"
+#include "conntrack/tracked.hh"
+#include "pipeline/verdict.hh"
+#include "wire/bytes.hh"
+
+namespace sluice::routing {
+
+struct Context;
+
+// One packet on its way past the hooks. It is always a whole datagram, and starts at its IP header.
+struct Passage {
+    wire::MutableBytes packet;            // a hook may rewrite bytes, never the length
+    InterfaceId in = kNoInterface;        // none: the box made it
+    InterfaceId out = kNoInterface;       // known from `forward` and `output` on
+    uint16_t mtu = 0;                     // of the way out, from `forward` and `output` on
+    bool link_group = false;              // came as link-layer broadcast or multicast
+    const uint8_t* source_mac = nullptr;  // six bytes of the frame it came in
+    uint32_t mark = 0;
+    conntrack::Tracked tracked = {};  // what connection tracking found
+    // Of an ICMP error or a reset that the box made: what tracking found of the packet it is about.
+    const conntrack::Tracked* about = nullptr;
+};
+
+// One for each worker. A verdict of `next` lets the packet go on; `drop` and `consumed` end it, and what has
+// to be told to its sender has been told.
+class Hooks {
+  public:
+    virtual ~Hooks() = default;
+    virtual pipeline::Verdict prerouting(Context& context, Passage& passage) = 0;
+    virtual pipeline::Verdict input(Context& context, Passage& passage) = 0;
+    virtual pipeline::Verdict forward(Context& context, Passage& passage) = 0;
+    virtual pipeline::Verdict output(Context& context, Passage& passage) = 0;
+    virtual pipeline::Verdict postrouting(Context& context, Passage& passage) = 0;
+    // The packet has left or ended: a flow it began but did not get through is forgotten.
+    virtual void done(Passage& passage) = 0;
+    // Whether fragments are put together before `prerouting`, as they are where flows are tracked.
+    [[nodiscard]] virtual bool wants_whole_datagrams() const = 0;
+};
+
+// Calls done() at the end of a packet's way, however it ended. `hooks` may be null: then nothing is asked.
+class PassageScope {
+  public:
+    PassageScope(Hooks* hooks, Passage& passage) : hooks_(hooks), passage_(passage) {}
+    ~PassageScope() {
+        if (hooks_ != nullptr)
+            hooks_->done(passage_);
+    }
+    PassageScope(const PassageScope&) = delete;
+    PassageScope& operator=(const PassageScope&) = delete;
+
+  private:
+    Hooks* hooks_;
+    Passage& passage_;
+};
+
+}  // namespace sluice::routing
