@@ -3,7 +3,7 @@
     {"about": "what it shows", "rules": {...}, "packets": [{"in": "lan", "frame": "0200...", "note": "..."}]}
 
 `rules` are sections of a Sluice configuration (conntrack, sets, raw, mangle, filter, chains); nft.py says the same to the
-kernel. A packet may `wait` seconds before it comes. `note` is for the reader.
+kernel. Without rules (null) the box is a router that tracks nothing. A packet may `wait` seconds before it comes. `note` is for the reader.
 """
 import dataclasses
 import json
@@ -20,18 +20,20 @@ class Packet:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    rules: dict
+    rules: dict | None
     packets: list[Packet]
     about: str = ""
 
     def config(self) -> dict:
         """The rules with the profile that agrees with the kernel."""
+        if self.rules is None:
+            return {}
         return {**self.rules, "conntrack": {"profile": "linux", **self.rules.get("conntrack", {})}}
 
     def with_packets(self, packets: list[Packet]) -> "Case":
         return dataclasses.replace(self, packets=packets)
 
-    def with_rules(self, rules: dict) -> "Case":
+    def with_rules(self, rules: dict | None) -> "Case":
         return dataclasses.replace(self, rules=rules)
 
     def save(self, path: pathlib.Path) -> pathlib.Path:

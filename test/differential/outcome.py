@@ -1,5 +1,6 @@
 """What a box did with a case, in the form in which the kernel's and Sluice's are compared."""
 import dataclasses
+import ipaddress
 
 Frames = list[tuple[str, bytes]]  # (interface, frame)
 
@@ -41,5 +42,6 @@ _TUPLE = ("src", "dst", "sport", "dport", "type", "code", "id", "srckey", "dstke
 
 
 def flow_tuple(values: dict) -> tuple:
-    """One direction of a flow; packets and bytes come last."""
+    """One direction of a flow, addresses in their shortest form; packets and bytes come last."""
+    values = {**values, **{key: str(ipaddress.ip_address(values[key])) for key in ("src", "dst")}}
     return tuple(values.get(key) for key in _TUPLE)

@@ -9,6 +9,14 @@ FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 MORE_FRAGMENTS, DONT_FRAGMENT = 0x2000, 0x4000
 
 
+_PATTERN = bytes(place * 7 % 256 for place in range(2048))
+
+
+def pattern(size: int) -> bytes:
+    """Data that tells its place."""
+    return _PATTERN[:size]
+
+
 def checksum(data: bytes) -> int:
     """The internet checksum (RFC 1071)."""
     if len(data) % 2:

@@ -1,0 +1,104 @@
+"""Compares what two boxes did with a case. Only what Linux chooses freely is taken out before:
+
+- the IPv4 identification of packets the box makes itself,
+- the identification in IPv6 fragment headers that the box writes,
+- a few seconds of a flow's timeout, since the kernel's clock is real.
+"""
+import dataclasses
+import struct
+
+from case import Case
+from outcome import Flow, Frames, Outcome
+from packets import DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING, summary
+from topology import BOX_ADDRESSES
+
+_TIMEOUT_SECONDS = 5.0
+_SHOWN_BYTES = 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """What differs: frames about packet `n` (from 0), a flow, or a rule's counter."""
+    kind: str
+    n: int | None
+    text: str
+
+
+def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
+    found = []
+    for n, (packet, theirs, ours) in enumerate(zip(case.packets, kernel.lines, sluice.lines)):
+        for kind, left, right in (("frames", theirs.out, ours.out), ("timers", theirs.before, ours.before)):
+            if _by_interface(left) != _by_interface(right):
+                found.append(Difference(kind, n, "\n".join((
+                    f"packet {n + 1} in {packet.interface}: {summary(packet.frame)}"
+                    + (f" ({packet.note})" if packet.note else ""),
+                    f"    {_hex(packet.frame)}",
+                    *_shown("kernel", left), *_shown("sluice", right), f"  sluice says: {ours.words}"))))
+    found += _compare_flows(kernel.flows, sluice.flows)
+    if sluice.counters:
+        found += [Difference("counters", None, f"rule {name}: kernel {theirs}, sluice {sluice.counters.get(name)}")
+                  for name, theirs in kernel.counters.items() if sluice.counters.get(name) != theirs]
+    return found
+
+
+def _shown(who: str, frames: Frames) -> list[str]:
+    if not frames:
+        return [f"  {who}: nothing"]
+    return [f"  {who}: {interface} {summary(frame)}\n    {_hex(frame)}" for interface, frame in frames]
+
+
+def _hex(frame: bytes) -> str:
+    """The head in hex; the case that is kept has all of it."""
+    return frame.hex() if len(frame) <= _SHOWN_BYTES else f"{frame[:_SHOWN_BYTES].hex()}… ({len(frame)} bytes)"
+
+
+def _by_interface(frames: Frames) -> dict[str, list[bytes]]:
+    """The order counts on each interface, not between them: they are read one after the other."""
+    sorted_frames: dict[str, list[bytes]] = {}
+    for interface, frame in frames:
+        sorted_frames.setdefault(interface, []).append(normalised(frame))
+    return sorted_frames
+
+
+def normalised(frame: bytes) -> bytes:
+    if frame[12:14] == b"\x08\x00" and frame[26:30] in BOX_ADDRESSES:
+        ident, = struct.unpack_from("!H", frame, 18)
+        return frame[:18] + bytes(2) + frame[20:24] + _without(frame[24:26], ident) + frame[26:]
+    if frame[12:14] == b"\x86\xdd":
+        place = _fragment_header(frame)
+        if place:
+            return frame[:place + 4] + bytes(4) + frame[place + 8:]
+    return frame
+
+
+def _without(check: bytes, word: int) -> bytes:
+    """The checksum as it would be with zero in place of the word (RFC 1624); none of a packet's headers is all zero."""
+    total = (~int.from_bytes(check, "big") & 0xFFFF) + (~word & 0xFFFF)
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return (~total & 0xFFFF).to_bytes(2, "big")
+
+
+def _fragment_header(frame: bytes) -> int | None:
+    place, kind = 54, frame[20] if len(frame) > 20 else None
+    while kind in (HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, FRAGMENT) and place + 8 <= len(frame):
+        if kind == FRAGMENT:
+            return place
+        kind, place = frame[place], place + (frame[place + 1] + 1) * 8
+    return None
+
+
+def _compare_flows(kernel: list[Flow], sluice: list[Flow]) -> list[Difference]:
+    theirs = {flow.key: flow for flow in kernel}
+    ours = {flow.key: flow for flow in sluice}
+    found = [Difference("flow", None, f"flow only in the kernel: {flow}")
+             for key, flow in theirs.items() if key not in ours and flow.timeout > _TIMEOUT_SECONDS]
+    found += [Difference("flow", None, f"flow only in sluice: {flow}")
+              for key, flow in ours.items() if key not in theirs and flow.timeout > _TIMEOUT_SECONDS]
+    for key in theirs.keys() & ours.keys():
+        left, right = theirs[key], ours[key]
+        if abs(left.timeout - right.timeout) <= _TIMEOUT_SECONDS:
+            right = dataclasses.replace(right, timeout=left.timeout)
+        if left != right:
+            found.append(Difference("flow", None, f"flow differs\n  kernel: {left}\n  sluice: {right}"))
+    return found

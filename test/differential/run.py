@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""run.py [--rulesets N] [--packets M] [--seed S] [--keep DIR] [--case FILE]
+
+Random rulesets and traffic, or one case, through the Linux kernel and through Sluice. Prints each difference, a small
+case that shows it, and `N packets, M rulesets, K differences` at the end. Exit code 0 only without differences. As root.
+"""
+import argparse
+import dataclasses
+import pathlib
+import random
+import sys
+import tempfile
+import time
+
+import kernel
+import packets
+import shrink
+import sluice
+from case import Case, Packet
+from compare import Difference, compare
+from rulesets import Rulesets
+from traffic import Traffic
+
+
+def generated(seed: int, count: int, plain: bool = False) -> Case:
+    """The case of a seed. A plain one is a router without rules and without connection tracking."""
+    r = random.Random(seed)
+    rules = None if plain else Rulesets(r).ruleset()
+    return Case(rules, Traffic(r).packets(count), f"seed {seed}")
+
+
+def judge(case: Case, directory: pathlib.Path) -> list[Difference]:
+    """What differs between the kernel and Sluice."""
+    theirs = kernel.run(case)
+    try:
+        ours = sluice.run(case, theirs.times, directory)
+    except sluice.Refused as refused:
+        return [Difference("refused", None, str(refused))]
+    return compare(case, theirs, ours)
+
+
+def shrunk(case: Case, kind: str, directory: pathlib.Path, about: str) -> Case:
+    """The case made small as long as a difference of this kind remains, with packets a reader can follow."""
+    def differs(candidate: Case) -> bool:
+        try:
+            return any(each.kind == kind for each in judge(candidate, directory))
+        except RuntimeError:  # rules that nft does not take, such as a jump to a chain that was left out
+            return False
+
+    small = shrink.shrink(case, differs)
+    noted = [dataclasses.replace(packet, note=_note(packet)) for packet in small.packets]
+    return dataclasses.replace(small, packets=noted, about=about)
+
+
+def _note(packet: Packet) -> str:
+    return packets.summary(packet.frame) + (f" ({packet.note})" if packet.note else "")
+
+
+def main() -> int:
+    options = _arguments()
+    why = kernel.why_not()
+    if why:
+        print(f"run.py: {why}", file=sys.stderr)
+        return 1
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        keep = pathlib.Path(options.keep or scratch)
+        keep.mkdir(parents=True, exist_ok=True)
+        if options.case:
+            cases = [(path.stem, Case.load(path)) for path in options.case]
+        else:
+            cases = ((str(seed), generated(seed, options.packets, options.plain))
+                     for seed in range(options.seed, options.seed + options.rulesets))
+        total = rulesets = differences = 0
+        for name, case in cases:
+            found = judge(case, pathlib.Path(scratch) / "run")
+            total, rulesets, differences = total + len(case.packets), rulesets + 1, differences + len(found)
+            if found:
+                _report(name, case, found, keep, options)
+    spent = time.monotonic() - begin
+    print(f"{total} packets, {rulesets} rulesets, {differences} differences ({total / spent:.0f} packets/s)")
+    return 1 if differences else 0
+
+
+def _report(name: str, case: Case, found: list[Difference], keep: pathlib.Path, options) -> None:
+    print(f"== {name}: {len(found)} differences")
+    for difference in found[:options.show]:
+        print(difference.text)
+    case.save(keep / f"{name}.json")
+    if options.shrink:
+        kind = found[0].kind
+        small = shrunk(case, kind, keep / "run", f"{name}: {kind}")
+        path = small.save(keep / f"{name}-small.json")
+        print(f"-- {path}: {len(small.packets)} packets, rules {small.rules}")
+        for difference in judge(small, keep / "run")[:options.show]:
+            print(difference.text)
+    sys.stdout.flush()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rulesets", type=int, default=20, help="how many rulesets, each with traffic of its own")
+    parser.add_argument("--packets", type=int, default=1000, help="packets for each ruleset")
+    parser.add_argument("--seed", type=int, default=1, help="of the first ruleset; each next one has the next seed")
+    parser.add_argument("--keep", metavar="DIR", help="keep cases that differ, whole and shrunk")
+    parser.add_argument("--case", metavar="FILE", type=pathlib.Path, nargs="+", help="cases to judge instead of random ones")
+    parser.add_argument("--plain", action="store_true", help="no rules and no connection tracking: routers compared")
+    parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="only report what differs")
+    parser.add_argument("--show", type=int, default=3, help="how many differences of a case to print")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
