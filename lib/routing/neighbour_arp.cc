@@ -24,7 +24,8 @@ NeighbourInput NeighbourResolver::on_checked_arp(const NeighbourInterface& inter
     const auto arp = wire::ArpPacket::parse(*view);
     // A group or nobody cannot be a sender; a multicast target cannot be asked for.
     if (!arp.sender_mac.is_unicast() || arp.sender_ip.is_multicast() || arp.sender_ip.is_loopback() ||
-        arp.sender_ip.is_limited_broadcast() || arp.target_ip.is_multicast() || arp.target_ip.is_loopback())
+        arp.sender_ip.is_limited_broadcast() || arp.target_ip.is_multicast() || arp.target_ip.is_loopback() ||
+        NeighbourLinkSet::is_broadcast(interface, arp.sender_ip))
         return NeighbourInput::malformed;
     if (arp.sender_mac == interface.mac)
         return NeighbourInput::ignored;  // our own, come back

@@ -89,6 +89,7 @@ TEST_F(ArpTest, RefusesBadSenders) {
     EXPECT_EQ(arp_request(MacAddress(), "192.168.1.10", "192.168.1.1"), NeighbourInput::malformed);
     EXPECT_EQ(arp_request(kHostMac, "224.0.0.1", "192.168.1.1"), NeighbourInput::malformed);
     EXPECT_EQ(arp_request(kHostMac, "127.0.0.1", "192.168.1.1"), NeighbourInput::malformed);
+    EXPECT_EQ(arp_request(kHostMac, "192.168.1.255", "192.168.1.1"), NeighbourInput::malformed);
     EXPECT_EQ(arp_request(kHostMac, "192.168.1.10", "224.0.0.1"), NeighbourInput::malformed);
     EXPECT_EQ(arp_request(kLanMac, "192.168.1.10", "192.168.1.1"), NeighbourInput::ignored)
         << "our own, come back";
@@ -98,7 +99,7 @@ TEST_F(ArpTest, RefusesBadSenders) {
         NeighbourInput::malformed);
     EXPECT_TRUE(actions_.frames.empty());
     EXPECT_TRUE(resolver_->list(now_).empty());
-    EXPECT_EQ(resolver_->counters().malformed, 7U);
+    EXPECT_EQ(resolver_->counters().malformed, 8U);
 }
 
 TEST_F(ArpTest, NoticesConflicts) {

@@ -57,10 +57,16 @@ bool NeighbourLinkSet::on_link(const NeighbourInterface& interface, const IpAddr
         return false;
     if (address.is_ip6() && address.ip6().is_link_local())
         return true;
+    if (address.is_ip4() && is_broadcast(interface, address.ip4()))
+        return false;
     return std::ranges::any_of(interface.addresses, [&](const InterfaceAddress& own) {
-        if (own.address.family() != address.family() || !own.network().contains(address))
-            return false;
-        return !own.has_broadcast() || own.broadcast() != address.ip4();
+        return own.address.family() == address.family() && own.network().contains(address);
+    });
+}
+
+bool NeighbourLinkSet::is_broadcast(const NeighbourInterface& interface, Ip4Address address) {
+    return std::ranges::any_of(interface.addresses, [&](const InterfaceAddress& own) {
+        return own.has_broadcast() && own.broadcast() == address;
     });
 }
 

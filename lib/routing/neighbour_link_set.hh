@@ -42,6 +42,8 @@ class NeighbourLinkSet {
     // Whether the address can belong to a host on the link: inside a network of the interface, and neither
     // the network's broadcast address nor a group. IPv6 link-local addresses always are.
     [[nodiscard]] static bool on_link(const NeighbourInterface& interface, const IpAddress& address);
+    // The directed broadcast address of a network of the interface, which no host can have.
+    [[nodiscard]] static bool is_broadcast(const NeighbourInterface& interface, Ip4Address address);
     // The address to ask for `target` with: one of the same network, else the interface's first, else the
     // box's first, else 0.0.0.0.
     [[nodiscard]] Ip4Address source_for(const NeighbourInterface& interface, Ip4Address target) const;

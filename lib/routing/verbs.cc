@@ -22,7 +22,8 @@ json::value route_json(const Tables& tables, const RouteStatus& route) {
         object["via"] = hop.gateway.to_string();
     object["interface"] = name_or_null(tables, hop.out);
     object["type"] = sends ? "unicast" : to_string(hop.kind);
-    object["table"] = tables.fib->table_name(route.table);
+    object["table"] =
+        route.source == RouteStatus::Source::local ? kLocalTableName : tables.fib->table_name(route.table);
     object["metric"] = route.metric;
     object["source"] = to_string(route.source);
     return object;
