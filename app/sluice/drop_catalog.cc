@@ -1,5 +1,7 @@
 #include "sluice/drop_catalog.hh"
 
+#include "conntrack/drops.hh"
+#include "filter/drops.hh"
 #include "pipeline/drops.hh"
 #include "routing/drops.hh"
 
@@ -9,6 +11,8 @@ telemetry::DropCatalog drop_catalog() {
     telemetry::DropCatalog catalog;
     catalog.add(pipeline::drops::catalog());
     catalog.add(routing::drops::catalog());
+    catalog.add(conntrack::drops::catalog());
+    catalog.add(filter::drops::catalog());
     return catalog;
 }
 
