@@ -1,0 +1,62 @@
+// How many live flows there are for a rule, or for each key, as nftables' `ct count` finds out: every flow
+// that comes by is put on a list, and flows that have ended are taken off when the list is next looked at.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "filter/limit_key.hh"
+
+namespace sluice::filter {
+
+// Whether a flow still lives: it is in the table and, if of TCP, neither in TIME_WAIT nor closed. Given by
+// who knows the flows; called for a few flows a packet.
+struct FlowProbe {
+    bool (*alive)(const void* context, uint64_t flow) = nullptr;
+    const void* context = nullptr;
+    [[nodiscard]] bool operator()(uint64_t flow) const { return alive(context, flow); }
+};
+
+// Lists of flows by key in memory taken at once. One owner.
+class ConnlimitTable {
+  public:
+    static constexpr size_t kDefaultFlows = 1U << 16;
+    // Dead flows taken off in one look, as nf_conncount's.
+    static constexpr size_t kMaxReaped = 8;
+
+    explicit ConnlimitTable(uint64_t seed, size_t flows = kDefaultFlows);
+    // Puts the flow on the key's list unless it is there, and gives how many live flows the list has. Nothing
+    // when there is no room for another. A flow of 0 (a packet without one) counts for this answer alone.
+    std::optional<uint32_t> add(const LimitKeyValue& key, uint64_t flow, const FlowProbe& probe);
+    [[nodiscard]] uint64_t full_count() const { return full_; }
+
+  private:
+    using Index = uint32_t;
+    static constexpr Index kNone = 0xffffffff;
+    struct Node {
+        uint64_t flow = 0;
+        Index next = kNone;
+    };
+    struct List {
+        LimitKeyValue key;
+        Index first = kNone;
+        uint32_t size = 0;
+        Index next = kNone;  // of the same bucket, or among the free
+    };
+    Index find(const LimitKeyValue& key, size_t bucket) const;
+    void reap_bucket(size_t bucket, const FlowProbe& probe);
+    void reap(List& list, uint64_t flow, const FlowProbe& probe, bool& found);
+    bool append(List& list, uint64_t flow);
+
+    uint64_t seed_;
+    size_t mask_;
+    uint64_t full_ = 0;
+    Index free_nodes_ = 0;
+    Index free_lists_ = 0;
+    std::unique_ptr<Node[]> nodes_;
+    std::unique_ptr<List[]> lists_;
+    std::unique_ptr<Index[]> buckets_;
+};
+
+}  // namespace sluice::filter

@@ -1,0 +1,47 @@
+// Asks the rules about a packet, as nf_tables does: chains at the hooks, jumps, goto, return, policies.
+//
+// A rule's matches are tried in the order of Field; when all hold it is counted, its statements run in the
+// contract's order (log, mark, ct_mark, notrack, mss, add_to), then its action. A match on a field the packet
+// does not have does not hold, negated or not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "filter/counters.hh"
+#include "filter/hook.hh"
+#include "filter/packet.hh"
+#include "filter/rule.hh"
+#include "filter/ruleset.hh"
+#include "filter/ruleset_state.hh"
+#include "filter/trail.hh"
+
+namespace sluice::filter {
+
+enum class Conclusion : uint8_t { accept, drop, reject };
+
+struct Outcome {
+    Conclusion conclusion = Conclusion::accept;  // accept: on to the next table at this hook
+    RejectKind reject{};                         // of reject; never automatic
+    bool notrack = false;                        // a rule in raw said so
+    bool clamp_mss = false;                      // the MSS is at most what the path's MTU leaves (mss.hh)
+    uint16_t mss = 0;                            // and at most this; 0: no matter
+    RuleId rule = kNoRule;  // that decided: a rule's, a policy's, kNoRule without a chain
+};
+
+// One table at one hook. Marks are written to the packet and its flow; log lines go to the state's ring.
+// Nothing on this way allocates or waits. `trail` collects over all tables and hooks of a packet.
+Outcome evaluate(const Ruleset& ruleset, RulesetState& state, Table table, Hook hook, RulePacket& packet,
+                 Trail& trail);
+
+// The early list: before conntrack, fragments as they come. Accept passes the packet on.
+Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& packet);
+
+// The same by trying every rule: what the classifier is held to. For tests and measurements.
+Outcome evaluate_linear(const Ruleset& ruleset, RulesetState& state, Table table, Hook hook,
+                        RulePacket& packet, Trail& trail);
+
+// The first match of a rule that does not hold; Field::none if all do. Limits are not asked. Changes nothing.
+Field first_mismatch(const CompiledRule& rule, const RulePacket& packet);
+
+}  // namespace sluice::filter

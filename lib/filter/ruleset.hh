@@ -1,0 +1,79 @@
+// The rules of a configuration, compiled: immutable, read by all workers. What a worker remembers for them is
+// its RulesetState (ruleset_state.hh); evaluate.hh asks them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/interface_id.hh"
+#include "filter/classifier.hh"
+#include "filter/compiled_rule.hh"
+#include "filter/counters.hh"
+#include "filter/hook.hh"
+#include "filter/rule.hh"
+#include "sets/registry.hh"
+
+namespace sluice::filter {
+
+// A chain's rules that count on the day it was compiled for, in order.
+struct CompiledChain {
+    std::string name;  // chain_name()
+    bool is_base = false;
+    Policy policy = Policy::accept;
+    RuleId policy_id = kNoRule;  // counts what falls to the policy
+    std::vector<CompiledRule> rules;
+    Classifier classifier;
+};
+
+// What the names in rules mean.
+struct Names {
+    // The interfaces of a zone, or the one of that name.
+    std::function<std::vector<InterfaceId>(std::string_view)> interfaces;
+    std::shared_ptr<const sets::SetTable> sets;
+    Date today{};  // in UTC: rules that expired before do not count
+};
+
+class Ruleset {
+  public:
+    // `book` has passed check_rules(); std::logic_error otherwise. Calls directory.number() for every rule
+    // and policy, expired ones too.
+    static std::shared_ptr<const Ruleset> compile(std::shared_ptr<const Rulebook> book, const Names& names,
+                                                  RuleDirectory& directory);
+
+    // Null if there is no chain: everything is accepted.
+    [[nodiscard]] const CompiledChain* base(Table table, Hook hook) const {
+        return at(base_[static_cast<size_t>(table)][static_cast<size_t>(hook)]);
+    }
+    [[nodiscard]] const CompiledChain* early() const { return at(early_); }
+    [[nodiscard]] const CompiledChain& chain(ChainIndex index) const { return chains_[index]; }
+    [[nodiscard]] const std::vector<CompiledChain>& chains() const { return chains_; }
+    [[nodiscard]] const Rulebook& book() const { return *book_; }
+    // Limits of all rules, in the order of CompiledRule::limit; likewise connlimits.
+    [[nodiscard]] const std::vector<Limit>& limits() const { return limits_; }
+    [[nodiscard]] const std::vector<Connlimit>& connlimits() const { return connlimits_; }
+    // The first day on which a rule that counts now will not: the ruleset is to be compiled anew.
+    [[nodiscard]] std::optional<Date> next_expiry() const { return next_expiry_; }
+
+  private:
+    friend class RulesetBuilder;
+    [[nodiscard]] const CompiledChain* at(ChainIndex index) const {
+        return index == kNoChain ? nullptr : &chains_[index];
+    }
+    std::shared_ptr<const Rulebook> book_;
+    std::shared_ptr<const sets::SetTable> sets_;  // rules point into it
+    std::array<std::array<ChainIndex, kHooks>, kTables> base_{};
+    ChainIndex early_ = kNoChain;
+    std::vector<CompiledChain> chains_;
+    std::vector<Limit> limits_;
+    std::vector<Connlimit> connlimits_;
+    std::optional<Date> next_expiry_;
+};
+
+}  // namespace sluice::filter

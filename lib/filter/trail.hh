@@ -1,0 +1,78 @@
+// What the hooks did with one packet, so that the next packets of its flow can have the same without a
+// traversal: which rules to count, and whether they may.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/time.hh"
+#include "filter/counters.hh"
+
+namespace sluice::filter {
+
+// Lives on the stack for one packet, over all tables and hooks it passes.
+//
+// While cacheable(), the outcome of all hooks depends only on: the ruleset; the flow and the packet's
+// direction; its state as `ct` names it; the interfaces; the packet's mark before the first hook; the flow's
+// snat and dnat bits; and, if reads_sets(), the generation of the sets, read before the first hook.
+class Trail {
+  public:
+    static constexpr size_t kMaxRules = 24;
+
+    void counted(RuleId rule) {
+        if (size_ == kMaxRules) {
+            cacheable_ = false;
+            return;
+        }
+        rules_[size_++] = rule;
+    }
+    // Something was looked at or done that differs between packets of a flow.
+    void varied() { cacheable_ = false; }
+    void read_set() { reads_sets_ = true; }
+    [[nodiscard]] bool cacheable() const { return cacheable_; }
+    [[nodiscard]] bool reads_sets() const { return reads_sets_; }
+    [[nodiscard]] std::span<const RuleId> rules() const { return {rules_.data(), size_}; }
+
+  private:
+    std::array<RuleId, kMaxRules> rules_{};
+    size_t size_ = 0;
+    bool cacheable_ = true;
+    bool reads_sets_ = false;
+};
+
+// A list of rules kept by a PathPool; fits beside other things in a decision. 0: none.
+using PathId = uint32_t;
+inline constexpr PathId kNoPath = 0;
+
+// Equal lists once each, in memory that was taken at once. One owner. Lists stay as long as the pool.
+class PathPool {
+  public:
+    static constexpr size_t kDefaultPaths = 1U << 15;
+
+    explicit PathPool(size_t paths = kDefaultPaths);
+    // kNoPath if there is no room for another list; an empty list is a path too. No allocation.
+    PathId intern(std::span<const RuleId> rules);
+    // Counts a packet at every rule of the list.
+    void repeat(PathId path, RuleCounters& counters, uint32_t bytes, Instant now) const {
+        const RuleId* rule = rules_.get() + offsets_[path];
+        for (; *rule != kNoRule; ++rule)
+            counters.count(*rule, bytes, now);
+    }
+    [[nodiscard]] size_t size() const { return used_paths_ - 1; }
+
+  private:
+    size_t mask_;  // of buckets_
+    size_t max_paths_;
+    size_t max_rules_;
+    size_t used_paths_ = 1;
+    size_t used_rules_ = 0;
+    std::unique_ptr<uint32_t[]> offsets_;  // by path, into rules_
+    std::unique_ptr<RuleId[]> rules_;      // the lists, each ended by kNoRule
+    std::unique_ptr<PathId[]> buckets_;    // open addressing
+};
+
+}  // namespace sluice::filter
