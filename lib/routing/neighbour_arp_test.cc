@@ -76,9 +76,9 @@ TEST_F(ArpTest, AnswersProbesAndLearnsNothingFromThem) {
 }
 
 TEST_F(ArpTest, AnswersWhoIsNotOnTheLinkButLearnsNothing) {
-    for (const char* stranger : {"10.0.0.1", "192.168.1.255", "203.0.113.9"})
+    for (const char* stranger : {"10.0.0.1", "203.0.113.9"})
         EXPECT_EQ(arp_request(kHostMac, stranger, "192.168.1.1"), NeighbourInput::used) << stranger;
-    EXPECT_EQ(actions_.frames.size(), 3U);
+    EXPECT_EQ(actions_.frames.size(), 2U);
     EXPECT_TRUE(resolver_->list(now_).empty());
 }
 
