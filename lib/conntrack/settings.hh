@@ -3,11 +3,9 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <vector>
 
-#include "base/time.hh"
 #include "conntrack/flow.hh"
 #include "conntrack/timeouts.hh"
 
@@ -22,7 +20,7 @@ struct Settings {
         result.timeouts = Timeouts::of(profile);
         result.tcp_loose = as_linux;
         result.check_quoted_header = !as_linux;
-        result.udp_stream_after = as_linux ? std::chrono::seconds(2) : std::chrono::seconds(0);
+        result.udp_stream_at_once = !as_linux;
         return result;
     }
 
@@ -34,8 +32,8 @@ struct Settings {
     bool checksum = true;                 // a wrong transport checksum makes a packet invalid
     // Whether version and checksum of the IPv4 header that an ICMP error quotes must be right (R5508-3a).
     bool check_quoted_header = true;
-    // A UDP flow that goes both ways after this is a stream. R4787-5c knows no delay, Linux has one.
-    Duration udp_stream_after{};
+    // Whether the first answer makes a UDP flow a stream (R4787-5c), not what comes kUdpStreamDelay later.
+    bool udp_stream_at_once = true;
     std::vector<Helper> helpers;  // those that are on
 
     [[nodiscard]] bool has(Helper helper) const {

@@ -27,7 +27,9 @@ enum class TrackVerdict : uint8_t {
 struct TrackResult {
     TrackVerdict verdict = TrackVerdict::accept;
     InvalidReason reason = InvalidReason::none;  // of invalid
-    bool refresh = false;        // the flow is to live for `timeout` from now, unless it has kFixedTimeout
+    // The flow is to live for `timeout` from now, unless it has kFixedTimeout. An invalid segment can shorten
+    // the life of a flow as well.
+    bool refresh = false;
     bool assured = false;        // the flow gets kAssured
     bool state_changed = false;  // worth an event
     bool ended = false;          // the packet goes on, but the flow is to be erased at once

@@ -1,11 +1,16 @@
 // UDP and UDP-Lite flows: a stream once packets have gone both ways for a while.
 #pragma once
 
+#include <chrono>
+
 #include "base/time.hh"
 #include "conntrack/settings.hh"
 #include "conntrack/track_result.hh"
 
 namespace sluice::conntrack {
+
+// Who talks longer than this is not just asking and answering.
+inline constexpr Duration kUdpStreamDelay = std::chrono::seconds(2);
 
 // UDP's part of a flow.
 struct UdpTrack {
@@ -13,20 +18,20 @@ struct UdpTrack {
     bool operator==(const UdpTrack&) const = default;
 };
 
-// R4787-5: replied or not, packets of either direction prolong it.
+// Packets of either direction prolong it (R4787-6, R4787-6a).
 inline TrackResult track_udp(UdpTrack& track, const FlowFacts& flow, const Settings& settings, Instant now) {
     if (!flow.status.has(kConfirmed))
-        track.stream_from = now + settings.udp_stream_after;
-    if (!flow.status.has(kSeenReply))
-        return TrackResult::live(settings.timeouts[Timeout::udp]);
-    if (now <= track.stream_from)
-        return TrackResult::live(settings.timeouts[Timeout::udp]);
-    TrackResult result = TrackResult::live(settings.timeouts[Timeout::udp_stream]);
-    result.assured = !flow.status.has(kAssured);
+        track.stream_from = now + kUdpStreamDelay;
+    const bool seen_reply = flow.status.has(kSeenReply);
+    const bool lasting = seen_reply && now > track.stream_from;
+    const bool answered = seen_reply || flow.direction == Direction::reply;
+    const bool stream = lasting || (answered && settings.udp_stream_at_once);
+    TrackResult result = TrackResult::live(settings.timeouts[stream ? Timeout::udp_stream : Timeout::udp]);
+    result.assured = lasting && !flow.status.has(kAssured);
     return result;
 }
 
-// A UDP-Lite flow (RFC 3828) is a stream from its second packet after a reply on.
+// UDP-Lite (RFC 3828): a stream from the first packet after an answer on.
 inline TrackResult track_udplite(const FlowFacts& flow, const Settings& settings) {
     if (!flow.status.has(kSeenReply))
         return TrackResult::live(settings.timeouts[Timeout::udp]);

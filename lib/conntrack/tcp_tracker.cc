@@ -1,0 +1,555 @@
+#include "conntrack/tcp_tracker.hh"
+
+#include <algorithm>
+#include <chrono>
+
+namespace sluice::conntrack {
+namespace {
+
+using std::chrono::seconds;
+
+// A cell of the table: the number of a TcpState, or one of the two that follow.
+enum class Next : uint8_t {
+    none,
+    syn_sent,
+    syn_recv,
+    established,
+    fin_wait,
+    close_wait,
+    last_ack,
+    time_wait,
+    close,
+    syn_sent2,
+    ignore,   // may be right although the flow says otherwise: goes through and is remembered, since the
+              // answer tells
+    invalid,  // is wrong in any case
+};
+
+constexpr auto SS = Next::syn_sent;
+constexpr auto SR = Next::syn_recv;
+constexpr auto ES = Next::established;
+constexpr auto FW = Next::fin_wait;
+constexpr auto CW = Next::close_wait;
+constexpr auto LA = Next::last_ack;
+constexpr auto TW = Next::time_wait;
+constexpr auto CL = Next::close;
+constexpr auto S2 = Next::syn_sent2;
+constexpr auto IG = Next::ignore;
+constexpr auto IV = Next::invalid;
+
+using Row = std::array<Next, kTcpKinds>;
+
+// By direction and state: what each kind of segment leads to. Windows are judged after this.
+constexpr std::array<std::array<Row, kTcpStates>, 2> kTransitions{{
+    {{
+        // SYN, SYN-ACK, FIN, ACK, RST, none of them; in the original direction
+        {SS, IV, IV, ES, IV, IV},  // none
+        {SS, IV, IV, IV, CL, IV},  // syn_sent
+        {IG, SR, FW, ES, CL, IV},  // syn_recv
+        {IG, IV, FW, ES, CL, IV},  // established
+        {IG, IV, LA, CW, CL, IV},  // fin_wait
+        {IG, IV, LA, CW, CL, IV},  // close_wait
+        {IG, IV, LA, TW, CL, IV},  // last_ack
+        {SS, IV, TW, TW, CL, IV},  // time_wait
+        {SS, IV, CL, CL, CL, IV},  // close
+        {S2, SR, IV, IV, CL, IV},  // syn_sent2
+    }},
+    {{
+        // in the reply direction
+        {IV, IV, IV, IV, IV, IV},  // none
+        {S2, SR, IV, IG, CL, IV},  // syn_sent
+        {IV, IG, FW, SR, CL, IV},  // syn_recv
+        {IV, IG, FW, ES, CL, IV},  // established
+        {IV, IG, LA, CW, CL, IV},  // fin_wait
+        {IV, IG, LA, CW, CL, IV},  // close_wait
+        {IV, IG, LA, TW, CL, IV},  // last_ack
+        {SS, IG, TW, TW, CL, IV},  // time_wait
+        {IV, IG, CL, CL, CL, IV},  // close
+        {S2, SR, IV, IG, CL, IV},  // syn_sent2
+    }},
+}};
+
+constexpr size_t index(Direction direction) {
+    return static_cast<size_t>(direction);
+}
+
+constexpr bool before(uint32_t a, uint32_t b) {
+    return static_cast<int32_t>(a - b) < 0;
+}
+constexpr bool after(uint32_t a, uint32_t b) {
+    return before(b, a);
+}
+
+// An acknowledgment may be older than the last one by the sender's window, or by this if that is smaller.
+constexpr uint32_t kMinAckWindow = 66000;
+constexpr uint8_t kMaxScale = 14;  // RFC 7323 2.3
+
+// Closing by RST is a state of its own length where an address is translated (R7857-2.2).
+Duration timeout_of(TcpState state, const FlowFacts& flow, const Timeouts& timeouts) {
+    static_assert(static_cast<size_t>(Timeout::tcp_syn_sent) + 1 == static_cast<size_t>(TcpState::syn_sent));
+    static_assert(static_cast<size_t>(Timeout::tcp_syn_sent2) + 1 ==
+                  static_cast<size_t>(TcpState::syn_sent2));
+    if (state == TcpState::close && flow.status.has_any(kSnat | kDnat))
+        return timeouts[Timeout::tcp_close_nat];
+    return timeouts[static_cast<Timeout>(static_cast<size_t>(state) - 1)];
+}
+
+// What a SYN offers. A segment without options changes nothing.
+void read_offers(wire::Bytes options, TcpEndFlags& flags, uint8_t& scale) {
+    if (options.empty())
+        return;
+    scale = 0;
+    flags.keep_only(kTcpLiberal);
+    wire::TcpOptionWalk walk(options);
+    while (const auto option = walk.next()) {
+        if (option->type == wire::TcpOptionType::sack_permitted && option->bytes.size() == 2)
+            flags.set(kTcpSackPermitted);
+        if (option->type == wire::TcpOptionType::window_scale && option->bytes.size() == 3) {
+            flags.set(kTcpWindowScale);
+            scale = std::min(option->bytes[2], kMaxScale);
+        }
+    }
+}
+
+// The highest right edge of the segment's SACK blocks, or its acknowledgment (RFC 2018 3).
+uint32_t highest_ack(const TcpSegment& segment) {
+    constexpr size_t kBlock = 8;
+    uint32_t highest = segment.ack;
+    wire::TcpOptionWalk walk(segment.options);
+    while (const auto option = walk.next()) {
+        const wire::Bytes bytes = option->bytes;
+        if (option->type != wire::TcpOptionType::sack || bytes.size() < 2 + kBlock ||
+            (bytes.size() - 2) % kBlock != 0)
+            continue;
+        for (size_t at = 2; at < bytes.size(); at += kBlock) {
+            const uint32_t right = wire::read32(bytes.data() + at + 4);
+            if (after(right, highest))
+                highest = right;
+        }
+        break;
+    }
+    return highest;
+}
+
+// Sets up the state for the first segment of a flow.
+InvalidReason begin(TcpTrack& track, const TcpSegment& segment, const Settings& settings) {
+    const Next next = kTransitions[0][0][static_cast<size_t>(segment.kind())];
+    if (next == Next::invalid)
+        return InvalidReason::tcp_not_first;
+    if (next != Next::syn_sent && !settings.tcp_loose)
+        return InvalidReason::tcp_no_syn;
+    track = {};
+    TcpWindow& sender = track.windows[0];
+    sender.end = segment.end;
+    sender.max_window = std::max<uint32_t>(segment.window, 1);
+    sender.max_end = sender.end;
+    if (next == Next::syn_sent) {
+        read_offers(segment.options, track.flags[0], track.scale[0]);
+    } else {
+        // Picked up in the middle: neither scale nor options are known, so both ends are judged liberally.
+        sender.max_end += sender.max_window;
+        track.flags.fill(kTcpSackPermitted | kTcpLiberal);
+    }
+    return InvalidReason::none;
+}
+
+enum class WindowVerdict : uint8_t {
+    accept,
+    ignore,  // goes through, but tells nothing
+    invalid,
+};
+struct WindowResult {
+    WindowVerdict verdict = WindowVerdict::accept;
+    InvalidReason reason = InvalidReason::none;
+};
+
+// One segment against the windows of both ends.
+class WindowCheck {
+  public:
+    WindowCheck(TcpTrack& track, const TcpSegment& segment, Direction direction, const Settings& settings)
+        : track_(track),
+          segment_(segment),
+          direction_(direction),
+          settings_(settings),
+          sender_(track.windows[index(direction)]),
+          receiver_(track.windows[index(opposite(direction))]),
+          sender_flags_(track.flags[index(direction)]),
+          receiver_flags_(track.flags[index(opposite(direction))]),
+          sequence_(segment.sequence),
+          end_(segment.end),
+          ack_(segment.ack),
+          sack_(receiver_flags_.has(kTcpSackPermitted) ? highest_ack(segment) : segment.ack) {}
+
+    WindowResult judge() {
+        if (!meet_sender())
+            return {};
+        if (!has(wire::kTcpAck) || (has(wire::kTcpRst) && ack_ == 0))
+            ack_ = sack_ = receiver_.end;  // nothing is acknowledged, or a broken stack's RST says so
+        if (has(wire::kTcpRst) && sequence_ == 0 && track_.state == TcpState::syn_sent)
+            sequence_ = end_ = sender_.end;  // the answer to a SYN
+
+        const uint32_t oldest_ack = receiver_.end - std::max(sender_.max_window, kMinAckWindow) - 1;
+        const uint32_t oldest_end = sender_.end - receiver_.max_window - 1;
+        if (after(sequence_, sender_.max_end))
+            return too_far(oldest_ack, oldest_end);
+        if (after(sack_, receiver_.end))
+            return refuse(WindowVerdict::invalid, InvalidReason::tcp_ack);
+        // Repeats what was acknowledged, or acknowledges what was long ago: late, not wrong.
+        if (receiver_.max_window != 0 && !after(end_, oldest_end))
+            return refuse(WindowVerdict::ignore);
+        if (!after(sack_, oldest_ack))
+            return refuse(WindowVerdict::ignore);
+        update();
+        return {};
+    }
+
+  private:
+    [[nodiscard]] bool has(wire::TcpFlags flag) const { return segment_.flags.has(flag); }
+
+    // Takes the sender's numbers from its first segment, or from a new SYN. False: there is nothing to judge.
+    bool meet_sender() {
+        const bool opening = track_.state == TcpState::syn_sent || track_.state == TcpState::syn_recv;
+        if (sender_.max_window == 0) {
+            if (!has(wire::kTcpSyn)) {
+                meet_in_the_middle();
+                return true;
+            }
+            take_syn();
+            return has(wire::kTcpAck);
+        }
+        if (has(wire::kTcpSyn) && opening && after(end_, sender_.end)) {
+            take_syn();
+            return direction_ == Direction::original || has(wire::kTcpAck);
+        }
+        return true;
+    }
+    void take_syn() {
+        sender_.end = sender_.max_end = end_;
+        sender_.max_window = std::max<uint32_t>(segment_.window, 1);
+        read_offers(segment_.options, sender_flags_, track_.scale[index(direction_)]);
+        // Windows are scaled if both ends have offered it (RFC 7323 2.2).
+        if (direction_ == Direction::reply &&
+            !(sender_flags_.has(kTcpWindowScale) && receiver_flags_.has(kTcpWindowScale)))
+            track_.scale = {};
+    }
+    void meet_in_the_middle() {
+        sender_.end = end_;
+        sender_.max_window =
+            std::max<uint32_t>(uint32_t{segment_.window} << track_.scale[index(direction_)], 1);
+        sender_.max_end = end_ + sender_.max_window;
+        if (receiver_.max_window == 0)
+            receiver_.end = receiver_.max_end = sack_;  // all we know of the other end
+        else if (sack_ == receiver_.end + 1)
+            ++receiver_.end;  // the answer to a keep-alive
+    }
+
+    // Beyond what the receiver can take.
+    WindowResult too_far(uint32_t oldest_ack, uint32_t oldest_end) {
+        const uint32_t excess = end_ - sender_.max_end + 1;
+        const bool plausible = receiver_.max_window != 0 && after(end_, oldest_end) &&
+                               excess <= receiver_.max_window && after(sack_, oldest_ack) &&
+                               !after(sack_, receiver_.end);
+        if (!plausible)
+            return refuse(WindowVerdict::invalid, InvalidReason::tcp_sequence);
+        // More than was offered, but not absurd: the receiver may have taken it, so that its acknowledgment
+        // must be understood.
+        sender_.end = end_;
+        sender_flags_.set(kTcpUnacknowledged);
+        return refuse(WindowVerdict::ignore);
+    }
+    [[nodiscard]] WindowResult refuse(WindowVerdict verdict,
+                                      InvalidReason reason = InvalidReason::none) const {
+        if (settings_.tcp_be_liberal || sender_flags_.has(kTcpLiberal))
+            return {};
+        return {verdict, reason};
+    }
+
+    void update() {
+        const uint32_t window = has(wire::kTcpSyn)
+                                    ? segment_.window
+                                    : uint32_t{segment_.window} << track_.scale[index(direction_)];
+        sender_.max_window = std::max(sender_.max_window, window + (sack_ - ack_));
+        if (after(end_, sender_.end)) {
+            sender_.end = end_;
+            sender_flags_.set(kTcpUnacknowledged);
+        }
+        if (has(wire::kTcpAck) && (!sender_flags_.has(kTcpMaxAckKnown) || after(ack_, sender_.max_ack))) {
+            sender_.max_ack = ack_;
+            sender_flags_.set(kTcpMaxAckKnown);
+        }
+        if (receiver_.max_window != 0 && after(end_, sender_.max_end))
+            receiver_.max_window += end_ - sender_.max_end;
+        if (!before(sack_ + window, receiver_.max_end))
+            receiver_.max_end = sack_ + window + (window == 0 ? 1 : 0);  // a window probe is one byte
+        if (ack_ == receiver_.end)
+            receiver_flags_.clear(kTcpUnacknowledged);
+        if (segment_.kind() == TcpKind::ack)
+            count_retransmissions();
+    }
+    void count_retransmissions() {
+        const bool same = track_.last_direction == direction_ && track_.last_sequence == sequence_ &&
+                          track_.last_ack == ack_ && track_.last_end == end_ &&
+                          track_.last_window == segment_.window;
+        if (same) {
+            track_.retransmissions = static_cast<uint8_t>(std::min(track_.retransmissions + 1, 255));
+            return;
+        }
+        track_.last_direction = direction_;
+        track_.last_sequence = sequence_;
+        track_.last_ack = ack_;
+        track_.last_end = end_;
+        track_.last_window = segment_.window;
+        track_.retransmissions = 0;
+    }
+
+    TcpTrack& track_;
+    const TcpSegment& segment_;
+    Direction direction_;
+    const Settings& settings_;
+    TcpWindow& sender_;
+    TcpWindow& receiver_;
+    TcpEndFlags& sender_flags_;
+    TcpEndFlags& receiver_flags_;
+    uint32_t sequence_;
+    uint32_t end_;
+    uint32_t ack_;
+    uint32_t sack_;
+};
+
+// The connection is ended, and the end that asks for another has seen to that itself.
+bool may_reopen(const TcpTrack& track, Direction direction) {
+    return (track.flags[0] | track.flags[1]).has(kTcpCloseInit) ||
+           (track.last_direction == direction && track.last_kind == TcpKind::rst);
+}
+
+// A SYN-ACK to a SYN that was let through although it did not fit: client and server agree on a connection
+// we know nothing of.
+bool answers_ignored_syn(const TcpTrack& track, const TcpSegment& segment, Direction direction) {
+    return segment.kind() == TcpKind::syn_ack && track.last_kind == TcpKind::syn &&
+           track.last_direction != direction && segment.ack == track.last_end;
+}
+
+void follow_ignored_syn(TcpTrack& track, Direction direction) {
+    const size_t client = index(track.last_direction);
+    const size_t server = index(direction);
+    track.last_flags.clear(kTcpChallengeAck);
+    TcpWindow& window = track.windows[client];
+    window.end = window.max_end = track.last_end;
+    window.max_window = std::max<uint32_t>(track.last_window, 1);
+    track.scale[client] = track.last_scale;
+    track.flags[client] = track.last_flags;
+    track.windows[server] = {};
+    track.scale[server] = 0;
+    track.flags[server].keep_only(kTcpLiberal);
+}
+
+void remember_ignored(TcpTrack& track, const TcpSegment& segment, Direction direction) {
+    const TcpKind kind = segment.kind();
+    track.last_kind = kind;
+    track.last_direction = direction;
+    track.last_sequence = segment.sequence;
+    track.last_end = segment.end;
+    track.last_window = segment.window;
+    if (kind == TcpKind::syn && direction == Direction::original) {
+        track.last_flags = {};
+        track.last_scale = 0;
+        read_offers(segment.options, track.last_flags, track.last_scale);
+        // An endpoint answers it with an ACK of what it expects (RFC 5961 4.2), which must not be taken for
+        // the ACK of the last FIN.
+        if (track.state == TcpState::last_ack)
+            track.last_flags.set(kTcpChallengeAck);
+    }
+    if (kind == TcpKind::ack && direction == Direction::reply && track.state == TcpState::syn_sent)
+        track.last_ack = segment.ack;  // perhaps such an ACK: its RST will carry this number
+}
+
+bool is_challenge_ack(const TcpTrack& track, TcpKind kind, Direction direction) {
+    return track.state == TcpState::last_ack && kind == TcpKind::ack && track.last_direction != direction &&
+           track.last_kind == TcpKind::syn && track.last_flags.has(kTcpChallengeAck);
+}
+
+enum class RstVerdict : uint8_t {
+    check_window,    // closes the connection if it is in the window
+    keep_state,      // the same, but the connection stays open: the receiver may challenge it (RFC 5961 3.2)
+    close_unjudged,  // closes it without a look at the window
+    invalid,
+};
+
+RstVerdict judge_rst(const TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
+                     const Settings& settings) {
+    const Direction direction = flow.direction;
+    // When closing, the ports may be in use again already: all we know may be out of date.
+    if (is_closing(track.state))
+        return RstVerdict::close_unjudged;
+
+    const size_t receiver = index(opposite(direction));
+    if (track.flags[receiver].has(kTcpMaxAckKnown) && track.last_kind != TcpKind::syn) {
+        const uint32_t expected = track.windows[receiver].max_ack;
+        const bool open = track.state == TcpState::established && flow.status.has(kAssured);
+        if (segment.sequence == 0 && !open)
+            return RstVerdict::check_window;  // the answer to a SYN
+        if (before(segment.sequence, expected) && !settings.tcp_ignore_invalid_rst)
+            return RstVerdict::invalid;
+        const bool follows_data = track.last_kind == TcpKind::ack && track.last_direction == direction &&
+                                  segment.sequence == track.last_end;
+        return !open || segment.sequence == expected || follows_data ? RstVerdict::check_window
+                                                                     : RstVerdict::keep_state;
+    }
+    // The answer to a SYN or ACK that was let through although it did not fit: what it acknowledges is
+    // unknown here. So is the number of a RST that answers a challenge ACK.
+    const bool after_ignored = (flow.status.has(kSeenReply) && track.last_kind == TcpKind::syn) ||
+                               (!flow.status.has(kAssured) && track.last_kind == TcpKind::ack);
+    const bool after_challenge = track.state == TcpState::syn_sent && track.last_kind == TcpKind::ack &&
+                                 track.last_direction == Direction::reply;
+    if ((after_ignored && segment.ack == track.last_end) ||
+        (after_challenge && segment.sequence == track.last_ack))
+        return RstVerdict::close_unjudged;
+    return RstVerdict::check_window;
+}
+
+// A FIN or RST outside the window, then one of the other end: the connection is probably dead and only we
+// are out of step, so that it need not wait its whole time.
+TrackResult refuse_outside(TcpTrack& track, TcpKind kind, InvalidReason reason, const FlowFacts& flow,
+                           const Settings& settings) {
+    TrackResult result = TrackResult::invalid(reason);
+    const auto ends = [](TcpKind each) { return each == TcpKind::fin || each == TcpKind::rst; };
+    if (!ends(kind) || !flow.status.has(kAssured) || flow.status.has(kFixedTimeout))
+        return result;
+    if (track.last_direction == flow.direction || !ends(track.last_kind)) {
+        track.last_kind = kind;
+        track.last_direction = flow.direction;
+        return result;
+    }
+    const Duration shorter = settings.timeouts[Timeout::tcp_unacknowledged];
+    if (flow.remaining >= seconds(120) && flow.remaining > shorter) {
+        result.refresh = true;
+        result.timeout = shorter;
+    }
+    return result;
+}
+
+Duration choose_timeout(const TcpTrack& track, TcpKind kind, const FlowFacts& flow,
+                        const Settings& settings) {
+    const Timeouts& timeouts = settings.timeouts;
+    const Duration usual = timeout_of(track.state, flow, timeouts);
+    const Duration repeating = std::min(usual, timeouts[Timeout::tcp_max_retrans]);
+    if (track.retransmissions >= settings.tcp_max_retrans && repeating < usual)
+        return repeating;
+    if (kind == TcpKind::rst)
+        return timeout_of(TcpState::close, flow, timeouts);
+    if ((track.flags[0] | track.flags[1]).has(kTcpUnacknowledged) &&
+        usual > timeouts[Timeout::tcp_unacknowledged])
+        return timeouts[Timeout::tcp_unacknowledged];
+    return track.last_window == 0 ? repeating : usual;
+}
+
+// The segment belongs to the connection and brings it into `next`.
+TrackResult advance(TcpTrack& track, TcpKind kind, TcpState from, TcpState next, const FlowFacts& flow,
+                    const Settings& settings) {
+    track.last_kind = kind;
+    track.last_direction = flow.direction;
+    track.state = next;
+    if (from != next && next == TcpState::fin_wait)
+        track.flags[index(flow.direction)].set(kTcpCloseInit);
+
+    TrackResult result = TrackResult::live(choose_timeout(track, kind, flow, settings));
+    result.state_changed = from != next;
+    if (!flow.status.has(kSeenReply)) {
+        if (kind == TcpKind::rst) {  // nobody is there
+            result.refresh = false;
+            result.ended = true;
+        } else if (kind == TcpKind::syn && from == TcpState::syn_sent) {
+            result.refresh = false;  // who only repeats a SYN must not hold the flow forever
+        } else if (next == TcpState::established) {
+            result.timeout = std::min(result.timeout, settings.timeouts[Timeout::tcp_unacknowledged]);
+        }
+    } else if (!flow.status.has(kAssured) && next == TcpState::established &&
+               (from == TcpState::syn_recv || from == TcpState::established)) {
+        result.assured = true;
+    }
+    if (!result.refresh)
+        result.timeout = {};
+    return result;
+}
+
+}  // namespace
+
+std::string_view to_string(TcpState state) {
+    static constexpr std::array<std::string_view, kTcpStates> kNames{
+        "NONE",       "SYN_SENT", "SYN_RECV",  "ESTABLISHED", "FIN_WAIT",
+        "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",       "SYN_SENT2"};
+    return kNames[static_cast<size_t>(state)];
+}
+
+TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
+                      const Settings& settings) {
+    if (!flow.status.has(kConfirmed)) {
+        const InvalidReason reason = begin(track, segment, settings);
+        if (reason != InvalidReason::none)
+            return TrackResult::invalid(reason);
+    }
+    const TcpKind kind = segment.kind();
+    const Direction direction = flow.direction;
+    TcpState from = track.state;
+    Next next = kTransitions[index(direction)][static_cast<size_t>(from)][static_cast<size_t>(kind)];
+
+    if (next == Next::syn_sent && (from == TcpState::time_wait || from == TcpState::close)) {
+        if (may_reopen(track, direction))
+            return TrackResult::restart();
+        next = Next::ignore;
+    }
+    switch (next) {
+        case Next::invalid:
+            return TrackResult::invalid(InvalidReason::tcp_state);
+        case Next::ignore:
+            if (!answers_ignored_syn(track, segment, direction)) {
+                remember_ignored(track, segment, direction);
+                return TrackResult::keep();
+            }
+            follow_ignored_syn(track, direction);
+            from = TcpState::syn_sent;
+            next = Next::syn_recv;
+            break;
+        case Next::time_wait:
+            if (is_challenge_ack(track, kind, direction)) {
+                track.last_flags.clear(kTcpChallengeAck);
+                return TrackResult::keep();
+            }
+            break;
+        case Next::syn_sent2:
+            track.last_flags.set(kTcpSimultaneous);
+            break;
+        case Next::syn_recv:
+            // Both ends send a SYN-ACK in a simultaneous open; the ACK of the second may not come.
+            if (direction == Direction::reply && kind == TcpKind::ack &&
+                track.last_flags.has(kTcpSimultaneous))
+                next = Next::established;
+            break;
+        case Next::close:
+            if (kind != TcpKind::rst)
+                break;
+            switch (judge_rst(track, segment, flow, settings)) {
+                case RstVerdict::invalid:
+                    return TrackResult::invalid(InvalidReason::tcp_rst);
+                case RstVerdict::close_unjudged:
+                    return advance(track, kind, from, TcpState::close, flow, settings);
+                case RstVerdict::keep_state:
+                    next = static_cast<Next>(from);
+                    break;
+                case RstVerdict::check_window:
+                    break;
+            }
+            break;
+        default:
+            break;
+    }
+
+    const WindowResult window = WindowCheck(track, segment, direction, settings).judge();
+    if (window.verdict == WindowVerdict::ignore)
+        return TrackResult::keep();
+    if (window.verdict == WindowVerdict::invalid)
+        return refuse_outside(track, kind, window.reason, flow, settings);
+    return advance(track, kind, from, static_cast<TcpState>(next), flow, settings);
+}
+
+}  // namespace sluice::conntrack
