@@ -73,6 +73,7 @@ def run(case: Case) -> outcome.Outcome:
             for name in SIDES:
                 _write_sysctl(key.format(name), value)
         if case.rules is not None:
+            _write_options(case.rules.get("conntrack", {}))
             _command(["nft", "-f", "-"], nft.ruleset(case.config()))
         lines, times = _drive(case, taps)
         with open("/proc/thread-self/net/nf_conntrack", encoding="ascii") as file:
@@ -177,6 +178,16 @@ def _write_sysctl(key: str, value) -> None:
         file.write(f"{value}\n")
 
 
+def _write_options(conntrack: dict) -> None:
+    """The section `conntrack` as sysctls: their names without nf_conntrack_, and in `timeouts` without timeout_."""
+    options = {key: value for key, value in conntrack.items() if key != "timeouts"}
+    for name, seconds in conntrack.get("timeouts", {}).items():
+        proto, _, state = name.partition("_")
+        options[f"{proto}_timeout_{state}" if state else f"{proto}_timeout"] = seconds
+    for name, value in options.items():
+        _write_sysctl(f"net/netfilter/nf_conntrack_{name}", int(value))
+
+
 def _command(arguments: list[str], text: str | None = None) -> str:
     done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -214,7 +225,7 @@ def parse_flow(line: str) -> outcome.Flow:
             status.add("assured")
         elif key in ("mark", "zone", "use"):
             fields[key] = int(value)
-        elif value:
+        elif tuples and value:
             tuples[-1][key] = value if key in ("src", "dst") else int(value, 0)
         elif _STATES.match(word):
             state = word.lower()

@@ -38,7 +38,10 @@ def ruleset(config: dict) -> str:
                       *_rules(f"{table}.{hook}", rules, sets), " }"]
     # Sluice always tracks; the kernel does so when a rule asks for it.
     lines += [" chain tracking {", "  type filter hook prerouting priority 300; policy accept;",
-              "  ct state new accept", " }", "}"]
+              "  ct state new accept", " }"]
+    # Reports of the kernel's own multicast groups come when they like; no rule shall count them.
+    lines += [" chain quiet {", "  type filter hook output priority -500; policy accept;",
+              "  ip6 daddr ff02::16 drop", " }", "}"]
     return "\n".join(lines) + "\n"
 
 
@@ -117,7 +120,7 @@ def _matches(rule: dict, version: int, sets: dict):
         yield _member("icmp type", rule["icmp_type"])
     if "icmpv6_type" in rule:
         yield _member("icmpv6 type", rule["icmpv6_type"])
-    if "mark" in rule and "set_mark" not in rule:
+    if "mark" in rule:
         yield _member("meta mark", rule["mark"])
     if "length" in rule:
         yield _member("meta length", rule["length"])
@@ -146,8 +149,8 @@ def _member(word: str, value, names: dict | None = None) -> str:
     items = [str((names or {}).get(each, each)) for each in items]
     if len(items) == 1 and items[0].startswith("@"):
         return f"{word} {'!= ' if negated else ''}@s_{items[0][1:]}"
-    if len(items) == 1 and items[0][0] in "<>":
-        return f"{word} {items[0][0]} {items[0][1:]}"
+    if len(items) == 1 and items[0][0] in "<>=":
+        return f"{word} {items[0][0].replace('=', '==')} {items[0][1:]}"
     listed = items[0] if len(items) == 1 else "{ " + ", ".join(items) + " }"
     return f"{word} {'!= ' if negated else ''}{listed}"
 

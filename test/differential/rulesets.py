@@ -33,7 +33,7 @@ class Rulesets:
         self._chains, self._names = {}, 0
         filter_chains = self._regular("f", "filter", r.choice((0, 0, 1, 3)))
         mangle_chains = self._regular("m", "mangle", r.choice((0, 0, 0, 1)))
-        rules: dict = {"sets": self._sets}
+        rules: dict = {"conntrack": self._options(), "sets": self._sets}
         if r.random() < 0.25:
             rules["raw"] = {hook: self._rules("raw", hook, r.choice((1, 2)), [])
                             for hook in ("prerouting", "output") if r.random() < 0.7}
@@ -47,6 +47,12 @@ class Rulesets:
                 rules["filter"][hook] = self._base(hook, filter_chains)
         rules["chains"] = self._chains
         return {key: value for key, value in rules.items() if value}
+
+    def _options(self) -> dict:
+        r = self.r
+        choices = {"tcp_loose": False, "tcp_be_liberal": True, "tcp_ignore_invalid_rst": True, "checksum": False,
+                   "tcp_max_retrans": r.choice((1, 2, 5))}
+        return {key: value for key, value in choices.items() if r.random() < 0.06}
 
     def _base(self, hook: str, chains: list[str]) -> dict:
         r = self.r
@@ -166,7 +172,7 @@ class Rulesets:
             return {"ct_direction": r.choice(("original", "reply"))}
         if kind == "limit":
             return {"limit": {r.choice(("rate", "over")): f"{r.choice((1, 3))}/hour", "burst": r.choice((1, 5, 20))}}
-        return {"mark": r.choice((1, 2, 7))}
+        return {"mark": r.choice(("=1", "=2", "=7", "!1", "<3"))}
 
     def _list(self, values: list):
         """One of the values, several, or all but some."""

@@ -48,11 +48,14 @@ def _smaller_rules(rules: dict):
     """Every way to leave out one section, chain, rule, match, set or element; large pieces first."""
     for section in rules:
         yield {key: value for key, value in rules.items() if key != section}
-    for section in ("raw", "mangle", "filter", "chains", "sets"):
+    for section in ("conntrack", "raw", "mangle", "filter", "chains", "sets"):
         for name in rules.get(section, {}):
             yield {**rules, section: {key: value for key, value in rules[section].items() if key != name}}
     for section in ("raw", "mangle", "filter", "chains"):
         for name, chain in rules.get(section, {}).items():
+            if "policy" in chain:
+                without = {key: value for key, value in chain.items() if key != "policy"}
+                yield {**rules, section: {**rules[section], name: without}}
             listed = chain if isinstance(chain, list) else chain.get("rules", [])
             for smaller in _smaller_lists(listed):
                 changed = smaller if isinstance(chain, list) else {**chain, "rules": smaller}

@@ -106,8 +106,9 @@ class Traffic:
         src, dst = client.address(version), server.address(version)
         kinds = ((13, 14), (15, 16), (17, 18), (9, 10), (19, 40), (44, 255), (0, 0)) if version == 4 else (
             (130, 131), (132, 143), (133, 134), (135, 136), (137, 138), (139, 140), (148, 149), (100, 101), (200, 127))
-        if server in BOX.values() and version == 6:
-            kinds = ((139, 140), (200, 127))
+        if server in BOX.values():
+            # Neither its clock nor its neighbours are asked of the box.
+            kinds = ((15, 16), (17, 18), (44, 255)) if version == 4 else ((139, 140), (200, 127))
         ask, answer = self.r.choice(kinds)
         rest, ttl = 9 << 16 | 1, self.r.choice((64, 255))
         proto = p.icmp_proto(src)
@@ -241,7 +242,8 @@ class Traffic:
 
     def _with_extensions(self, version: int, talk: Talk) -> Talk:
         if version == 4:
-            options = self.r.choice((b"\x01" * 4, b"\x44\x08\x05\x00" + bytes(4), b"\x07\x07\x04" + bytes(5),
+            # The timestamp option is full, so that the kernel's clock is not written into it.
+            options = self.r.choice((b"\x01" * 4, b"\x44\x08\x09\x00" + bytes(4), b"\x07\x07\x04" + bytes(5),
                                      b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00"))
             return [(host, _with_options(packet, options), note) for host, packet, note in talk]
         kinds = self.r.choice(((p.HOP_BY_HOP,), (p.DESTINATION_OPTIONS,), (p.ROUTING,), (p.HOP_BY_HOP, p.ROUTING),
