@@ -16,7 +16,7 @@ namespace sluice::pipeline {
 
 class QuickParser {
   public:
-    QuickParser(InterfaceId device, MacAddress own) : device_(device), own_(word48(own.bytes.data())) {}
+    QuickParser(InterfaceId device, MacAddress own) : device_(device), own_(word_of(own)) {}
 
     // True if the packet is on a fast path now and its meta is filled; otherwise nothing has changed.
     bool operator()(dpdk::Packet* packet, PacketMeta& meta) const {
@@ -36,7 +36,13 @@ class QuickParser {
     }
 
   private:
+    // Reads two bytes more than it gives.
     static uint64_t word48(const uint8_t* from) { return word64(from) & 0xffff'ffff'ffff; }
+    static uint64_t word_of(MacAddress address) {
+        uint64_t word = 0;
+        address.store(&word);
+        return word;
+    }
     static uint64_t word64(const uint8_t* from) {
         uint64_t word;
         std::memcpy(&word, from, sizeof word);
