@@ -18,18 +18,16 @@ struct Expectation {
     Tuple tuple;               // of the first packet; sport counts only if source_port_known is set
     bool source_known = true;  // otherwise from any address
     bool source_port_known = false;
-    FlowRef master = kNoFlow;  // which announced it
-    uint32_t master_id = 0;
+    uint32_t master_id = 0;        // of the flow that announced it
     uint32_t mark = 0;             // ct_mark that the expected flow begins with
     Helper helper = Helper::none;  // that reads the expected flow
 };
 
-// Of one worker. Bounded; the oldest of a master make room for its newer ones. A flow that is found uses its
-// expectation up.
+// Of one worker. Bounded; a flow expects one other at a time, as with Linux's helpers, and the newest is what
+// counts. The flow that comes uses its expectation up.
 class Expectations {
   public:
     static constexpr size_t kCapacity = 4096;
-    static constexpr size_t kPerMaster = 1;  // of Linux's helpers: one command, one data flow
     static constexpr Duration kTimeout = std::chrono::minutes(5);
 
     Expectations(const TupleHash& hash, Counters& counters);
@@ -41,10 +39,9 @@ class Expectations {
     // Takes the expectation that a flow's first packet meets.
     [[nodiscard]] std::optional<Expectation> take(const Tuple& first, Ticks now);
 
-    // Ends all that a flow has announced.
-    void forget(FlowRef master);
+    // Ends what a flow has announced.
+    void forget(uint32_t master);
     void expire(Ticks now);
-    void clear();
 
     [[nodiscard]] size_t size() const { return size_; }
 
@@ -55,15 +52,16 @@ class Expectations {
         Ticks deadline = 0;
         uint32_t older = kNone;  // entries in the order they were made, which is that of their deadlines
         uint32_t newer = kNone;
-        bool used = false;
     };
     [[nodiscard]] uint64_t hash_of(const Tuple& tuple) const;
+    [[nodiscard]] static uint64_t hash_of(uint32_t master);
     void remove(uint32_t place);
 
     TupleHash hash_;
     Counters* counters_;
     std::vector<Entry> entries_;
     table::FlowIndex index_;  // by destination and protocol
+    table::FlowIndex by_master_;
     uint32_t oldest_ = kNone;
     uint32_t newest_ = kNone;
     uint32_t free_ = 0;

@@ -56,7 +56,7 @@ struct FlowCursor {
 // left to the system unless `touch` asks for it.
 class FlowTable {
   public:
-    FlowTable(size_t capacity, const TupleHash& hash, Ticks now, bool touch = false);
+    FlowTable(size_t capacity, const TupleHash& hash, bool touch = false);
 
     // A flow that is not found before insert(); none if capacity() is reached.
     [[nodiscard]] Flow* create(const Tuple& original, const Tuple& reply, InterfaceId in);
@@ -135,10 +135,12 @@ class FlowTable {
         return FlowHandle{uint64_t{flow.id_} << 32 | ref(flow)};
     }
     // None if that flow has ended.
-    [[nodiscard]] Flow* find(FlowHandle handle);
+    [[nodiscard]] const Flow* find(FlowHandle handle) const;
 
   private:
     static constexpr FlowRef kIp6 = 0x80000000;
+    // Places beyond the capacity, so that flows erased in a burst make room in the same burst.
+    static constexpr size_t kSpare = 4096;
 
     struct Free {
         void operator()(std::byte* memory) const { table::HugeAllocator<std::byte>().deallocate(memory, 0); }
@@ -154,9 +156,11 @@ class FlowTable {
             return reinterpret_cast<Flow4*>(pools_[0].memory.get())[ref];
         return reinterpret_cast<Flow6*>(pools_[1].memory.get())[ref & ~kIp6];
     }
-    auto links() {
-        return [this](FlowRef ref) -> table::TimerLink& { return at(ref).link_; };
-    }
+    struct Links {
+        FlowTable* table;
+        table::TimerLink& operator()(FlowRef ref) const { return table->at(ref).link_; }
+    };
+    [[nodiscard]] Links links() { return {this}; }
     [[nodiscard]] Found find(const Tuple& tuple, uint64_t hash) const;
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
@@ -169,7 +173,7 @@ class FlowTable {
     TupleHash hash_;
     std::array<table::FlowIndex, 2> indexes_;  // IPv4, IPv6; entries are places and, in bit 0, the direction
     std::array<Pool, 2> pools_;
-    table::TimerWheel wheel_;
+    table::TimerWheel wheel_{0};
 };
 
 }  // namespace sluice::conntrack

@@ -15,11 +15,12 @@
 #include "conntrack/expectation.hh"
 #include "conntrack/flow.hh"
 #include "conntrack/flow_table.hh"
-#include "conntrack/invalid_reason.hh"
+#include "conntrack/ftp_helper.hh"
 #include "conntrack/limits.hh"
 #include "conntrack/settings.hh"
 #include "conntrack/source_limit.hh"
 #include "conntrack/state.hh"
+#include "conntrack/track_result.hh"
 #include "conntrack/tracked.hh"
 #include "wire/ip_packet.hh"
 
@@ -53,7 +54,8 @@ class Tracker {
     void release(Tracked& tracked);
 
     // The state of an ICMP error or a reset which the box makes about a packet: related, the other way.
-    // Must be used before the packet it is about is released.
+    // Without a flow if that packet had none: then the box's own is to be tracked like others. Must be used
+    // before the packet it is about is released.
     [[nodiscard]] static Tracked related_to(const Tracked& about);
 
     // The flow a packet would belong to, changing nothing; none if it would begin one or is invalid. For
@@ -70,8 +72,43 @@ class Tracker {
 
     [[nodiscard]] FlowTable& table() { return table_; }
     [[nodiscard]] const FlowTable& table() const { return table_; }
-    [[nodiscard]] Expectations& expectations() { return expectations_; }
-    [[nodiscard]] const Settings& settings() const { return settings_; }
+    [[nodiscard]] const Expectations& expectations() const { return expectations_; }
     [[nodiscard]] EventQueue& events() { return events_; }
     // 0 to 3: how far the timeouts of flows that are not assured are shortened now.
     [[nodiscard]] unsigned pressure() const;
+
+  private:
+    enum class Ending : uint8_t { expired, evicted, deleted };
+
+    [[nodiscard]] Tracked track_error(const wire::IpPacket& packet, Instant now);
+    [[nodiscard]] Found look_up(const Tuple& tuple, Instant now);
+    [[nodiscard]] Flow* begin(const Tuple& first, InterfaceId in, bool own_traffic, Instant now,
+                              Tracked& tracked);
+    [[nodiscard]] bool make_room(const Tuple& first, bool own_traffic, Instant now);
+    [[nodiscard]] TrackResult judge(Flow& flow, const wire::IpPacket& packet, Direction direction,
+                                    Instant now);
+    void accept(Flow& flow, const wire::IpPacket& packet, Direction direction, const TrackResult& result,
+                Instant now);
+    [[nodiscard]] Duration under_pressure(const Flow& flow, Duration timeout);
+    [[nodiscard]] bool resolve_clash(Tracked& tracked, const Found& other);
+    [[nodiscard]] bool help(const Tracked& tracked, const wire::IpPacket& packet, Instant now);
+    void assign_helper(Flow& flow, Helper helper);
+    void end(Flow& flow, Ending ending, Ticks now);
+    void forget(Flow& flow);
+    [[nodiscard]] Tracked invalid(InvalidReason reason);
+    [[nodiscard]] Tracked refused(Refusal refusal);
+    void count_flows();
+
+    TupleHash hash_;
+    Limits limits_;
+    Settings settings_;
+    std::array<size_t, 3> pressure_at_{};
+    Counters& counters_;
+    FlowTable table_;
+    SourceLimit source_limit_;
+    Expectations expectations_;
+    FtpLines ftp_lines_;
+    EventQueue events_;
+};
+
+}  // namespace sluice::conntrack

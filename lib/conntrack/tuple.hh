@@ -50,7 +50,6 @@ class Tuple {
     uint16_t dport = 0;
 
   private:
-    friend struct TupleBytes;
     [[nodiscard]] IpAddress load(const std::array<uint8_t, 16>& from) const {
         return family_ == Family::ip4 ? IpAddress(Ip4Address::load(from.data())) : Ip6Address(from);
     }

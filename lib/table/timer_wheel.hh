@@ -37,6 +37,12 @@ class TimerWheel {
     // All ticks before this one have been dealt with.
     [[nodiscard]] uint32_t now() const { return now_; }
 
+    // An empty wheel may begin at any time, as far from the last as it likes.
+    void restart_if_empty(uint32_t now) {
+        if (size_ == 0)
+            now_ = now;
+    }
+
     // Files an idle entry. A deadline that has passed is due at the next advance().
     template <typename Links>
     void add(uint32_t entry, uint32_t deadline, Links&& links) {

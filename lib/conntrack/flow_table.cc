@@ -1,0 +1,234 @@
+#include "conntrack/flow_table.hh"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace sluice::conntrack {
+namespace {
+
+constexpr size_t place(Direction direction) {
+    return static_cast<size_t>(direction);
+}
+
+// What lookups and trackers read of a flow: three lines or four, depending on where it begins.
+void prefetch_flow(const Flow& flow) {
+    const auto* at = reinterpret_cast<const std::byte*>(&flow);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+    __builtin_prefetch(at + 128);
+}
+
+}  // namespace
+
+Tuple Flow::tuple(Direction direction) const {
+    const size_t at = place(direction);
+    if (family_ == Family::ip4) {
+        const auto& flow = static_cast<const Flow4&>(*this);
+        return {Ip4Address::from_wire(Be32::from_wire(flow.addresses_[at][0])),
+                Ip4Address::from_wire(Be32::from_wire(flow.addresses_[at][1])), protocol_, flow.ports_[at][0],
+                flow.ports_[at][1]};
+    }
+    const auto& flow = static_cast<const Flow6&>(*this);
+    return {Ip6Address(flow.addresses_[at][0]), Ip6Address(flow.addresses_[at][1]), protocol_,
+            flow.ports_[at][0], flow.ports_[at][1]};
+}
+
+void Flow::set_tuple(Direction direction, const Tuple& tuple) {
+    const size_t at = place(direction);
+    if (family_ == Family::ip4) {
+        auto& flow = static_cast<Flow4&>(*this);
+        std::memcpy(&flow.addresses_[at][0], tuple.source_bytes().data(), 4);
+        std::memcpy(&flow.addresses_[at][1], tuple.destination_bytes().data(), 4);
+        flow.ports_[at] = {tuple.sport, tuple.dport};
+        return;
+    }
+    auto& flow = static_cast<Flow6&>(*this);
+    flow.addresses_[at] = {tuple.source_bytes(), tuple.destination_bytes()};
+    flow.ports_[at] = {tuple.sport, tuple.dport};
+}
+
+bool FlowTable::matches(const Flow& flow, Direction direction, const Tuple& tuple) {
+    const size_t at = place(direction);
+    const std::array<uint16_t, 2> ports{tuple.sport, tuple.dport};
+    if (flow.family_ == Family::ip4) [[likely]] {
+        const auto& flow4 = static_cast<const Flow4&>(flow);
+        return flow4.ports_[at] == ports && flow4.protocol_ == tuple.protocol() &&
+               std::memcmp(&flow4.addresses_[at][0], tuple.source_bytes().data(), 4) == 0 &&
+               std::memcmp(&flow4.addresses_[at][1], tuple.destination_bytes().data(), 4) == 0;
+    }
+    const auto& flow6 = static_cast<const Flow6&>(flow);
+    return flow6.ports_[at] == ports && flow6.protocol_ == tuple.protocol() &&
+           flow6.addresses_[at][0] == tuple.source_bytes() &&
+           flow6.addresses_[at][1] == tuple.destination_bytes();
+}
+
+FlowTable::FlowTable(size_t capacity, const TupleHash& hash, bool touch)
+    : capacity_(std::clamp(capacity, size_t{1}, size_t{kIp6 / 2})),
+      hash_(hash),
+      indexes_{table::FlowIndex(2 * capacity_), table::FlowIndex(2 * capacity_)} {
+    const std::array<size_t, 2> bytes{(capacity_ + kSpare) * sizeof(Flow4),
+                                      (capacity_ + kSpare) * sizeof(Flow6)};
+    for (size_t family = 0; family < pools_.size(); ++family) {
+        pools_[family].memory.reset(table::HugeAllocator<std::byte>().allocate(bytes[family]));
+        if (touch)
+            std::memset(pools_[family].memory.get(), 0, bytes[family]);
+    }
+}
+
+FlowRef FlowTable::ref(const Flow& flow) const {
+    if (flow.family_ == Family::ip4)
+        return static_cast<FlowRef>(static_cast<const Flow4*>(&flow) -
+                                    reinterpret_cast<const Flow4*>(pools_[0].memory.get()));
+    return kIp6 | static_cast<FlowRef>(static_cast<const Flow6*>(&flow) -
+                                       reinterpret_cast<const Flow6*>(pools_[1].memory.get()));
+}
+
+Flow* FlowTable::create(const Tuple& original, const Tuple& reply, InterfaceId in) {
+    const bool ip6 = original.family() == Family::ip6;
+    auto& pool = pools_[ip6];
+    if (size_ >= capacity_)
+        return nullptr;
+    uint32_t slot = pool.free;
+    if (slot != kNoFlow)
+        pool.free = at(slot | (ip6 ? kIp6 : 0)).link_.next;
+    else if (pool.used < capacity_ + kSpare)
+        slot = pool.used++;
+    else
+        return nullptr;  // places of erased flows that were not reclaimed yet
+    Flow* flow = nullptr;
+    if (ip6)
+        flow = new (reinterpret_cast<Flow6*>(pool.memory.get()) + slot) Flow6;
+    else
+        flow = new (reinterpret_cast<Flow4*>(pool.memory.get()) + slot) Flow4;
+    flow->family_ = original.family();
+    flow->protocol_ = original.protocol();
+    flow->link_.owner = static_cast<uint16_t>(index(in));
+    if (++last_id_ == 0)
+        last_id_ = 1;
+    flow->id_ = last_id_;
+    flow->set_tuple(Direction::original, original);
+    flow->set_tuple(Direction::reply, reply);
+    ++size_;
+    return flow;
+}
+
+void FlowTable::free(FlowRef ref) {
+    Flow& flow = at(ref);
+    flow.id_ = 0;
+    flow.status = Status();
+    auto& pool = pools_[(ref & kIp6) != 0];
+    flow.link_.next = pool.free;
+    pool.free = ref & ~kIp6;
+}
+
+void FlowTable::discard(Flow& flow) {
+    --size_;
+    free(ref(flow));
+}
+
+Found FlowTable::find(const Tuple& tuple, uint64_t hash) const {
+    const bool ip6 = tuple.family() == Family::ip6;
+    const FlowRef family = ip6 ? kIp6 : 0;
+    const uint32_t entry = indexes_[ip6].find(hash, [&](uint32_t number) {
+        return matches(at(number >> 1 | family), Direction{static_cast<uint8_t>(number & 1)}, tuple);
+    });
+    if (entry == table::FlowIndex::kNone)
+        return {};
+    return {&at(entry >> 1 | family), Direction{static_cast<uint8_t>(entry & 1)}};
+}
+
+Found FlowTable::find(const Tuple& tuple) const {
+    return find(tuple, hash_(tuple));
+}
+
+void FlowTable::prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const {
+    for (size_t place = 0; place < tuples.size(); ++place) {
+        hashes[place] = hash_(tuples[place]);
+        indexes_[tuples[place].family() == Family::ip6].prefetch(hashes[place]);
+    }
+    for (size_t place = 0; place < tuples.size(); ++place) {
+        const bool ip6 = tuples[place].family() == Family::ip6;
+        const uint32_t entry = indexes_[ip6].candidate(hashes[place]);
+        if (entry != table::FlowIndex::kNone)
+            prefetch_flow(at(entry >> 1 | (ip6 ? kIp6 : 0)));
+    }
+}
+
+void FlowTable::prefetch(std::span<const Tuple> tuples) const {
+    std::array<uint64_t, kBurst> hashes;
+    for (; tuples.size() > kBurst; tuples = tuples.subspan(kBurst))
+        prefetch_flows(tuples.first(kBurst), hashes);
+    prefetch_flows(tuples, hashes);
+}
+
+void FlowTable::find_burst(std::span<const Tuple> tuples, std::span<Found> found) const {
+    std::array<uint64_t, kBurst> hashes;
+    prefetch_flows(tuples, hashes);
+    for (size_t place = 0; place < tuples.size(); ++place)
+        found[place] = find(tuples[place], hashes[place]);
+}
+
+FlowTable::Insert FlowTable::insert(Flow& flow, Ticks now, Found& other) {
+    const Tuple original = flow.tuple(Direction::original);
+    const Tuple reply = flow.tuple(Direction::reply);
+    const uint64_t original_hash = hash_(original);
+    const uint64_t reply_hash = hash_(reply);
+    other = find(original, original_hash);
+    if (!other)
+        other = find(reply, reply_hash);
+    if (other)
+        return Insert::clash;
+    const FlowRef place = ref(flow);
+    auto& index = indexes_[flow.family_ == Family::ip6];
+    const uint32_t entry = (place & ~kIp6) << 1;
+    if (!index.insert(original_hash, entry))
+        return Insert::no_room;
+    if (!index.insert(reply_hash, entry | 1)) {
+        index.erase(original_hash, entry);
+        return Insert::no_room;
+    }
+    flow.status.set(kConfirmed);
+    flow.deadline_ += now;
+    wheel_.restart_if_empty(now);
+    wheel_.add(place, flow.deadline_, links());
+    return Insert::done;
+}
+
+void FlowTable::erase(Flow& flow) {
+    const FlowRef place = ref(flow);
+    auto& index = indexes_[flow.family_ == Family::ip6];
+    const uint32_t entry = (place & ~kIp6) << 1;
+    index.erase(hash_(flow.tuple(Direction::original)), entry);
+    index.erase(hash_(flow.tuple(Direction::reply)), entry | 1);
+    wheel_.remove(place, links());
+    flow.status.set(kDying);
+    flow.link_.next = erased_;
+    erased_ = place;
+    --size_;
+}
+
+void FlowTable::reclaim() {
+    while (erased_ != kNoFlow) {
+        const FlowRef place = erased_;
+        erased_ = at(place).link_.next;
+        free(place);
+    }
+}
+
+const Flow* FlowTable::find(FlowHandle handle) const {
+    const auto number = static_cast<uint64_t>(handle);
+    const auto ref = static_cast<FlowRef>(number);
+    const auto id = static_cast<uint32_t>(number >> 32);
+    if (id == 0 || (ref & ~kIp6) >= pools_[(ref & kIp6) != 0].used)
+        return nullptr;
+    const Flow& flow = at(ref);
+    return flow.id_ == id && !flow.is_dying() ? &flow : nullptr;
+}
+
+size_t FlowTable::memory() const {
+    return indexes_[0].memory() + indexes_[1].memory() + pools_[0].used * sizeof(Flow4) +
+           pools_[1].used * sizeof(Flow6);
+}
+
+}  // namespace sluice::conntrack

@@ -1,0 +1,78 @@
+// FTP's control connection (RFC 959, RFC 2428): finds the commands and answers that announce a data
+// connection.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/address.hh"
+#include "conntrack/state.hh"
+#include "table/flow_index.hh"
+#include "wire/bytes.hh"
+
+namespace sluice::conntrack {
+
+inline constexpr uint16_t kFtpPort = 21;
+
+enum class FtpCommand : uint8_t {
+    port,  // PORT h1,h2,h3,h4,p1,p2: the client listens
+    eprt,  // EPRT |1|address|port|
+    pasv,  // 227 ... h1,h2,h3,h4,p1,p2: the server listens
+    epsv,  // 229 ... (|||port|)
+};
+
+// Where the data connection is going to. Offsets count from the start of the payload.
+struct FtpAnnouncement {
+    FtpCommand command{};
+    std::optional<IpAddress> address;  // EPSV tells none: the server's
+    uint16_t port = 0;
+    size_t offset = 0;  // of the address or, in EPSV, of the port
+    size_t length = 0;  // of both together, as NAT would rewrite them
+};
+
+enum class FtpScan : uint8_t {
+    nothing,
+    found,
+    partial,  // a line that might announce one ends with the payload: such a packet must be dropped
+};
+
+// Looks at the beginning of a payload that begins a line. `family` is the flow's; an address of the other one
+// is found as well and means nothing.
+FtpScan scan_ftp(wire::Bytes payload, Family family, Direction direction, FtpAnnouncement& found);
+
+// Where lines begin in the control connections of one worker, so that only the start of a line is taken for a
+// command and not what a user types into one. Bounded: what finds no place is not helped.
+class FtpLines {
+  public:
+    static constexpr size_t kCapacity = 16384;
+
+    // Control plane: takes the memory, once.
+    void prepare();
+    // True if the flow got a place.
+    [[nodiscard]] bool add(uint32_t flow);
+    void remove(uint32_t flow);
+
+    // Does the payload at this sequence number begin a line?
+    [[nodiscard]] bool begins_line(uint32_t flow, Direction direction, uint32_t sequence) const;
+    // A line begins there, because a payload before it ended one.
+    void note(uint32_t flow, Direction direction, uint32_t sequence);
+
+  private:
+    static constexpr size_t kKept = 2;  // line beginnings remembered by direction, for repeated segments
+    struct Lines {
+        std::array<std::array<uint32_t, kKept>, 2> begin{};
+        std::array<uint8_t, 2> count{};
+        uint32_t flow = 0;  // id
+        uint32_t next = 0;  // of a free entry
+    };
+    [[nodiscard]] uint32_t find(uint32_t flow) const;
+
+    std::vector<Lines> entries_;
+    table::FlowIndex index_{0};
+    uint32_t free_ = table::FlowIndex::kNone;
+};
+
+}  // namespace sluice::conntrack

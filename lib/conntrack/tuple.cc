@@ -1,0 +1,101 @@
+#include "conntrack/tuple.hh"
+
+#include "conntrack/gre_tracker.hh"
+#include "conntrack/icmp_tracker.hh"
+#include "wire/icmp4.hh"
+
+namespace sluice::conntrack {
+namespace {
+
+using wire::IpProtocol;
+
+// Multiplies to 128 bits and folds.
+uint64_t mix(uint64_t a, uint64_t b) {
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = Wide{a} * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+uint64_t word(const uint8_t* from) {
+    uint64_t result;
+    std::memcpy(&result, from, sizeof result);
+    return result;
+}
+
+uint32_t half(const uint8_t* from) {
+    uint32_t result;
+    std::memcpy(&result, from, sizeof result);
+    return result;
+}
+
+}  // namespace
+
+std::optional<Tuple> tuple_of(const IpAddress& source, const IpAddress& destination, IpProtocol protocol,
+                              wire::Bytes upper) {
+    Tuple result(source, destination, protocol);
+    switch (protocol) {
+        case IpProtocol::tcp:
+        case IpProtocol::udp:
+        case IpProtocol::udplite:
+        case IpProtocol::sctp:
+            // RFC 792 promises no more than eight bytes of a quoted packet; the ports are in the first four.
+            if (upper.size() < 4)
+                return std::nullopt;
+            result.sport = wire::read16(upper.data());
+            result.dport = wire::read16(upper.data() + 2);
+            return result;
+        case IpProtocol::icmp:
+        case IpProtocol::icmpv6:
+            if (upper.size() < wire::kIcmpHeaderSize)
+                return std::nullopt;
+            result.sport = wire::read16(upper.data() + 4);
+            result.dport = wire::read16(upper.data());
+            return result;
+        case IpProtocol::gre:
+            if (const auto key = gre_key(upper)) {
+                result.dport = key->host();
+                return result;
+            }
+            return std::nullopt;
+        default:
+            return result;
+    }
+}
+
+std::optional<Tuple> tuple_of(const wire::IpPacket& packet) {
+    if (packet.is_later_fragment() || packet.has_broken_chain())
+        return std::nullopt;
+    if (packet.family() == Family::ip6 && packet.protocol() == IpProtocol::none)
+        return std::nullopt;
+    return tuple_of(packet.source(), packet.destination(), packet.protocol(), packet.upper());
+}
+
+std::optional<Tuple> inverted(const Tuple& tuple) {
+    Tuple result(tuple.destination(), tuple.source(), tuple.protocol(), tuple.dport, tuple.sport);
+    if (tuple.is_icmp()) {
+        const auto family = tuple.protocol() == IpProtocol::icmp ? Family::ip4 : Family::ip6;
+        const auto type = opposite_icmp_type(family, tuple.icmp_type());
+        if (!type)
+            return std::nullopt;
+        result.sport = tuple.icmp_id();
+        result.dport = static_cast<uint16_t>(*type << 8 | tuple.icmp_code());
+    }
+    return result;
+}
+
+uint64_t TupleHash::operator()(const Tuple& tuple) const {
+    const uint64_t rest = uint64_t{tuple.sport} << 48 | uint64_t{tuple.dport} << 32 |
+                          uint64_t{static_cast<uint8_t>(tuple.protocol())} << 8 |
+                          static_cast<uint8_t>(tuple.family());
+    const auto& source = tuple.source_bytes();
+    const auto& destination = tuple.destination_bytes();
+    if (tuple.family() == Family::ip4) [[likely]] {
+        const uint64_t addresses = uint64_t{half(source.data())} << 32 | half(destination.data());
+        return mix(mix(addresses ^ key[0], rest ^ key[1]) ^ key[2], key[3]);
+    }
+    const uint64_t near = mix(word(source.data()) ^ key[0], word(source.data() + 8) ^ key[1]);
+    const uint64_t far = mix(word(destination.data()) ^ key[2], word(destination.data() + 8) ^ key[3]);
+    return mix(mix(near ^ key[1], far ^ key[2]) ^ rest ^ key[3], key[0]);
+}
+
+}  // namespace sluice::conntrack
