@@ -2,7 +2,7 @@
 
 - the IPv4 identification of packets the box makes itself,
 - the identification in IPv6 fragment headers that the box writes,
-- a few seconds of a flow's timeout, since the kernel's clock is real.
+- two seconds of a flow's timeout, since the kernel's clock is real.
 """
 import dataclasses
 import struct
@@ -12,7 +12,7 @@ from outcome import Flow, Frames, Outcome
 from packets import DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING, summary
 from topology import BOX_ADDRESSES
 
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 2.0
 _SHOWN_BYTES = 160
 
 

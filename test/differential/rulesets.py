@@ -11,14 +11,21 @@ _FLAGS = ["syn", "ack", "rst", "fin", "psh", "syn/syn,ack,rst", "syn,ack/syn,ack
 _ICMP_TYPES = ["echo-request", "echo-reply", "destination-unreachable", "time-exceeded", "parameter-problem", 13]
 _ICMPV6_TYPES = ["echo-request", "echo-reply", "destination-unreachable", "packet-too-big", "time-exceeded", 139]
 _PROTOCOLS = ["tcp", "udp", "icmp", "icmpv6", "sctp", "gre", "esp", 89]
+_TIMEOUTS = ["tcp_syn_sent", "tcp_syn_recv", "tcp_established", "tcp_fin_wait", "tcp_close_wait", "tcp_last_ack",
+             "tcp_time_wait", "tcp_close", "tcp_max_retrans", "tcp_unacknowledged", "udp", "udp_stream", "icmp", "icmpv6",
+             "gre", "gre_stream", "sctp_closed", "sctp_cookie_wait", "sctp_cookie_echoed", "sctp_established",
+             "sctp_heartbeat_sent", "generic"]
 _IN_HOOKS = {"prerouting", "input", "forward"}
 _OUT_HOOKS = {"forward", "output", "postrouting"}
 _SIDES = ["lan", "wan", "dmz"]
 
 
 class Rulesets:
-    def __init__(self, r: random.Random):
+    """Those `about_time` have timeouts of a few seconds."""
+
+    def __init__(self, r: random.Random, about_time: bool = False):
         self.r = r
+        self._about_time = about_time
         self._sets: dict[str, dict] = {}
         self._chains: dict[str, list] = {}
         self._names = 0
@@ -52,7 +59,10 @@ class Rulesets:
         r = self.r
         choices = {"tcp_loose": False, "tcp_be_liberal": True, "tcp_ignore_invalid_rst": True, "checksum": False,
                    "tcp_max_retrans": r.choice((1, 2, 5))}
-        return {key: value for key, value in choices.items() if r.random() < 0.06}
+        options: dict = {key: value for key, value in choices.items() if r.random() < 0.06}
+        if self._about_time:
+            options["timeouts"] = {name: r.choice((1, 3)) for name in _TIMEOUTS}
+        return options
 
     def _base(self, hook: str, chains: list[str]) -> dict:
         r = self.r

@@ -22,11 +22,11 @@ from rulesets import Rulesets
 from traffic import Traffic
 
 
-def generated(seed: int, count: int, plain: bool = False) -> Case:
-    """The case of a seed. A plain one is a router without rules and without connection tracking."""
+def generated(seed: int, count: int, kind: str = "rules") -> Case:
+    """The case of a seed: with rules, `plain` for a router without rules and connection tracking, or about `timeouts`."""
     r = random.Random(seed)
-    rules = None if plain else Rulesets(r).ruleset()
-    return Case(rules, Traffic(r).packets(count), f"seed {seed}")
+    rules = None if kind == "plain" else Rulesets(r, kind == "timeouts").ruleset()
+    return Case(rules, Traffic(r).packets(count, waits=8 if kind == "timeouts" else 0), f"{kind}, seed {seed}")
 
 
 def judge(case: Case, directory: pathlib.Path) -> list[Difference]:
@@ -69,7 +69,7 @@ def main() -> int:
         if options.case:
             cases = [(path.stem, Case.load(path)) for path in options.case]
         else:
-            cases = ((str(seed), generated(seed, options.packets, options.plain))
+            cases = ((f"{options.kind}-{seed}", generated(seed, options.packets, options.kind))
                      for seed in range(options.seed, options.seed + options.rulesets))
         total = rulesets = differences = 0
         for name, case in cases:
@@ -104,7 +104,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first ruleset; each next one has the next seed")
     parser.add_argument("--keep", metavar="DIR", help="keep cases that differ, whole and shrunk")
     parser.add_argument("--case", metavar="FILE", type=pathlib.Path, nargs="+", help="cases to judge instead of random ones")
-    parser.add_argument("--plain", action="store_true", help="no rules and no connection tracking: routers compared")
+    parser.add_argument("--kind", choices=("rules", "plain", "timeouts"), default="rules",
+                        help="plain: routers without rules; timeouts: expiry, in real time (try --packets 100)")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="only report what differs")
     parser.add_argument("--show", type=int, default=3, help="how many differences of a case to print")
     return parser.parse_args()

@@ -28,4 +28,4 @@ def test_random_rules_and_traffic(boxes, seed, tmp_path):
 
 
 def test_router_without_rules(boxes, tmp_path):
-    check(run.generated(1, 1000, plain=True), tmp_path)
+    check(run.generated(1, 1000, "plain"), tmp_path)

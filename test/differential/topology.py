@@ -62,7 +62,7 @@ BOX_ADDRESSES = {packed(each) for side in SIDES.values() for each in (side.ip4, 
 
 # (network, what becomes of packets to it), besides the default route via ROUTER.
 REFUSED = [("10.99.0.0/16", "unreachable"), ("10.98.0.0/16", "prohibit"), ("10.97.0.0/16", "blackhole"),
-           ("fd00:99::/32", "unreachable"), ("fd00:98::/32", "prohibit"), ("fd00:97::/32", "blackhole")]
+           ("fd00:98::/32", "prohibit"), ("fd00:97::/32", "blackhole")]
 
 
 def sluice_config() -> dict:

@@ -1,16 +1,19 @@
 """Seeded traffic: conversations between the hosts of topology.py and with the box, mixed together, some of it broken."""
+import dataclasses
 import random
 import struct
 
 import packets as p
 import tcp
 from case import Packet
-from topology import BOX, DMZ_HOSTS, HOSTS, LAN_HOSTS, ROUTER, Host, packed
+from topology import BOX, BOX_ADDRESSES, DMZ_HOSTS, HOSTS, LAN_HOSTS, ROUTER, Host, packed
 
 SERVER_PORTS = [22, 53, 80, 443, 8080]
 CLIENT_PORTS = [1024, 4000, 4001, 40000, 65535]
 _LABELLED_ERRORS4 = [(3, 0), (3, 1), (3, 2), (3, 3), (3, 4), (3, 13), (4, 0), (5, 1), (11, 0), (11, 1), (12, 0), (3, 200)]
 _LABELLED_ERRORS6 = [(1, 0), (1, 1), (1, 3), (1, 4), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (4, 2), (1, 99), (100, 0)]
+# Seconds. Whatever adds up of them stays away from the whole seconds of timeouts.
+_WAITS = [0.43, 1.37, 2.41]
 
 Talk = list[tuple[Host, bytes, str]]  # (sender, IP packet, note)
 
@@ -25,8 +28,8 @@ class Traffic:
             (self._malformed_tcp, 1), (self._malformed_udp, 1),
         ]
 
-    def packets(self, count: int) -> list[Packet]:
-        """`count` packets: talks of their own order, shuffled into each other."""
+    def packets(self, count: int, waits: int = 0) -> list[Packet]:
+        """`count` packets: talks of their own order, shuffled into each other; some wait."""
         talks: list[Talk] = []
         while sum(map(len, talks)) < count:
             talks.append(self._talk())
@@ -41,6 +44,8 @@ class Traffic:
             mixed.append(Packet(host.side, p.frame(host, packet), note))
             if not talk:
                 waiting.remove(talk)
+        for place in self.r.sample(range(count), min(waits, count)):
+            mixed[place] = dataclasses.replace(mixed[place], wait=self.r.choice(_WAITS))
         return mixed
 
     def _talk(self) -> Talk:
@@ -162,7 +167,7 @@ class Traffic:
                  (server, p.ip(dst, src, proto, body), "")) for _ in range(self.r.choice((1, 3)))]
 
     def _refused_network(self, version: int, client: Host, server: Host) -> Talk:
-        n = self.r.choice((97, 98, 99))
+        n = self.r.choice((97, 98, 99) if version == 4 else (97, 98))
         dst = packed(f"10.{n}.0.1" if version == 4 else f"fd00:{n}::1")
         src = client.address(version)
         sport, dport = self._ports()
@@ -233,7 +238,8 @@ class Traffic:
             place = self.r.randrange(len(inner))
             inner[place] ^= 1 << self.r.randrange(8)
         kind, code = self.r.choice(_LABELLED_ERRORS4 if version == 4 else _LABELLED_ERRORS6)
-        source = dst if self.r.random() < 0.5 else reporter.address(version)
+        # Nobody but the box speaks from its addresses.
+        source = dst if self.r.random() < 0.5 and dst not in BOX_ADDRESSES else reporter.address(version)
         target = src if self.r.random() < 0.9 else self.r.choice(LAN_HOSTS + DMZ_HOSTS).address(version)
         message = p.icmp(source, target, kind, code, self.r.choice((0, 1300)), bytes(inner))
         if self.r.random() < 0.05:
