@@ -43,6 +43,13 @@ bool may_clash(IpProtocol protocol) {
            protocol == IpProtocol::icmpv6 || protocol == IpProtocol::gre;
 }
 
+// Of a packet in this direction, as it comes.
+CtState state_of(const Flow& flow, Direction direction) {
+    if (direction == Direction::reply || flow.status.has(kSeenReply))
+        return CtState::established;
+    return flow.status.has(kExpected) ? CtState::related : CtState::new_;
+}
+
 }  // namespace
 
 Tracker::Tracker(const Limits& limits, const Settings& settings, Random& random, Counters& counters)
@@ -179,15 +186,8 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
             return tracked;
         }
         Flow& flow = *tracked.flow;
-        if (tracked.direction == Direction::reply || flow.status.has(kSeenReply))
-            tracked.state = CtState::established;
-        else
-            tracked.state = flow.status.has(kExpected) ? CtState::related : CtState::new_;
-
-        const auto bad = is_icmp(packet) ? InvalidReason::none
-                                         : check_transport(packet, settings_.checksum && !own_traffic);
-        const auto result = bad != InvalidReason::none ? TrackResult::invalid(bad)
-                                                       : judge(flow, packet, tracked.direction, now);
+        tracked.state = state_of(flow, tracked.direction);
+        const auto result = examine(flow, packet, tracked.direction, own_traffic, now);
         if (result.verdict == TrackVerdict::accept) [[likely]] {
             accept(flow, packet, tracked.direction, result, now);
             return tracked;
@@ -203,6 +203,34 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
         }
         return invalid(result.reason);
     }
+}
+
+std::optional<Tracked> Tracker::track_known(const wire::IpPacket& packet, const Found& found, Instant now) {
+    Flow& flow = *found.flow;
+    if (flow.is_dying() || flow.is_expired(ticks_at(now))) [[unlikely]]
+        return std::nullopt;
+    counters_.add(Count::found);
+    const auto state = state_of(flow, found.direction);
+    const auto result = examine(flow, packet, found.direction, false, now);
+    if (result.verdict == TrackVerdict::accept) [[likely]] {
+        accept(flow, packet, found.direction, result, now);
+        return Tracked{.flow = &flow, .state = state, .direction = found.direction};
+    }
+    if (result.verdict != TrackVerdict::restart)
+        return invalid(result.reason);
+    counters_.add(Count::search_restart);
+    end(flow, Ending::deleted, ticks_at(now));
+    return std::nullopt;
+}
+
+TrackResult Tracker::examine(Flow& flow, const wire::IpPacket& packet, Direction direction, bool own_traffic,
+                             Instant now) {
+    if (!is_icmp(packet)) {
+        const auto bad = check_transport(packet, settings_.checksum && !own_traffic);
+        if (bad != InvalidReason::none)
+            return TrackResult::invalid(bad);
+    }
+    return judge(flow, packet, direction, now);
 }
 
 bool Tracker::make_room(const Tuple& first, bool own_traffic, Instant now) {

@@ -43,6 +43,11 @@ class Tracker {
     // judge. The packet is whole (reassembled) and its IP header checked.
     [[nodiscard]] Tracked track(const wire::IpPacket& packet, InterfaceId in, bool own_traffic, Instant now);
 
+    // The same for a TCP or UDP packet whose flow the caller has found in the table, for bursts. Nothing
+    // where track() has to look again: the flow has ended, or ends by this packet.
+    [[nodiscard]] std::optional<Tracked> track_known(const wire::IpPacket& packet, const Found& found,
+                                                     Instant now);
+
     // Where a rule says so, instead of track().
     [[nodiscard]] static Tracked notrack() { return {}; }
 
@@ -85,6 +90,8 @@ class Tracker {
     [[nodiscard]] Flow* begin(const Tuple& first, InterfaceId in, bool own_traffic, Instant now,
                               Tracked& tracked);
     [[nodiscard]] bool make_room(const Tuple& first, bool own_traffic, Instant now);
+    [[nodiscard]] TrackResult examine(Flow& flow, const wire::IpPacket& packet, Direction direction,
+                                      bool own_traffic, Instant now);
     [[nodiscard]] TrackResult judge(Flow& flow, const wire::IpPacket& packet, Direction direction,
                                     Instant now);
     void accept(Flow& flow, const wire::IpPacket& packet, Direction direction, const TrackResult& result,
