@@ -7,10 +7,9 @@
 import dataclasses
 import struct
 
-from case import Case
-from outcome import Flow, Frames, Outcome
+from case import Case, Packet
+from outcome import Flow, Frames, Outcome, is_from_box
 from packets import DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING, summary
-from topology import BOX_ADDRESSES
 
 _TIMEOUT_SECONDS = 2.0
 _SHOWN_BYTES = 160
@@ -18,7 +17,7 @@ _SHOWN_BYTES = 160
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """What differs: frames about packet `n` (from 0), a flow, or a rule's counter."""
+    """What differs: frames or state of packet `n` (from 0), a flow, or a rule's counter."""
     kind: str
     n: int | None
     text: str
@@ -30,15 +29,20 @@ def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
         for kind, left, right in (("frames", theirs.out, ours.out), ("timers", theirs.before, ours.before)):
             if _by_interface(left) != _by_interface(right):
                 found.append(Difference(kind, n, "\n".join((
-                    f"packet {n + 1} in {packet.interface}: {summary(packet.frame)}"
-                    + (f" ({packet.note})" if packet.note else ""),
-                    f"    {_hex(packet.frame)}",
-                    *_shown("kernel", left), *_shown("sluice", right), f"  sluice says: {ours.words}"))))
+                    _packet(n, packet), *_shown("kernel", left), *_shown("sluice", right),
+                    f"  sluice says: {ours.words}"))))
+        if theirs.state and ours.state and theirs.state != ours.state:
+            found.append(Difference("state", n, f"{_packet(n, packet)}\n  kernel: {theirs.state}, sluice: {ours.words}"))
     found += _compare_flows(kernel.flows, sluice.flows)
     if sluice.counters:
         found += [Difference("counters", None, f"rule {name}: kernel {theirs}, sluice {sluice.counters.get(name)}")
                   for name, theirs in kernel.counters.items() if sluice.counters.get(name) != theirs]
     return found
+
+
+def _packet(n: int, packet: Packet) -> str:
+    return (f"packet {n + 1} in {packet.interface}: {summary(packet.frame)}"
+            + (f" ({packet.note})" if packet.note else "") + f"\n    {_hex(packet.frame)}")
 
 
 def _shown(who: str, frames: Frames) -> list[str]:
@@ -61,7 +65,7 @@ def _by_interface(frames: Frames) -> dict[str, list[bytes]]:
 
 
 def normalised(frame: bytes) -> bytes:
-    if frame[12:14] == b"\x08\x00" and frame[26:30] in BOX_ADDRESSES:
+    if frame[12:14] == b"\x08\x00" and is_from_box(frame):
         ident, = struct.unpack_from("!H", frame, 18)
         return frame[:18] + bytes(2) + frame[20:24] + _without(frame[24:26], ident) + frame[26:]
     if frame[12:14] == b"\x86\xdd":

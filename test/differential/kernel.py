@@ -101,8 +101,21 @@ def _drive(case: Case, taps: dict) -> tuple[list[outcome.Line], list[int]]:
         if tap.send(packet.frame):
             tap.send(probes[packet.interface])
             tap.await_answer()
-        lines.append(outcome.Line([(name, frame) for name, each in taps.items() for frame in each.take()], before))
+        lines.append(_line([(name, frame) for name, each in taps.items() for frame in each.take()], before))
     return lines, times
+
+
+def _line(out: outcome.Frames, before: outcome.Frames) -> outcome.Line:
+    """With the state that the frames tell by their source MAC, which is put right."""
+    state, frames = None, []
+    for name, frame in out:
+        if frame[6:11] == nft.STATE_MAC:
+            told = nft.STATES[frame[11]]
+            frame = frame[:6] + SIDES[name].mac + frame[12:]
+            if not outcome.is_from_box(frame):
+                state = told
+        frames.append((name, frame))
+    return outcome.Line(frames, before, state)
 
 
 class _Tap:

@@ -6,6 +6,14 @@ Each nft rule counts, and carries its Sluice name as a comment: `filter.forward/
 """
 import ipaddress
 
+from topology import SIDES
+
+# What conntrack says of a packet that leaves is told by the frame's source MAC: put into the mark where all rules are
+# over, and from there into the frame on its way to the device.
+STATES = ("invalid", "established", "related", "new", "untracked")
+STATE_MAC = bytes.fromhex("02ff000000")  # and the number of the state
+_STATE_SHIFT = 28
+
 _PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0}
 _HOOKS = {"raw": ("prerouting", "output"),
           "mangle": ("prerouting", "input", "forward", "output", "postrouting"),
@@ -41,8 +49,16 @@ def ruleset(config: dict) -> str:
               "  ct state new accept", " }"]
     # Reports of the kernel's own multicast groups come when they like; no rule shall count them.
     lines += [" chain quiet {", "  type filter hook output priority -500; policy accept;",
-              "  ip6 daddr ff02::16 drop", " }", "}"]
-    return "\n".join(lines) + "\n"
+              "  ip6 daddr ff02::16 drop", " }"]
+    lines += [" chain states {", "  type filter hook postrouting priority 400; policy accept;"]
+    lines += [f"  ct state {state} meta mark set meta mark or {(n + 1) << _STATE_SHIFT:#x}" for n, state in enumerate(STATES)]
+    lines += [" }", "}", "table netdev told {"]
+    for side in SIDES:
+        lines += [f" chain {side} {{", f'  type filter hook egress device "{side}" priority 0; policy accept;']
+        lines += [f"  meta mark and {15 << _STATE_SHIFT:#x} == {(n + 1) << _STATE_SHIFT:#x} "
+                  f"ether saddr set {(STATE_MAC + bytes((n,))).hex(':')}" for n in range(len(STATES))]
+        lines.append(" }")
+    return "\n".join([*lines, "}"]) + "\n"
 
 
 def _set(name: str, declared: dict) -> list[str]:

@@ -2,6 +2,8 @@
 import dataclasses
 import ipaddress
 
+from topology import BOX_ADDRESSES
+
 Frames = list[tuple[str, bytes]]  # (interface, frame)
 
 
@@ -10,6 +12,7 @@ class Line:
     """What left because of one packet, and what timers had sent between it and the one before."""
     out: Frames
     before: Frames
+    state: str | None = None  # as conntrack sees the packet; the kernel tells it only of packets that are forwarded
     words: str = ""  # how the box explains itself, for the reader of a report
 
 
@@ -36,6 +39,11 @@ class Outcome:
     flows: list[Flow]
     counters: dict[str, tuple[int, int]]  # of rules: packets, bytes
     times: list[int]  # when each packet came, in nanoseconds of the box's clock
+
+
+def is_from_box(frame: bytes) -> bool:
+    """Whether the box itself made the packet."""
+    return (frame[26:30] if frame[12:14] == b"\x08\x00" else frame[22:38]) in BOX_ADDRESSES
 
 
 _TUPLE = ("src", "dst", "sport", "dport", "type", "code", "id", "srckey", "dstkey", "packets", "bytes")

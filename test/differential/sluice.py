@@ -65,7 +65,7 @@ def _lines(path: pathlib.Path) -> list[outcome.Line]:
             continue
         words = " ".join(f"{key} {value[key]}" for key in ("verdict", "reason", "hook", "rule", "ct_state")
                          if value[key] is not None)
-        lines.append(outcome.Line(out, before, words))
+        lines.append(outcome.Line(out, before, value["ct_state"], words))
         before = []
     return lines
 

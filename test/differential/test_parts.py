@@ -10,7 +10,7 @@ import run
 import shrink
 from case import Case, Packet
 from outcome import Flow, Line, Outcome, flow_tuple
-from topology import BOX, LAN_HOSTS, REMOTE_HOSTS
+from topology import BOX, LAN_HOSTS, REMOTE_HOSTS, SIDES
 
 
 def packet(version: int = 4, *, ttl: int = 64, port: int = 80) -> Packet:
@@ -59,6 +59,13 @@ class TestKernel:
         assert seen.counters == {"mangle.forward/m": (2, 2 * 53)}
         assert {(each.family, each.proto, each.mark, each.original[-2:]) for each in seen.flows} == {
             ("ip4", 17, 0, (1, 33)), ("ip6", 17, 7, (2, 106))}
+
+    def test_states_are_told(self, boxes):
+        rules = {"raw": {"prerouting": [{"name": "n", "proto": "udp", "dport": 53, "notrack": True}]}}
+        case = Case(rules, [packet(4), packet(6), packet(4, port=53), packet(ttl=1)])
+        seen = kernel.run(case)
+        assert [line.state for line in seen.lines] == ["new", "new", "untracked", None]
+        assert seen.lines[0].out[0][1][6:12] == SIDES["wan"].mac
 
     def test_a_router_without_rules_tracks_nothing(self, boxes):
         seen = kernel.run(Case(None, [packet()]))
