@@ -17,7 +17,7 @@
 
 namespace sluice::filter {
 
-struct CompiledRule;
+struct CompiledRules;
 
 // A packet's place in the space of headers. An absent field is beyond all values.
 enum class Dimension : uint8_t { saddr_high, saddr_low, daddr_high, daddr_low, sport, dport, proto, in, out };
@@ -36,8 +36,8 @@ class Classifier {
     static constexpr size_t kLeafRules = 8;
 
     Classifier() = default;
-    // The rules must stay as they are.
-    explicit Classifier(const std::vector<CompiledRule>& rules);
+    // Of `count` rules from `first` on; places count from there.
+    Classifier(const CompiledRules& rules, size_t first, size_t count);
 
     // Walks over the places of candidates in ascending order.
     class Candidates {
@@ -52,7 +52,7 @@ class Classifier {
             const uint32_t* at;
             const uint32_t* end;
         };
-        std::array<Run, kMaxTrees> runs_;
+        std::array<Run, kMaxTrees> runs_;  // none is empty
         size_t count_ = 0;
     };
     [[nodiscard]] Candidates candidates(const Point& point) const;

@@ -5,20 +5,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "filter/limit_key.hh"
 
 namespace sluice::filter {
 
 // Whether a flow still lives: it is in the table and, if of TCP, neither in TIME_WAIT nor closed. Given by
-// who knows the flows; called for a few flows a packet.
+// who knows the flows; called for each flow of a list that is looked at.
 struct FlowProbe {
     bool (*alive)(const void* context, uint64_t flow) = nullptr;
     const void* context = nullptr;
     [[nodiscard]] bool operator()(uint64_t flow) const { return alive(context, flow); }
 };
 
-// Lists of flows by key in memory taken at once. One owner.
+// Lists of flows by key in memory taken at once. One owner. The cost grows with the length of the key's list,
+// which a rule that refuses what is over its number keeps short.
 class ConnlimitTable {
   public:
     static constexpr size_t kDefaultFlows = 1U << 16;
@@ -44,13 +46,17 @@ class ConnlimitTable {
         uint32_t size = 0;
         Index next = kNone;  // of the same bucket, or among the free
     };
-    Index find(const LimitKeyValue& key, size_t bucket) const;
+    List* find(const LimitKeyValue& key, size_t bucket);
+    List* begin_list(const LimitKeyValue& key, size_t bucket);
+    // Takes dead flows off; whether the flow is on the list.
+    bool reap(List& list, uint64_t flow, const FlowProbe& probe);
+    // Shortens the lists of a bucket and ends the empty ones.
     void reap_bucket(size_t bucket, const FlowProbe& probe);
-    void reap(List& list, uint64_t flow, const FlowProbe& probe, bool& found);
     bool append(List& list, uint64_t flow);
 
     uint64_t seed_;
     size_t mask_;
+    size_t sweep_ = 0;  // the bucket whose turn it is when there is no room
     uint64_t full_ = 0;
     Index free_nodes_ = 0;
     Index free_lists_ = 0;

@@ -42,6 +42,6 @@ Outcome evaluate_linear(const Ruleset& ruleset, RulesetState& state, Table table
                         RulePacket& packet, Trail& trail);
 
 // The first match of a rule that does not hold; Field::none if all do. Limits are not asked. Changes nothing.
-Field first_mismatch(const CompiledRule& rule, const RulePacket& packet);
+Field first_mismatch(const Ruleset& ruleset, const CompiledRule& rule, const RulePacket& packet);
 
 }  // namespace sluice::filter

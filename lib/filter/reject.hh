@@ -28,19 +28,18 @@ IcmpCode icmp_code(RejectKind kind, Family family);
 // Why no answer is sent; the packet is dropped all the same.
 enum class NoReject : uint8_t {
     later_fragment,
-    bad_checksum,   // of TCP or UDP, or of ICMPv6
-    not_tcp,        // a reset was asked for
-    is_reset,       // a reset never answers a reset
-    not_unicast,    // IPv6 source or destination is no single host
-    about_error,    // an ICMP error about an ICMP error
-    invalid_source  // IPv4: the unspecified address and broadcasts
+    bad_checksum,     // of the transport
+    not_tcp,          // a reset was asked for, and there is no whole TCP header
+    is_reset,         // a reset never answers a reset
+    not_unicast,      // source or destination is no single host
+    nothing_to_quote  // IPv6 without anything behind its headers
 };
 
 inline constexpr size_t kResetMaxSize = 60;  // IPv6 and TCP header
 
 // What the answer needs to know beyond the packet.
 struct RejectContext {
-    bool link_group = false;  // it came to a link-layer broadcast or multicast address
+    bool group_destination = false;  // IPv4: its destination is a broadcast or multicast address
     // Whether the checksum of the packet's transport was found right already; otherwise it is computed here.
     bool checksum_verified = false;
     uint8_t hop_limit = 64;  // of the reset: the route's, or the default

@@ -28,7 +28,8 @@ struct CompiledChain {
     bool is_base = false;
     Policy policy = Policy::accept;
     RuleId policy_id = kNoRule;  // counts what falls to the policy
-    std::vector<CompiledRule> rules;
+    uint32_t first_rule = 0;     // into Ruleset::rules()
+    uint32_t rule_count = 0;
     Classifier classifier;
 };
 
@@ -54,6 +55,7 @@ class Ruleset {
     [[nodiscard]] const CompiledChain* early() const { return at(early_); }
     [[nodiscard]] const CompiledChain& chain(ChainIndex index) const { return chains_[index]; }
     [[nodiscard]] const std::vector<CompiledChain>& chains() const { return chains_; }
+    [[nodiscard]] const CompiledRules& rules() const { return rules_; }
     [[nodiscard]] const Rulebook& book() const { return *book_; }
     // Limits of all rules, in the order of CompiledRule::limit; likewise connlimits.
     [[nodiscard]] const std::vector<Limit>& limits() const { return limits_; }
@@ -70,6 +72,7 @@ class Ruleset {
     std::shared_ptr<const sets::SetTable> sets_;  // rules point into it
     std::array<std::array<ChainIndex, kHooks>, kTables> base_{};
     ChainIndex early_ = kNoChain;
+    CompiledRules rules_;
     std::vector<CompiledChain> chains_;
     std::vector<Limit> limits_;
     std::vector<Connlimit> connlimits_;

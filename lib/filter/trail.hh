@@ -11,6 +11,7 @@
 
 #include "base/time.hh"
 #include "filter/counters.hh"
+#include "filter/packet.hh"
 
 namespace sluice::filter {
 
@@ -18,7 +19,9 @@ namespace sluice::filter {
 //
 // While cacheable(), the outcome of all hooks depends only on: the ruleset; the flow and the packet's
 // direction; its state as `ct` names it; the interfaces; the packet's mark before the first hook; the flow's
-// snat and dnat bits; and, if reads_sets(), the generation of the sets, read before the first hook.
+// snat and dnat bits; and, if reads_sets(), the generation of the sets, read before the first hook. An ICMP
+// error about a flow and a packet with IPv6 extension headers are not like the flow's other packets: they are
+// never cacheable, and must not be given what was cached (is_ordinary()).
 class Trail {
   public:
     static constexpr size_t kMaxRules = 24;
@@ -43,6 +46,16 @@ class Trail {
     bool cacheable_ = true;
     bool reads_sets_ = false;
 };
+
+// Whether rules may see another transport in it than in the other packets of its flow.
+inline bool has_extension_headers(const RulePacket& packet) {
+    return packet.ip.family() == Family::ip6 && packet.transport.offset != wire::kIpv6HeaderSize;
+}
+// Whether the packet, already tracked, may be given what was cached for its flow, direction and state.
+inline bool is_ordinary(const RulePacket& packet) {
+    using enum conntrack::CtState;
+    return (packet.ct.state == established || packet.ct.state == new_) && !has_extension_headers(packet);
+}
 
 // A list of rules kept by a PathPool; fits beside other things in a decision. 0: none.
 using PathId = uint32_t;
