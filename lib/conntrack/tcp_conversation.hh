@@ -1,0 +1,73 @@
+// A TCP connection as its tracker sees it, for tests: does what the owner of a flow does.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "conntrack/tcp_tracker.hh"
+#include "wire/test_bytes.hh"
+
+namespace sluice::conntrack {
+
+inline constexpr auto kOriginal = Direction::original;
+inline constexpr auto kReply = Direction::reply;
+
+// "SA" are SYN and ACK; S A F R P U E W.
+inline wire::TcpFlags tcp_flags(std::string_view letters) {
+    wire::TcpFlags flags;
+    for (const char letter : letters)
+        flags = flags | wire::TcpFlags(static_cast<uint8_t>(1U << std::string_view("FSRPAUEW").find(letter)));
+    return flags;
+}
+
+struct TcpSend {
+    uint32_t sequence = 0;
+    uint32_t ack = 0;
+    uint32_t length = 0;  // of data
+    uint16_t window = 65535;
+    std::string_view options = {};  // in hex
+};
+
+class TcpConversation {
+  public:
+    explicit TcpConversation(Profile profile = Profile::linux) : settings(Settings::of(profile)) {}
+
+    TrackResult send(Direction direction, std::string_view letters, const TcpSend& what) {
+        const wire::TcpFlags flags = tcp_flags(letters);
+        const wire::Buffer options = wire::from_hex(what.options);
+        const uint32_t length =
+            what.length + (flags.has(wire::kTcpSyn) ? 1 : 0) + (flags.has(wire::kTcpFin) ? 1 : 0);
+        const TcpSegment segment{what.sequence, what.ack, what.sequence + length,
+                                 what.window,   flags,    options};
+        const TrackResult result = track_tcp(track, segment, {direction, status, remaining}, settings);
+        if (result.refresh)
+            remaining = result.timeout;
+        if (result.verdict != TrackVerdict::accept)
+            return result;
+        status.set(kConfirmed);
+        if (direction == kReply)
+            status.set(kSeenReply);
+        if (result.assured)
+            status.set(kAssured);
+        return result;
+    }
+    TrackResult client(std::string_view letters, const TcpSend& what) {
+        return send(kOriginal, letters, what);
+    }
+    TrackResult server(std::string_view letters, const TcpSend& what) { return send(kReply, letters, what); }
+
+    // Client 1000, server 5000; then both have sent nothing but their SYN.
+    void open(std::string_view options = "") {
+        client("S", {.sequence = 1000, .options = options});
+        server("SA", {.sequence = 5000, .ack = 1001, .options = options});
+        client("A", {.sequence = 1001, .ack = 5001});
+    }
+
+    Settings settings;
+    TcpTrack track;
+    Status status;
+    Duration remaining{};
+};
+
+}  // namespace sluice::conntrack
