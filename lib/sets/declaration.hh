@@ -1,17 +1,19 @@
 // What the configuration says about one set, without YAML: what config.hh reads and registry.hh builds from.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/time.hh"
 #include "config/problem.hh"
+#include "sets/body_builder.hh"
 #include "sets/element.hh"
 #include "sets/set.hh"
 
 namespace sluice::sets {
 
-// An element as written, read when the set is built, since its type stands elsewhere.
+// An element as written; it is understood when the set is built.
 struct DeclaredElement {
     std::string value;
     std::optional<Duration> timeout;
@@ -30,9 +32,26 @@ struct SetDeclaration {
     bool operator==(const SetDeclaration&) const = default;
 };
 
-// Reads the declared elements and the file into a body; mistakes go to `problems`. `digest` gets a number
-// that differs when type, elements or the file's text do.
-std::unique_ptr<BodyBuilder> read_declared(const SetDeclaration& declaration, uint64_t seed, Instant now,
-                                           uint64_t& digest, config::Problems& problems);
+// Files of more than this are refused.
+inline constexpr size_t kMaxFileBytes = size_t{1} << 30;
+
+// What a declaration and its file say at one moment.
+class DeclaredContent {
+  public:
+    // Reads the file. A file that cannot be read is a problem.
+    static std::optional<DeclaredContent> read(const SetDeclaration& declaration, config::Problems& problems);
+
+    // Differs when the type, the declared elements or the text of the file do.
+    [[nodiscard]] uint64_t digest() const { return digest_; }
+    // Every mistake goes to `problems`, those of the file with its lines; then there is no builder. The
+    // declaration given to read() must still be there.
+    [[nodiscard]] std::unique_ptr<BodyBuilder> build(const SetOptions& options, uint64_t seed, Instant now,
+                                                     config::Problems& problems) const;
+
+  private:
+    const SetDeclaration* declaration_ = nullptr;
+    std::string text_;
+    uint64_t digest_ = 0;
+};
 
 }  // namespace sluice::sets

@@ -45,6 +45,9 @@ Expected<ElementValue> parse_element(const SetType& type, std::string_view text)
 // The shortest way to write it: parse_element() of it gives the value again.
 std::string format(const SetType& type, const ElementValue& value);
 
+// Any text of one line, at most kMaxCommentLength bytes long, without quotes.
+Expected<std::string> check_comment(std::string_view text);
+
 // "1d2h3m4s", "90s", "500ms", or seconds; at least a millisecond, at most kMaxTimeout.
 Expected<Duration> parse_timeout(std::string_view text);
 

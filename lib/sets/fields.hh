@@ -28,6 +28,15 @@ class Fields {
         (add(fields), ...);
     }
 
+    // A key as a set keeps it.
+    static Fields of_bytes(Family family, const uint8_t* bytes, size_t size) {
+        Fields fields;
+        fields.family_ = family;
+        fields.size_ = static_cast<uint8_t>(size);
+        std::memcpy(fields.words_.data(), bytes, size);
+        return fields;
+    }
+
     void add(Ip4Address address) { put(address.wire().wire()); }
     void add(const Ip6Address& address) {
         family_ = Family::ip6;

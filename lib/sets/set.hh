@@ -37,7 +37,7 @@ inline constexpr uint32_t kMaxSize = 1U << 24;
 inline constexpr size_t kMaxSetBurst = 64;
 
 struct SetOptions {
-    SetType type;
+    SetType type{};
     uint32_t size = kDefaultSize;  // most elements; 1 to kMaxSize
     Duration timeout{};            // of elements without one of their own; zero: they stay
     bool counters = false;
@@ -70,12 +70,11 @@ struct Changed {
     size_t unchanged = 0;  // were there already, or covered by another element of the same load
 };
 
-// Where a listing stands. A listing ends early if the whole content is replaced meanwhile.
+// Where a listing stands. It keeps the content it began with, even if that is replaced meanwhile.
 struct SetCursor {
-    uint64_t body = 0;
-    uint32_t part = 0;
-    uint32_t record = 0;
-    bool at_end = false;
+    std::shared_ptr<const Body> body;
+    size_t part = 0;
+    uint32_t record = 1;
 };
 
 class Set {
@@ -113,52 +112,63 @@ class Set {
     // the reason.
     Expected<Changed> add(std::span<const Element> elements, Instant now, size_t* failed = nullptr);
     // All or nothing: removing what is not there is refused.
-    Expected<Changed> remove(std::span<const ElementValue> values, size_t* failed = nullptr);
+    Expected<Changed> remove(std::span<const ElementValue> values, Instant now, size_t* failed = nullptr);
     // An element of exactly this value that is there now.
     [[nodiscard]] std::optional<ElementStatus> find(const ElementValue& value, Instant now) const;
     // The element that a key falls into.
     [[nodiscard]] std::optional<ElementStatus> covering(const Fields& fields, Instant now) const;
     void flush();
     // Takes the place of the whole content at once.
-    void load(BodyBuilder&& builder);
-    // Exchanges the contents of two sets of equal type and options.
+    void load(BodyBuilder& builder);
+    // Exchanges the contents of two sets of equal options.
     Expected<void> swap(Set& other);
-    // The elements one after the other, at most `max` records a call; false when there are no more.
+    // The elements one after the other, looking at no more than `max` records a call; false when there are no
+    // more. Those that have expired are left out.
     bool for_each(SetCursor& cursor, size_t max, Instant now,
                   const std::function<void(const ElementStatus&)>& fn) const;
     // Takes expired elements out, looking at no more than `max` records. Call it often.
     void sweep(Instant now, size_t max);
-    // Another set's elements, with what is left of their time and what they counted: when options change.
-    void copy_from(const Set& other, Instant now);
+    // Puts this set's elements into a builder, with what is left of their time and what they counted: when
+    // options change. False if there was no room for all.
+    bool copy_to(BodyBuilder& builder, Instant now) const;
 
     [[nodiscard]] size_t element_count() const;  // those expired but not yet swept included
     [[nodiscard]] size_t memory_bytes() const;
     // Changes after every change of the content; expiry is none. Read it before the lookup whose answer is
     // kept.
     [[nodiscard]] uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
-    // Whether equal lookups have equal answers and no effects while the generation stays: nothing expires and
-    // nothing is counted. May turn false with a change of content, which also changes the generation.
+    // Whether equal lookups have equal answers and no effects while the generation stays: nothing expires,
+    // nothing is counted, no rule adds. May turn false with a change of content, which also changes the
+    // generation.
     [[nodiscard]] bool repeatable() const { return repeatable_.load(std::memory_order_acquire); }
     [[nodiscard]] const SetCounters& counters() const { return counters_; }
 
+    // This too is counted up when the content of the set changes while it is repeatable: one number for all
+    // sets.
+    void count_changes_in(std::shared_ptr<std::atomic<uint64_t>> generation) {
+        shared_generation_ = std::move(generation);
+    }
+
   private:
-    friend class SetRegistry;
+    struct Change;
     bool add_one(const Fields& fields, Instant now, uint32_t bytes, bool refresh);
-    void replace(std::unique_ptr<Body> body);
+    void replace(std::shared_ptr<Body> body);
     void changed();
+    // Frees records that were taken out of the index, after a grace period.
+    void release_later(std::vector<std::pair<size_t, uint32_t>> records);
 
     std::string name_;
     SetOptions options_;
     uint64_t seed_;
     Retire retire_;
+    std::shared_ptr<Body> owned_;  // control thread
     std::atomic<Body*> body_;
     std::atomic<uint64_t> generation_{1};
     std::atomic<bool> repeatable_{true};
-    std::shared_ptr<std::atomic<uint64_t>> registry_generation_;
-    mutable SpinLock lock_;
+    std::shared_ptr<std::atomic<uint64_t>> shared_generation_;
     SetCounters counters_;
-    uint32_t swept_part_ = 0;
-    uint32_t swept_record_ = 0;
+    size_t swept_part_ = 0;
+    uint32_t swept_record_ = 1;
 };
 
 }  // namespace sluice::sets

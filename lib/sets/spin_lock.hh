@@ -12,6 +12,7 @@ class SpinLock {
             while (held_.load(std::memory_order_relaxed))
                 __builtin_ia32_pause();
     }
+    bool try_lock() { return !held_.exchange(true, std::memory_order_acquire); }
     void unlock() { held_.store(false, std::memory_order_release); }
 
   private:

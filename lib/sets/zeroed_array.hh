@@ -1,0 +1,76 @@
+// Arrays of zeros as long as a set may grow, which cost memory only where they were written: large ones are
+// mapped and not touched.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace sluice::sets {
+
+// T must be valid as zero bytes. Does not grow.
+template <typename T>
+class ZeroedArray {
+    static_assert(std::is_trivially_destructible_v<T>);
+
+  public:
+    ZeroedArray() = default;
+    // `dense`: soon to be filled and read at random, so that huge pages are worth it.
+    ZeroedArray(size_t size, bool dense) : size_(size) {
+        if (size == 0)
+            return;
+        if (is_mapped()) {
+            constexpr size_t kHugePage = size_t{2} << 20;
+            const size_t bytes = size * sizeof(T);
+            void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            if (memory == MAP_FAILED)
+                throw std::bad_alloc();
+            if (dense && bytes >= kHugePage)
+                ::madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: failing is no matter
+            data_ = static_cast<T*>(memory);
+        } else {
+            constexpr size_t kLine = 64;
+            const size_t bytes = (size * sizeof(T) + kLine - 1) / kLine * kLine;
+            void* memory = std::aligned_alloc(kLine, bytes);
+            if (memory == nullptr)
+                throw std::bad_alloc();
+            __builtin_memset(memory, 0, bytes);
+            data_ = static_cast<T*>(memory);
+        }
+    }
+    ZeroedArray(ZeroedArray&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    ZeroedArray& operator=(ZeroedArray&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~ZeroedArray() {
+        if (is_mapped())
+            ::munmap(data_, size_ * sizeof(T));
+        else
+            std::free(data_);
+    }
+
+    T& operator[](size_t at) { return data_[at]; }
+    const T& operator[](size_t at) const { return data_[at]; }
+    [[nodiscard]] T* data() { return data_; }
+    [[nodiscard]] const T* data() const { return data_; }
+    [[nodiscard]] size_t size() const { return size_; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
+    // Of what is written so far at the front, in bytes.
+    static constexpr size_t bytes_of(size_t count) { return count * sizeof(T); }
+
+  private:
+    static constexpr size_t kMapFrom = size_t{64} << 10;
+    [[nodiscard]] bool is_mapped() const { return size_ * sizeof(T) >= kMapFrom; }
+    T* data_ = nullptr;
+    size_t size_ = 0;
+};
+
+}  // namespace sluice::sets
