@@ -5,6 +5,7 @@
 
 #include "filter/match.hh"
 #include "filter/ruleset.hh"
+#include "filter/set_fields.hh"
 
 namespace sluice::filter {
 namespace {
@@ -37,35 +38,6 @@ std::vector<NumberRange> tidy_numbers(std::vector<NumberRange> ranges) {
 
 std::vector<WideRange> tidy_wide(std::vector<WideRange> ranges) {
     return tidy(std::move(ranges), [](const Wide&, const Wide&) { return false; });
-}
-
-// Which of the packet's fields a set's fields take when the rule does not say: the first address or port of a
-// type that of the source for addresses and of the destination for ports, a second one the other.
-std::vector<Field> natural_fields(const sets::SetType& type) {
-    std::vector<Field> result;
-    size_t addresses = 0;
-    size_t ports = 0;
-    for (const sets::FieldKind kind : type) {
-        switch (kind) {
-            case sets::FieldKind::ip:
-            case sets::FieldKind::net:
-                result.push_back(addresses++ == 0 ? Field::saddr : Field::daddr);
-                break;
-            case sets::FieldKind::port:
-                result.push_back(ports++ == 0 ? Field::dport : Field::sport);
-                break;
-            case sets::FieldKind::mac:
-                result.push_back(Field::mac_saddr);
-                break;
-            case sets::FieldKind::proto:
-                result.push_back(Field::proto);
-                break;
-            case sets::FieldKind::mark:
-                result.push_back(Field::mark);
-                break;
-        }
-    }
-    return result;
 }
 
 }  // namespace
@@ -320,7 +292,7 @@ class RulesetBuilder {
                 statements.mss = *mss;
         }
         if (rule.add_to)
-            statements.add_to = set_check(*rule.add_to, {});
+            statements.add_to = set_check(rule.add_to->set, {});
         const bool any = statements.has_log || statements.sets_mark || statements.sets_ct_mark ||
                          statements.notrack || rule.mss || rule.add_to;
         if (!any)

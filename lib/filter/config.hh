@@ -52,6 +52,9 @@ struct RulesConfig {
 // are clear anywhere.
 Rulebook rulebook(const RulesConfig& config);
 
+// What one rule says is wrong in itself.
+void check_rule(const Rule& rule, config::Context& context);
+
 }  // namespace sluice::filter
 
 namespace sluice {
@@ -60,6 +63,11 @@ template <>
 struct config::EnumNames<filter::Policy> {
     static constexpr auto names = std::to_array<EnumName<filter::Policy>>(
         {{filter::Policy::accept, "accept"}, {filter::Policy::drop, "drop"}});
+};
+template <>
+struct config::EnumNames<filter::ClampToMtu> {
+    static constexpr auto names =
+        std::to_array<EnumName<filter::ClampToMtu>>({{filter::ClampToMtu::clamp, "clamp"}});
 };
 template <>
 struct config::EnumNames<filter::LimitKey> {
@@ -156,10 +164,10 @@ struct config::Schema<filter::Connlimit> {
     static const Mapping<filter::Connlimit>& get();
 };
 template <>
-struct config::Custom<filter::Mss> {
+struct config::Custom<filter::AddTo> {
     static std::string expected();
-    static std::optional<filter::Mss> read(const Node& node, Context& context);
-    static Node print(const filter::Mss& value);
+    static std::optional<filter::AddTo> read(const Node& node, Context& context);
+    static Node print(const filter::AddTo& value);
 };
 template <>
 struct config::Custom<filter::RuleAction> {

@@ -25,7 +25,8 @@ bool has_plain_checksum(IpProtocol protocol, Bytes upper) {
         return upper.size() < wire::kUdpHeaderSize || wire::UdpView::unchecked(upper.data()).has_checksum();
     if (protocol == IpProtocol::gre)
         return upper.size() < 4 || (upper[0] & kGreChecksumPresent) != 0;
-    constexpr std::array kOthers{IpProtocol::ah, IpProtocol::esp, IpProtocol::sctp, IpProtocol::udplite, kDccp};
+    constexpr std::array kOthers{IpProtocol::ah, IpProtocol::esp, IpProtocol::sctp, IpProtocol::udplite,
+                                 kDccp};
     return std::ranges::find(kOthers, protocol) == kOthers.end();
 }
 

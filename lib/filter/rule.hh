@@ -124,10 +124,15 @@ struct Connlimit {
 
 // ── Statements ──
 
-struct ClampToMtu {
-    bool operator==(const ClampToMtu&) const = default;
-};
+enum class ClampToMtu : uint8_t { clamp };  // to what the MTU of the path leaves
 using Mss = std::variant<ClampToMtu, uint16_t>;
+
+// The set that gets the packet's fields: for its first address the source, for its second the destination;
+// for its first port the destination port, for its second the source port.
+struct AddTo {
+    config::Reference set;
+    bool operator==(const AddTo&) const = default;
+};
 
 // ── Actions ──
 
@@ -183,7 +188,7 @@ struct Rule {
     std::optional<uint32_t> ct_mark;
     bool notrack = false;
     std::optional<Mss> mss;
-    std::optional<config::Reference> add_to;
+    std::optional<AddTo> add_to;
     RuleAction action;
 
     std::string description;

@@ -16,7 +16,6 @@ namespace sluice::filter {
 struct KnownSet {
     std::string name;
     sets::SetType type;
-    bool dynamic = false;
 };
 
 // What rules may refer to.

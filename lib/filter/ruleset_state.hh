@@ -33,6 +33,7 @@ class RulesetState {
     PathId intern(const Trail& trail) { return trail.cacheable() ? paths_.intern(trail.rules()) : kNoPath; }
     // Counts what a traversal with this path would.
     void repeat(PathId path, uint32_t bytes, Instant now) { paths_.repeat(path, *counters_, bytes, now); }
+    [[nodiscard]] RuleId last_rule(PathId path) const { return paths_.last(path); }
 
     [[nodiscard]] RuleCounters& counters() { return *counters_; }
     [[nodiscard]] LogRing* logs() { return logs_; }

@@ -75,6 +75,14 @@ class PathPool {
         for (; *rule != kNoRule; ++rule)
             counters.count(*rule, bytes, now);
     }
+    // The rule that the list ends with; kNoRule of an empty one.
+    [[nodiscard]] RuleId last(PathId path) const {
+        const RuleId* rule = rules_.get() + offsets_[path];
+        RuleId result = kNoRule;
+        for (; *rule != kNoRule; ++rule)
+            result = *rule;
+        return result;
+    }
     [[nodiscard]] size_t size() const { return used_paths_ - 1; }
 
   private:
