@@ -1,6 +1,7 @@
 #include "sluice/config.hh"
 
 #include "config/compound.hh"
+#include "sluice/firewall.hh"
 #include "sluice/snapshot.hh"
 
 namespace sluice {
@@ -10,6 +11,7 @@ namespace {
 void check_references(const GatewayConfig& config, config::Context& context) {
     pipeline::check_interfaces(config.interfaces, config.zones, context.problems());
     check_routing(config, context.problems());
+    check_firewall(config, context.problems());
     if (config.interfaces.empty())
         context.problem("there is no interface", "expected a section `interfaces` with at least one");
 }
@@ -34,6 +36,11 @@ const config::Mapping<GatewayConfig>& config::Schema<GatewayConfig>::get() {
                 "route_rules", &GatewayConfig::route_rules,
                 "policy routing: the first rule that matches and whose table has a route, then table main")
             .optional("icmp", &GatewayConfig::icmp, "ICMP and ICMPv6 that the box sends")
+            .optional("sets", &GatewayConfig::sets,
+                      "addresses, networks and ports that rules look packets up in")
+            .optional("conntrack", &GatewayConfig::conntrack,
+                      "how flows are tracked; without the section they are where there is a chain")
+            .include(&GatewayConfig::rules)
             .cross_check(check_references);
     return mapping;
 }

@@ -86,6 +86,9 @@ Gateway::Gateway(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::Rc
                       snapshot_ ? snapshot_->tables.interfaces[conflict.in].name : "?",
                       conflict.address.to_string(), conflict.theirs.to_string());
         });
+    firewall_ = std::make_unique<FirewallControl>(
+        config, eal_->workers(), fresh_seed(),
+        [this](std::function<void()> run) { postponed_.push_back({std::move(run), rcu_.begin_grace()}); });
 }
 
 Gateway::~Gateway() {
@@ -95,6 +98,10 @@ Gateway::~Gateway() {
         lane.sleeper.bell().ring();
     dpdk::Eal::wait();
     lanes_.clear();
+    snapshot_.reset();
+    retired_.clear();
+    for (const auto& postponed : std::exchange(postponed_, {}))
+        postponed.run();
     neighbours_.reset();
     devices_.clear();
 }
@@ -143,7 +150,8 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
         lane.worker =
             std::make_unique<pipeline::Worker>(static_cast<WorkerId>(i), config.interfaces.size(),
                                                devices_.size(), pool_, lane.to_control, fresh_seed());
-        lane.path = std::make_unique<WorkerPath>(*lane.worker, lanes_.size(), fresh_seed(), published_,
+        lane.path = std::make_unique<WorkerPath>(*lane.worker, lanes_.size(), fresh_seed(),
+                                                 firewall_->of(static_cast<WorkerId>(i)), published_,
                                                  std::span<const dpdk::Device>(devices_));
     }
     return {};
@@ -196,10 +204,11 @@ Expected<void> Gateway::schedule() {
 }
 
 Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation) {
-    auto fresh = build_snapshot(config, generation, macs_, *neighbours_, pipeline::read_clock());
+    auto fresh = build_snapshot(config, generation, macs_, *neighbours_, *firewall_, pipeline::read_clock());
     if (!fresh)
         return std::unexpected(fresh.error());
     published_.store(fresh->get(), std::memory_order_release);
+    firewall_->adopt();
     if (snapshot_)
         retired_.push_back({std::move(snapshot_), rcu_.begin_grace()});
     snapshot_ = std::move(*fresh);
@@ -213,6 +222,12 @@ void Gateway::reclaim() {
             return false;
         for (const auto neighbour : retired.snapshot->tables.fib->pinned())
             neighbours_->resolver().unpin(neighbour);
+        return true;
+    });
+    std::erase_if(postponed_, [this](const Postponed& postponed) {
+        if (!rcu_.passed(postponed.token))
+            return false;
+        postponed.run();
         return true;
     });
 }
@@ -256,8 +271,42 @@ void Gateway::watch_links() {
     }
 }
 
+void Gateway::ask(size_t worker, std::shared_ptr<conntrack::FlowJob> job) {
+    std::erase_if(jobs_, [](const auto& asked) { return asked->is_back(); });
+    auto& lane = lanes_[worker];
+    if (!lane.path->ask(job.get())) {
+        unasked_.push_back({worker, std::move(job)});
+        return;
+    }
+    jobs_.push_back(std::move(job));
+    lane.sleeper.bell().ring();
+}
+
+uint64_t Gateway::flows() const {
+    uint64_t flows = 0;
+    for (size_t i = 0; i < firewall_->workers(); ++i)
+        flows += firewall_->of(static_cast<WorkerId>(i)).conntrack_counters().flows.read();
+    return flows;
+}
+
+// What `log` statements of the rules have to say.
+void Gateway::log_rules() {
+    const auto name_of = [this](InterfaceId id) { return snapshot_->tables.interfaces[id].name; };
+    for (size_t i = 0; i < firewall_->workers(); ++i) {
+        auto& logs = firewall_->of(static_cast<WorkerId>(i)).logs();
+        while (const auto event = logs.pop())
+            log_.info(telemetry::Cause{firewall_->rules().label(event->rule)}, "{}",
+                      filter::log_text(*event, name_of));
+    }
+}
+
 void Gateway::tick() {
-    neighbours_->tick(pipeline::read_clock());
+    log_rules();
+    for (auto& [worker, job] : std::exchange(unasked_, {}))
+        ask(worker, std::move(job));
+    const Instant now = pipeline::read_clock();
+    neighbours_->tick(now);
+    firewall_->sets().maintain(now);
     reclaim();
     log_.report_suppressed();
 }

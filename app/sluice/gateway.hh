@@ -20,6 +20,7 @@
 #include "pipeline/worker.hh"
 #include "routing/neighbour_service.hh"
 #include "sluice/config.hh"
+#include "sluice/firewall.hh"
 #include "sluice/snapshot.hh"
 #include "sluice/worker_path.hh"
 #include "telemetry/log.hh"
@@ -47,9 +48,14 @@ class Gateway {
     [[nodiscard]] const dpdk::Eal& eal() const { return *eal_; }
     [[nodiscard]] const dpdk::PacketPool& pool() const { return pool_; }
     [[nodiscard]] routing::NeighbourService& neighbours() { return *neighbours_; }
+    [[nodiscard]] FirewallControl& firewall() { return *firewall_; }
     // Of a device, as last seen; a VLAN has its parent's.
     [[nodiscard]] dpdk::Link link(pipeline::PortId port) const { return links_[index(port)]; }
     [[nodiscard]] telemetry::PacketTotals totals() const;
+    // Lets a worker answer a question about its flows, and keeps the question until it has.
+    void ask(size_t worker, std::shared_ptr<conntrack::FlowJob> job);
+    // Of all workers.
+    [[nodiscard]] uint64_t flows() const;
 
   private:
     // One worker and all that belongs to it.
@@ -75,6 +81,10 @@ class Gateway {
         std::unique_ptr<const Snapshot> snapshot;
         uint64_t token;
     };
+    struct Postponed {
+        std::function<void()> run;
+        uint64_t token;
+    };
 
     Gateway(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::Rcu rcu, dpdk::Bell bell,
             const GatewayConfig& config, admin::ControlLoop& loop, telemetry::Log& log);
@@ -87,6 +97,7 @@ class Gateway {
     void watch_links();
     void tick();
     void reclaim();
+    void log_rules();
 
     std::unique_ptr<dpdk::Eal> eal_;
     dpdk::PacketPool pool_;
@@ -97,14 +108,18 @@ class Gateway {
     telemetry::PacketCounters control_counters_;
     WorkerGrace grace_;
     std::unique_ptr<routing::NeighbourService> neighbours_;
+    std::unique_ptr<FirewallControl> firewall_;
     std::vector<dpdk::Device> devices_;
     std::vector<dpdk::Link> links_;
     std::vector<MacAddress> macs_;
     std::unique_ptr<const Snapshot> snapshot_;
     std::vector<Retired> retired_;
+    std::vector<Postponed> postponed_;  // until all workers have been quiescent
     std::atomic<const Snapshot*> published_{nullptr};
     std::atomic<bool> stop_{false};
     std::vector<Lane> lanes_;
+    std::vector<std::shared_ptr<conntrack::FlowJob>> jobs_;                        // with the workers
+    std::vector<std::pair<size_t, std::shared_ptr<conntrack::FlowJob>>> unasked_;  // there was no room
     std::vector<admin::ControlLoop::Registration> registrations_;
 };
 

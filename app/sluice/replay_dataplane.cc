@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json.hpp>
 
+#include "conntrack/flow_job.hh"
+#include "conntrack/flow_json.hh"
 #include "pipeline/drops.hh"
 #include "sluice/drop_catalog.hh"
 #include "sluice/stages.hh"
@@ -44,10 +47,12 @@ Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const Gateway
     std::unique_ptr<ReplayDataplane> dataplane(
         new ReplayDataplane(std::move(*eal), std::move(*pool), std::move(*ring), config, strict));
     const auto macs = made_up_macs(device_interfaces(config).size());
-    auto snapshot = build_snapshot(config, 1, macs, dataplane->neighbours_, Instant{});
+    auto snapshot = build_snapshot(config, 1, macs, dataplane->neighbours_, dataplane->firewall_, Instant{});
     if (!snapshot)
         return std::unexpected(snapshot.error());
     dataplane->snapshot_ = std::move(*snapshot);
+    dataplane->firewall_.adopt();
+    dataplane->worker_firewall().adopt(dataplane->snapshot_->firewall.get());
     dataplane->state_.icmp_errors = error_bucket(config.icmp, 1);
     return dataplane;
 }
@@ -69,7 +74,8 @@ ReplayDataplane::ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPoo
               to_worker_.push_back(packet);
               return true;
           },
-          [](const routing::AddressConflict&) {}) {
+          [](const routing::AddressConflict&) {}),
+      firewall_(config, 1, kSeed, [](const std::function<void()>& retired) { retired(); }) {
     neighbours_.set_watch(&worker_.watch);
 }
 
@@ -131,6 +137,8 @@ void ReplayDataplane::run_timers(Instant at) {
 }
 
 void ReplayDataplane::advance(Instant now, std::vector<replay::TimerOutcome>& caused) {
+    worker_firewall().expire(now);
+    firewall_.sets().maintain(now);
     while (const auto due = next_timer()) {
         if (*due > now)
             return;
@@ -162,7 +170,9 @@ replay::Outcome ReplayDataplane::inject(InterfaceId interface, std::span<const u
     burst_.packets[0] = packet;
     auto context = this->context();
     StageTimer timer(worker_.stages, false, 0);
-    run_stages(context, snapshot_->tables.interfaces[interface].port, burst_, timer);
+    auto& firewall = worker_firewall();
+    firewall.forget_judgement();
+    run_stages(context, firewall, snapshot_->tables.interfaces[interface].port, burst_, timer);
     run_errands();
     collect(outcome.outputs);
     if (const auto& end = worker_.watch.end) {
@@ -172,7 +182,17 @@ replay::Outcome ReplayDataplane::inject(InterfaceId interface, std::span<const u
             outcome.reason = catalog_.find(end->reason())->name;
     }
     worker_.watch = {};
+    tell(firewall.judgement(), outcome);
     return outcome;
+}
+
+void ReplayDataplane::tell(const filter::Judgement& judgement, replay::Outcome& outcome) const {
+    if (judgement.decided) {
+        outcome.hook = filter::to_string(judgement.hook);
+        outcome.rule = firewall_.rules().label(judgement.rule);
+    }
+    if (judgement.tracked)
+        outcome.ct_state = conntrack::to_string(judgement.state);
 }
 
 replay::PacketTotals ReplayDataplane::totals() const {
@@ -199,6 +219,26 @@ std::vector<replay::NamedCount> ReplayDataplane::drops() const {
             counts.push_back({std::string(info.name), packets});
     }
     return counts;
+}
+
+std::vector<std::string> ReplayDataplane::flows() {
+    std::vector<std::string> result;
+    const conntrack::FlowNames names{
+        .rule = [this](uint32_t rule) { return std::string(firewall_.rules().label(rule)); },
+        .interface =
+            [this](InterfaceId id) {
+                return id == kNoInterface ? std::string() : snapshot_->tables.interfaces[id].name;
+            }};
+    conntrack::FlowJob job(conntrack::FlowAction::list, {});
+    while (!job.done()) {
+        job.send();
+        while (!job.run(worker_firewall().tracker(), worker_.now, conntrack::FlowJob::kBatch)) {
+        }
+        for (const auto& flow : job.records())
+            result.push_back(boost::json::serialize(conntrack::flow_json(flow, 0, names)));
+        job.records().clear();
+    }
+    return result;
 }
 
 std::vector<replay::NamedCount> ReplayDataplane::counters() const {

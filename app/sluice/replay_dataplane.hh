@@ -14,6 +14,7 @@
 #include "routing/context.hh"
 #include "routing/neighbour_service.hh"
 #include "sluice/config.hh"
+#include "sluice/firewall.hh"
 #include "sluice/snapshot.hh"
 #include "telemetry/drop_reason.hh"
 
@@ -31,15 +32,20 @@ class ReplayDataplane final : public replay::Dataplane {
     [[nodiscard]] replay::PacketTotals totals() const override;
     [[nodiscard]] std::vector<replay::NamedCount> drops() const override;
     [[nodiscard]] std::vector<replay::NamedCount> counters() const override;
+    std::vector<std::string> flows() override;
 
   private:
     ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::PacketRing to_control,
                     const GatewayConfig& config, bool strict);
-    routing::Context context() { return {worker_, state_, snapshot_->tables}; }
+    routing::Context context() {
+        return {worker_, state_, snapshot_->tables, snapshot_->firewall ? &worker_firewall() : nullptr};
+    }
+    filter::Firewall& worker_firewall() { return firewall_.of(worker_.id); }
     // Does the control thread's work until nothing is left of it.
     void run_errands();
     void run_timers(Instant at);
     void collect(std::vector<replay::Output>& outputs);
+    void tell(const filter::Judgement& judgement, replay::Outcome& outcome) const;
     [[nodiscard]] std::optional<Instant> next_timer() const;
 
     std::unique_ptr<dpdk::Eal> eal_;
@@ -51,6 +57,7 @@ class ReplayDataplane final : public replay::Dataplane {
     telemetry::PacketCounters control_counters_;
     routing::NoGracePeriod grace_;
     routing::NeighbourService neighbours_;
+    FirewallControl firewall_;
     std::vector<dpdk::Packet*> to_worker_;
     std::unique_ptr<const Snapshot> snapshot_;
     pipeline::Burst burst_;

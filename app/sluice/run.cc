@@ -11,6 +11,8 @@
 namespace sluice {
 namespace {
 
+constexpr Duration kEventPeriod = std::chrono::milliseconds(20);
+
 int refuse(const Error& error) {
     std::cerr << "sluice: " << error.text() << "\n";
     return kRefused;
@@ -77,7 +79,16 @@ int run(const RunOptions& options) {
     RunningConfig running(std::filesystem::absolute(options.file), std::move(*config), **gateway, loop,
                           **log);
     const auto catalog = drop_catalog();
-    Box box{**gateway, running, loop, **log, catalog, started};
+    conntrack::EventFeeds events(
+        [&gateway] {
+            std::vector<conntrack::EventQueue*> queues;
+            for (size_t i = 0; i < (*gateway)->firewall().workers(); ++i)
+                queues.push_back(&(*gateway)->firewall().of(static_cast<WorkerId>(i)).tracker().events());
+            return queues;
+        },
+        flow_names(**gateway));
+    const auto pump = loop.every(kEventPeriod, [&events] { events.pump(); });
+    Box box{**gateway, running, loop, **log, catalog, started, events};
     admin::Verbs verbs;
     add_verbs(verbs, box);
     admin::Server server(loop, verbs);

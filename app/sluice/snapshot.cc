@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "routing/static_neighbours.hh"
+#include "sluice/firewall.hh"
 
 namespace sluice {
 namespace {
@@ -79,7 +80,11 @@ pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<cons
 
 Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
                                                          std::span<const MacAddress> device_macs,
-                                                         routing::NeighbourService& neighbours, Instant now) {
+                                                         routing::NeighbourService& neighbours,
+                                                         FirewallControl& firewall, Instant now) {
+    auto firewall_tables = firewall.prepare(config, now);
+    if (!firewall_tables)
+        return std::unexpected(firewall_tables.error());
     auto interfaces = make_interfaces(config, device_macs);
     config::Problems problems;
     neighbours.configure(interfaces, neighbours_of(config, problems), now);
@@ -93,7 +98,8 @@ Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& co
     if (fib == nullptr)
         return std::unexpected(problems.first());
     return std::make_unique<const Snapshot>(
-        generation, routing::Tables(std::move(interfaces), std::move(fib), neighbours.table()), config.icmp);
+        generation, routing::Tables(std::move(interfaces), std::move(fib), neighbours.table()), config.icmp,
+        std::move(*firewall_tables));
 }
 
 void check_routing(const GatewayConfig& config, config::Problems& problems) {

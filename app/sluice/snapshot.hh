@@ -8,16 +8,20 @@
 
 #include "base/address.hh"
 #include "config/problem.hh"
+#include "filter/stage.hh"
 #include "routing/neighbour_service.hh"
 #include "routing/tables.hh"
 #include "sluice/config.hh"
 
 namespace sluice {
 
+class FirewallControl;
+
 struct Snapshot {
     uint64_t generation = 0;  // of the configuration it was made from
     routing::Tables tables;
     routing::IcmpConfig icmp;
+    std::unique_ptr<const filter::FirewallTables> firewall;  // null: everything passes
 };
 
 // The interfaces of a configuration. `device_macs`: the address of each device, in the order of the file; the
@@ -31,7 +35,8 @@ std::vector<std::string> device_interfaces(const GatewayConfig& config);
 // checked when it was read; what is left to go wrong is a full neighbour table.
 Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
                                                          std::span<const MacAddress> device_macs,
-                                                         routing::NeighbourService& neighbours, Instant now);
+                                                         routing::NeighbourService& neighbours,
+                                                         FirewallControl& firewall, Instant now);
 
 // Checks neighbours, routes and rules as far as that goes without devices.
 void check_routing(const GatewayConfig& config, config::Problems& problems);

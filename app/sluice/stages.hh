@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dpdk/eal.hh"
+#include "filter/stage.hh"
 #include "pipeline/parse.hh"
 #include "pipeline/transmit.hh"
 #include "pipeline/worker.hh"
@@ -31,12 +32,20 @@ class StageTimer {
     uint64_t last_;
 };
 
-// Everything between receive and transmit. Frames that leave are in the egress queues afterwards.
-inline void run_stages(routing::Context& context, pipeline::PortId port, pipeline::Burst& burst,
-                       StageTimer& timer) {
-    routing::BurstRoutes routes;
+// Everything between receive and transmit. Frames that leave are in the egress queues afterwards. The rules
+// at the five hooks are asked by routing, on the way (routing/hooks.hh).
+inline void run_stages(routing::Context& context, filter::Firewall& firewall, pipeline::PortId port,
+                       pipeline::Burst& burst, StageTimer& timer) {
     pipeline::parse(context.worker, context.tables.interfaces, port, burst);
     timer.end(pipeline::Stage::parse);
+    if (firewall.has_early()) [[unlikely]]
+        firewall.early(context, burst);
+    if (context.hooks != nullptr) {
+        firewall.forward(context, burst);
+        timer.end(pipeline::Stage::forward);
+        return;
+    }
+    routing::BurstRoutes routes;
     routing::route(context, burst, routes);
     timer.end(pipeline::Stage::route);
     routing::forward(context, burst, routes);

@@ -37,7 +37,7 @@ json::value status_json(const Box& box) {
             {"config", std::move(config)},
             {"workers", gateway.workers().size()},
             {"interfaces", gateway.snapshot().tables.interfaces.all().size()},
-            {"flows", 0},
+            {"flows", gateway.flows()},
             {"memory",
              {{"resident", resident_bytes()},
               {"hugepages", gateway.eal().uses_hugepages() ? dpdk::eal_memory() : 0},
@@ -95,6 +95,7 @@ void add_verbs(admin::Verbs& verbs, Box& box) {
         return routing::RoutingView{&box.gateway.snapshot().tables, &box.gateway.neighbours(),
                                     pipeline::read_clock()};
     });
+    add_firewall_verbs(verbs, box);
     add_config_verbs(verbs, box);
     add_metrics(verbs, box);
     admin::add_index(verbs);

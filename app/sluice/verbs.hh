@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "admin/verbs.hh"
+#include "conntrack/verbs.hh"
 #include "pipeline/observed.hh"
 #include "sluice/gateway.hh"
 #include "sluice/running_config.hh"
@@ -19,7 +20,11 @@ struct Box {
     telemetry::Log& log;
     const telemetry::DropCatalog& catalog;
     Instant started;
+    conntrack::EventFeeds& events;
 };
+
+// Words for what flows carry as numbers.
+conntrack::FlowNames flow_names(Gateway& gateway);
 
 void add_verbs(admin::Verbs& verbs, Box& box);
 
@@ -27,6 +32,7 @@ pipeline::Observed observe(const Box& box);
 
 // The parts of the above, each in a file of its own.
 void add_config_verbs(admin::Verbs& verbs, Box& box);
+void add_firewall_verbs(admin::Verbs& verbs, Box& box);
 void add_metrics(admin::Verbs& verbs, Box& box);
 
 }  // namespace sluice

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pipeline/loop.hh"
+
 namespace sluice {
 
 table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers) {
@@ -14,8 +16,12 @@ table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers)
 }
 
 void WorkerPath::adopt(const Snapshot* newest) {
-    if (snapshot_ == nullptr || !(snapshot_->icmp == newest->icmp))
+    // The snapshot in use so far may be gone already: the worker has said that it holds none.
+    if (icmp_ != newest->icmp) {
+        icmp_ = newest->icmp;
         state_.icmp_errors = error_bucket(newest->icmp, workers_);
+    }
+    firewall_.adopt(newest->firewall.get());
     snapshot_ = newest;
 }
 
@@ -26,9 +32,18 @@ void WorkerPath::errands(std::span<dpdk::Packet*> packets) {
     pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
 }
 
+void WorkerPath::run_job() {
+    // So few that packets do not wait: a place is one cache line or two.
+    constexpr size_t kPlacesAtOnce = 256;
+    worker_.now = pipeline::read_clock();
+    if (job_->run(firewall_.tracker(), worker_.now, kPlacesAtOnce))
+        job_ = nullptr;
+}
+
 void WorkerPath::tick() {
     auto context = this->context();
     routing::expire_fragments(context);
+    firewall_.expire(worker_.now);
     pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
 }
 

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <span>
 
+#include "conntrack/flow_job.hh"
 #include "dpdk/device.hh"
 #include "pipeline/burst.hh"
 #include "sluice/snapshot.hh"
 #include "sluice/stages.hh"
+#include "table/spsc_ring.hh"
 
 namespace sluice {
 
@@ -16,9 +19,14 @@ table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers)
 
 class WorkerPath {
   public:
-    WorkerPath(pipeline::Worker& worker, size_t workers, uint64_t seed,
+    WorkerPath(pipeline::Worker& worker, size_t workers, uint64_t seed, filter::Firewall& firewall,
                const std::atomic<const Snapshot*>& published, std::span<const dpdk::Device> devices)
-        : worker_(worker), workers_(workers), state_(seed), published_(published), devices_(devices) {}
+        : worker_(worker),
+          workers_(workers),
+          state_(seed),
+          firewall_(firewall),
+          published_(published),
+          devices_(devices) {}
 
     // Takes the snapshot that is used until the next call.
     void begin_round() {
@@ -32,25 +40,45 @@ class WorkerPath {
         StageTimer timer(worker_.stages, sampled, began);
         timer.end(pipeline::Stage::receive);
         auto context = this->context();
-        run_stages(context, port, burst, timer);
+        run_stages(context, firewall_, port, burst, timer);
         pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
         timer.end(pipeline::Stage::transmit);
         if (sampled)
             worker_.stages.add_packets(burst.count);
     }
 
+    // A slice of a question about this worker's flows; true while there is one.
+    bool serve() {
+        if (job_ == nullptr && !jobs_.pop(job_)) [[likely]]
+            return false;
+        run_job();
+        return true;
+    }
+
+    // The control thread's: false if too many wait already. The job stays its owner's.
+    [[nodiscard]] bool ask(conntrack::FlowJob* job) { return jobs_.push(job); }
+
     void errands(std::span<dpdk::Packet*> packets);
     void tick();
 
   private:
-    routing::Context context() { return {worker_, state_, snapshot_->tables}; }
+    routing::Context context() {
+        return {worker_, state_, snapshot_->tables, snapshot_->firewall ? &firewall_ : nullptr};
+    }
     void adopt(const Snapshot* newest);
+    void run_job();
+
+    static constexpr size_t kWaitingJobs = 64;
 
     pipeline::Worker& worker_;
     size_t workers_;
     routing::WorkerState state_;
+    filter::Firewall& firewall_;
+    table::SpscRing<conntrack::FlowJob*> jobs_{kWaitingJobs};
+    conntrack::FlowJob* job_ = nullptr;  // being worked on
     const std::atomic<const Snapshot*>& published_;
     const Snapshot* snapshot_ = nullptr;
+    std::optional<routing::IcmpConfig> icmp_;  // that the bucket was made for
     std::span<const dpdk::Device> devices_;
 };
 

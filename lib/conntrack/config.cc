@@ -154,6 +154,10 @@ const Mapping<conntrack::ConntrackConfig>& Schema<conntrack::ConntrackConfig>::g
             .optional("helpers", &ConntrackConfig::helpers,
                       "protocols whose payload is read for the flows they announce: `ftp` (port 21), `tftp` "
                       "(port 69)")
+            .optional(
+                "decision_cache", &ConntrackConfig::decision_cache,
+                "whether what the rules decide for a packet is repeated for the packets of its flow that "
+                "they would treat the same; off, every packet goes through the rules")
             .check(conntrack::check_conntrack);
     return mapping;
 }

@@ -47,6 +47,7 @@ struct ConntrackConfig {
     uint8_t tcp_max_retrans = 3;
     bool checksum = true;
     std::vector<Helper> helpers;
+    bool decision_cache = true;
     bool operator==(const ConntrackConfig&) const = default;
 
     // What a file that names nothing but the profile says.

@@ -1,7 +1,10 @@
 // What conntrack says about a packet: the words rules and operators use.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace sluice::conntrack {
 
@@ -13,6 +16,11 @@ enum class CtState : uint8_t {
     related,      // begins an expected flow, or an ICMP error about a flow
     untracked,    // a rule said notrack, or the protocol is not tracked (ND, multicast listeners)
 };
+
+constexpr std::string_view to_string(CtState state) {
+    constexpr std::array<std::string_view, 5> kNames{"invalid", "new", "established", "related", "untracked"};
+    return kNames[static_cast<size_t>(state)];
+}
 
 enum class Direction : uint8_t { original, reply };
 

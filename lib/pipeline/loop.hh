@@ -103,7 +103,8 @@ inline void rest(WorkerRun& run, uint32_t& false_alarms) {
 
 }  // namespace detail
 
-// Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round().
+// Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round(), and
+// serve(), which does a slice of what the control thread asks for and tells whether there was anything.
 // begin_round() takes the snapshot that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
@@ -120,6 +121,7 @@ void run_worker(WorkerRun& run, Path& path) {
         run.rcu.quiescent(worker.id);
         path.begin_round();
         bool busy = detail::take_errands(run, path);
+        busy = path.serve() || busy;
         for (const auto& polled : run.queues)
             busy = detail::poll_queue(run, polled, path, *burst) || busy;
         if (std::exchange(worker.control_has_work, false))

@@ -99,6 +99,8 @@ class Dataplane {
     [[nodiscard]] virtual PacketTotals totals() const = 0;
     [[nodiscard]] virtual std::vector<NamedCount> drops() const = 0;     // by reason; zeros may be left out
     [[nodiscard]] virtual std::vector<NamedCount> counters() const = 0;  // of protocols
+    // The flows that live at the end, each as the JSON object the admin API gives.
+    virtual std::vector<std::string> flows() = 0;
 };
 
 }  // namespace sluice::replay

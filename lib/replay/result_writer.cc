@@ -109,7 +109,7 @@ void ResultWriter::timer(const TimerOutcome& caused) {
     packets_.write(line_);
 }
 
-Expected<void> ResultWriter::finish(const Summary& summary) {
+Expected<void> ResultWriter::finish(const Summary& summary, const std::vector<std::string>& flows) {
     if (auto closed = packets_.close(); !closed) {
         return closed;
     }
@@ -118,7 +118,12 @@ Expected<void> ResultWriter::finish(const Summary& summary) {
             return closed;
         }
     }
-    if (auto written = write_file(directory_ / "conntrack.json", "{\"items\":[],\"total\":0}\n"); !written) {
+    std::string conntrack = "{\"items\":[";
+    for (const std::string& flow : flows) {
+        conntrack += (conntrack.back() == '[' ? "\n" : ",\n") + flow;
+    }
+    conntrack += "],\"total\":" + std::to_string(flows.size()) + "}\n";
+    if (auto written = write_file(directory_ / "conntrack.json", conntrack); !written) {
         return written;
     }
     return write_file(directory_ / "summary.json", summary.to_json());

@@ -27,8 +27,8 @@ class ResultWriter {
     void packet(uint64_t n, Instant time, std::string_view in, const Outcome& outcome);
     // The line of a timer: its n and in are null.
     void timer(const TimerOutcome& caused);
-    // Writes the remaining files and closes all.
-    Expected<void> finish(const Summary& summary);
+    // Writes the remaining files and closes all. `flows` are JSON objects.
+    Expected<void> finish(const Summary& summary, const std::vector<std::string>& flows);
 
   private:
     struct Port {

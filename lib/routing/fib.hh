@@ -133,6 +133,10 @@ class Fib {
     // The answer under route rules: the first rule that matches and whose table has a route; then table main.
     [[nodiscard]] NextHopIndex route(const RouteKey& key) const;
     [[nodiscard]] const NextHop& next_hop(NextHopIndex index) const { return next_hops_[index]; }
+    // Of a next hop of this FIB.
+    [[nodiscard]] NextHopIndex index_of(const NextHop& hop) const {
+        return static_cast<NextHopIndex>(&hop - next_hops_.data());
+    }
     void prefetch(NextHopIndex index) const { __builtin_prefetch(&next_hops_[index]); }
 
     // --- The control plane ---

@@ -12,6 +12,7 @@
 namespace sluice::routing {
 
 struct Context;
+struct NextHop;
 
 // One packet on its way past the hooks. It is always a whole datagram, and starts at its IP header.
 struct Passage {
@@ -22,7 +23,10 @@ struct Passage {
     bool link_group = false;              // came as link-layer broadcast or multicast
     const uint8_t* source_mac = nullptr;  // six bytes of the frame it came in
     uint32_t mark = 0;
-    conntrack::Tracked tracked = {};  // what connection tracking found
+    bool notrack = false;               // a rule keeps it from being tracked
+    conntrack::Tracked tracked = {};    // what connection tracking found
+    bool is_tracked = false;            // already, before the hooks
+    const NextHop* next_hop = nullptr;  // of a packet that is forwarded, from `forward` on
     // Of an ICMP error or a reset that the box made: what tracking found of the packet it is about.
     const conntrack::Tracked* about = nullptr;
 };

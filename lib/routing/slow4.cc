@@ -132,6 +132,7 @@ Verdict to_unicast(const Transit& transit) {
                 return deliver(transit.context, transit.passage, Addressed::group, transit.how);
             if (!transit.in.bc_forwarding)  // R1812-5.3.5.2; as Linux, the interface it came in by decides
                 return Verdict::drop(drops::directed_broadcast);
+            transit.passage.next_hop = &hop;
             return forward_to(transit, *departure(hop, destination));
         case NextHopKind::connected:
         case NextHopKind::gateway:
@@ -181,11 +182,16 @@ Verdict take_in(const Transit& transit) {
 
 }  // namespace
 
-Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                 const conntrack::Tracked* tracked) {
     Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
                     .in = meta.in,
                     .link_group = meta.link_multicast,
                     .source_mac = dpdk::data(packet) + 6};
+    if (tracked != nullptr) {
+        passage.tracked = *tracked;
+        passage.is_tracked = true;
+    }
     Fragmented came;
     if (context.hooks != nullptr) {
         if (const auto verdict = collect_ip4(context, passage, came); verdict != Verdict::next())

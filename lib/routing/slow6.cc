@@ -162,6 +162,7 @@ Verdict to_unicast(const Transit& transit) {
             return deliver_here(transit, hop.anycast ? Addressed::group : Addressed::host);
         case NextHopKind::connected:
         case NextHopKind::gateway:
+            transit.passage.next_hop = &hop;
             return forward_to(transit, *departure(hop, destination));
         case NextHopKind::broadcast:
         case NextHopKind::none:
@@ -198,7 +199,8 @@ Verdict take_in(const Transit& transit) {
 
 }  // namespace
 
-Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                 const conntrack::Tracked* tracked) {
     Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
                     .in = meta.in,
                     .link_group = meta.link_multicast,
@@ -209,6 +211,10 @@ Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketM
             context.worker.counters.protocol.add(Protocol::Ip6InHdrErrors);
             return verdict;
         }
+    }
+    if (tracked != nullptr) {
+        passage.tracked = *tracked;
+        passage.is_tracked = true;
     }
     Fragmented came;
     if (context.hooks != nullptr) {

@@ -96,40 +96,62 @@ struct Tally {
     pipeline::transmit(context.worker, out.port, out.id, packet);
 }
 
-Verdict forward_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
-                    Tally& tally) {
+// True if the packet was sent.
+bool send_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop) {
     const auto& tables = context.tables;
-    const auto view = wire::MutableIpv4View::unchecked(dpdk::data(packet) + meta.l3);
-    const auto neighbour = neighbour_of(tables.neighbours, hop, view.destination());
-    if (!neighbour.link.usable() || meta.l3_length > hop.mtu || tables.source_filter.contains(view.source()))
-        [[unlikely]]
-        return slow_ip4(context, packet, meta);
-    if (tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off &&
-        !source_is_reachable(context, view.source(), view.destination(), meta.in)) [[unlikely]]
-        return Verdict::drop(drops::rp_filter);
-    auto header = view;
+    auto header = wire::MutableIpv4View::unchecked(dpdk::data(packet) + meta.l3);
+    const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
+    if (!neighbour.link.usable() || meta.l3_length > hop.mtu) [[unlikely]]
+        return false;
     header.decrement_ttl();
     tables.neighbours.mark_used(neighbour.index);
     send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x0800);
+    return true;
+}
+
+Verdict forward_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
+                    Tally& tally) {
+    const auto& tables = context.tables;
+    const auto view = wire::Ipv4View::unchecked(dpdk::data(packet) + meta.l3);
+    if (tables.source_filter.contains(view.source())) [[unlikely]]
+        return slow_ip4(context, packet, meta);
+    if (tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off) [[unlikely]] {
+        const bool sends = hop.kind == NextHopKind::connected || hop.kind == NextHopKind::gateway;
+        if (sends && !source_is_reachable(context, view.source(), view.destination(), meta.in))
+            return Verdict::drop(drops::rp_filter);
+    }
+    if (!send_ip4(context, packet, meta, hop)) [[unlikely]]
+        return slow_ip4(context, packet, meta);
     ++tally.forwarded4;
     return Verdict::sent();
+}
+
+// True if the packet was sent.
+bool send_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop) {
+    const auto& tables = context.tables;
+    auto header = wire::MutableIpv6View::unchecked(dpdk::data(packet) + meta.l3);
+    const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
+    if (!neighbour.link.usable() || meta.l3_length > hop.mtu) [[unlikely]]
+        return false;
+    header.decrement_hop_limit();
+    tables.neighbours.mark_used(neighbour.index);
+    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x86dd);
+    return true;
 }
 
 Verdict forward_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
                     Tally& tally) {
     const auto& tables = context.tables;
-    const auto view = wire::MutableIpv6View::unchecked(dpdk::data(packet) + meta.l3);
-    const auto neighbour = neighbour_of(tables.neighbours, hop, view.destination());
-    if (!neighbour.link.usable() || meta.l3_length > hop.mtu || tables.source_filter.contains(view.source()))
-        [[unlikely]]
+    const auto view = wire::Ipv6View::unchecked(dpdk::data(packet) + meta.l3);
+    if (tables.source_filter.contains(view.source())) [[unlikely]]
         return slow_ip6(context, packet, meta);
-    if (tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off &&
-        !source_is_reachable(context, view.source(), view.destination(), meta.in)) [[unlikely]]
-        return Verdict::drop(drops::rp_filter);
-    auto header = view;
-    header.decrement_hop_limit();
-    tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x86dd);
+    if (tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off) [[unlikely]] {
+        const bool sends = hop.kind == NextHopKind::connected || hop.kind == NextHopKind::gateway;
+        if (sends && !source_is_reachable(context, view.source(), view.destination(), meta.in))
+            return Verdict::drop(drops::rp_filter);
+    }
+    if (!send_ip6(context, packet, meta, hop)) [[unlikely]]
+        return slow_ip6(context, packet, meta);
     ++tally.forwarded6;
     return Verdict::sent();
 }
@@ -181,7 +203,6 @@ void route(Context& context, const Burst& burst, BurstRoutes& routes) {
 void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     const auto& fib = *context.tables.fib;
     const bool has_rules = fib.has_rules();
-    const bool all_slow = context.hooks != nullptr;
     Tally tally;
     for (uint16_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
@@ -190,10 +211,6 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
         switch (meta.path) {
             case Path::ip4_fast: {
                 ++tally.received4;
-                if (all_slow) {
-                    verdict = slow_ip4(context, packet, meta);
-                    break;
-                }
                 const auto& hop =
                     has_rules ? route_of(context, wire::Ipv4View::unchecked(ip_header(burst, i)), meta.in)
                               : fib.next_hop(routes[i]);
@@ -202,10 +219,6 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
             }
             case Path::ip6_fast: {
                 ++tally.received6;
-                if (all_slow) {
-                    verdict = slow_ip6(context, packet, meta);
-                    break;
-                }
                 const auto& hop =
                     has_rules ? route_of(context, wire::Ipv6View::unchecked(ip_header(burst, i)), meta.in)
                               : fib.next_hop(routes[i]);
@@ -235,6 +248,15 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     counters.add(Protocol::Ip6InReceives, tally.received6);
     counters.add(Protocol::IpForwDatagrams, tally.forwarded4);
     counters.add(Protocol::Ip6OutForwDatagrams, tally.forwarded6);
+}
+
+bool forward_again(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop) {
+    const bool is_ip4 = meta.path == Path::ip4_fast;
+    const bool sent = is_ip4 ? send_ip4(context, packet, meta, hop) : send_ip6(context, packet, meta, hop);
+    if (sent)
+        context.worker.counters.protocol.add(is_ip4 ? Protocol::IpForwDatagrams
+                                                    : Protocol::Ip6OutForwDatagrams);
+    return sent;
 }
 
 void send_to_resolver(Context& context, dpdk::Packet* frame, const PacketMeta& meta) {

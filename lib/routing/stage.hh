@@ -19,6 +19,11 @@ void route(Context& context, const pipeline::Burst& burst, BurstRoutes& routes);
 // Takes every packet of the burst to its end, or on its way.
 void forward(Context& context, pipeline::Burst& burst, const BurstRoutes& routes);
 
+// Sends a packet on a fast path where an earlier one of its flow went. False if that takes a second look, and
+// then nothing has been done.
+bool forward_again(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                   const NextHop& hop);
+
 // A packet that comes back from the control thread with an errand: to be sent, or given up.
 void handle_errand(Context& context, dpdk::Packet* packet);
 

@@ -427,6 +427,10 @@ void Set::flush() {
     replace(std::make_shared<Body>(options_, seed_, std::array<size_t, 2>{}));
 }
 
+BodyBuilder Set::builder(const std::array<size_t, 2>& expected) const {
+    return {options_, seed_, expected};
+}
+
 void Set::load(BodyBuilder& builder) {
     replace(builder.take());
 }

@@ -7,6 +7,7 @@
 // operator asks for is atomic: a lookup sees all of a change or nothing of it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -118,6 +119,8 @@ class Set {
     // The element that a key falls into.
     [[nodiscard]] std::optional<ElementStatus> covering(const Fields& fields, Instant now) const;
     void flush();
+    // For a content to load() later. `expected`: how many IPv4 and IPv6 elements will come.
+    [[nodiscard]] BodyBuilder builder(const std::array<size_t, 2>& expected) const;
     // Takes the place of the whole content at once.
     void load(BodyBuilder& builder);
     // Exchanges the contents of two sets of equal options.

@@ -82,6 +82,7 @@ class Result:
         self.packets = [line for line in self.lines if line.n is not None]
         self.timers = [line for line in self.lines if line.n is None]
         self.summary = json.loads((directory / "summary.json").read_text())
+        self.flows = json.loads((directory / "conntrack.json").read_text())["items"]
         self.check_accounts()
 
     def check_accounts(self) -> None:
@@ -106,7 +107,7 @@ class Result:
             frames = [(line.time, frame) for line in self.lines for name, frame in line.out if name == tally["name"]]
             assert read_pcap(self.directory / f"{tally['name']}.pcap") == frames
             assert (tally["tx_packets"], tally["tx_bytes"]) == (len(frames), sum(len(f) for _, f in frames))
-        assert json.loads((self.directory / "conntrack.json").read_text()) == {"items": [], "total": 0}
+        assert len(self.flows) == json.loads((self.directory / "conntrack.json").read_text())["total"]
 
     def counter(self, name: str) -> int:
         return self.summary["counters"].get(name, 0)

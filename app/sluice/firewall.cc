@@ -1,0 +1,110 @@
+#include "sluice/firewall.hh"
+
+#include <chrono>
+
+#include "filter/rule_check.hh"
+#include "pipeline/config.hh"
+
+namespace sluice {
+namespace {
+
+filter::Date today() {
+    return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+}
+
+std::vector<std::string> interface_names(const GatewayConfig& config) {
+    std::vector<std::string> names;
+    for (const auto& [name, interface, at] : config.interfaces)
+        names.push_back(name);
+    for (const auto& [name, members, at] : config.zones)
+        names.push_back(name);
+    return names;
+}
+
+auto interfaces_of(const GatewayConfig& config) {
+    return [&config](std::string_view name) {
+        return pipeline::interfaces_named(config.interfaces, config.zones, name);
+    };
+}
+
+bool has_chains(const GatewayConfig& config) {
+    const auto book = filter::rulebook(config.rules);
+    return !book.base.empty();
+}
+
+}  // namespace
+
+conntrack::ConntrackConfig conntrack_of(const GatewayConfig& config) {
+    return config.conntrack.value_or(conntrack::ConntrackConfig());
+}
+
+bool has_firewall(const GatewayConfig& config) {
+    return config.conntrack || !config.rules.early.empty() || has_chains(config);
+}
+
+void check_firewall(const GatewayConfig& config, config::Problems& problems) {
+    const auto declarations = sets::declarations(config.sets);
+    const auto book = filter::rulebook(config.rules);
+    filter::KnownNames known{.interfaces = interface_names(config), .sets = {}};
+    for (const auto& set : declarations)
+        known.sets.push_back({.name = set.name, .type = set.options.type});
+    filter::check_rules(book, known, problems);
+    conntrack::check_per_source(conntrack_of(config), known.interfaces, problems);
+    sets::SetRegistry registry(0, [](const std::function<void()>& retired) { retired(); });
+    registry.prepare(declarations, filter::set_uses(book), Instant{}, problems);
+}
+
+FirewallControl::FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed,
+                                 sets::Retire retire)
+    : random_(seed), sets_(random_.next(), std::move(retire)) {
+    const auto conntrack = conntrack_of(config);
+    const auto limits = conntrack.limits(workers, interfaces_of(config));
+    for (size_t i = 0; i < workers; ++i)
+        workers_.push_back(std::make_unique<filter::Firewall>(static_cast<WorkerId>(i), limits,
+                                                              conntrack.settings(), random_));
+}
+
+Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare(const GatewayConfig& config,
+                                                                                 Instant now) {
+    const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
+    config::Problems problems;
+    prepared_sets_ = sets_.prepare(sets::declarations(config.sets), filter::set_uses(*book), now, problems);
+    if (!prepared_sets_)
+        return std::unexpected(problems.first());
+    if (!has_firewall(config))
+        return nullptr;
+    const auto conntrack = conntrack_of(config);
+    auto tables = std::make_unique<filter::FirewallTables>();
+    tables->tracks = config.conntrack || has_chains(config);
+    tables->repeats = conntrack.decision_cache;
+    tables->generation = ++generation_;
+    tables->sets = &sets_;
+    rules_.begin();
+    tables->ruleset = filter::Ruleset::compile(
+        book, {.interfaces = interfaces_of(config), .sets = prepared_sets_, .today = today()}, rules_);
+    rules_.end(rule_counters());
+    tables->limits = conntrack.limits(workers_.size(), interfaces_of(config));
+    tables->settings = conntrack.settings();
+    for (const auto& worker : workers_)
+        tables->states.push_back(
+            std::make_unique<filter::RulesetState>(*tables->ruleset, worker->rule_counters(),
+                                                   filter::StateOptions{.workers = workers_.size(),
+                                                                        .seed = random_.next(),
+                                                                        .now = now,
+                                                                        .alive = worker->probe(),
+                                                                        .logs = &worker->logs()}));
+    return tables;
+}
+
+void FirewallControl::adopt() {
+    sets_.adopt(prepared_sets_);
+}
+
+std::vector<const filter::RuleCounters*> FirewallControl::rule_counters() const {
+    std::vector<const filter::RuleCounters*> all;
+    for (const auto& worker : workers_)
+        all.push_back(&worker->rule_counters());
+    return all;
+}
+
+}  // namespace sluice

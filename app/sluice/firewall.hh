@@ -1,0 +1,54 @@
+// The firewall from the control thread's side: makes what the workers read from a configuration, and keeps
+// what outlives one: sets, the numbers of rules, each worker's flows and counters.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/problem.hh"
+#include "filter/counters.hh"
+#include "filter/stage.hh"
+#include "sets/registry.hh"
+#include "sluice/config.hh"
+
+namespace sluice {
+
+// What a configuration without a section `conntrack` means.
+conntrack::ConntrackConfig conntrack_of(const GatewayConfig& config);
+
+// Whether anything asks for the firewall: rules, or tracking by itself.
+bool has_firewall(const GatewayConfig& config);
+
+// Checks sets and rules, files of elements included.
+void check_firewall(const GatewayConfig& config, config::Problems& problems);
+
+class FirewallControl {
+  public:
+    // Takes address space for the flows of all workers.
+    FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed, sets::Retire retire);
+
+    // Null where the configuration has no firewall. Changes nothing that is in force.
+    Expected<std::unique_ptr<const filter::FirewallTables>> prepare(const GatewayConfig& config, Instant now);
+    // What prepare() gave last was published.
+    void adopt();
+
+    [[nodiscard]] filter::Firewall& of(WorkerId worker) { return *workers_[index(worker)]; }
+    [[nodiscard]] const filter::Firewall& of(WorkerId worker) const { return *workers_[index(worker)]; }
+    [[nodiscard]] size_t workers() const { return workers_.size(); }
+    [[nodiscard]] sets::SetRegistry& sets() { return sets_; }
+    [[nodiscard]] filter::RuleDirectory& rules() { return rules_; }
+    [[nodiscard]] const filter::RuleDirectory& rules() const { return rules_; }
+    [[nodiscard]] std::vector<const filter::RuleCounters*> rule_counters() const;
+
+  private:
+    Random random_;
+    sets::SetRegistry sets_;
+    std::shared_ptr<const sets::SetTable> prepared_sets_;
+    filter::RuleDirectory rules_;
+    std::vector<std::unique_ptr<filter::Firewall>> workers_;
+    uint32_t generation_ = 0;  // of what was prepared last
+};
+
+}  // namespace sluice

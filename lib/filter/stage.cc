@@ -1,0 +1,286 @@
+#include "filter/stage.hh"
+
+#include <algorithm>
+#include <array>
+
+#include "conntrack/drops.hh"
+#include "conntrack/tcp_tracker.hh"
+#include "filter/drops.hh"
+#include "filter/mss.hh"
+#include "filter/reject.hh"
+#include "pipeline/drops.hh"
+#include "routing/icmp_output.hh"
+#include "routing/output.hh"
+
+namespace sluice::filter {
+namespace {
+
+using conntrack::CtState;
+using conntrack::Refusal;
+using pipeline::Verdict;
+using routing::Context;
+using routing::Passage;
+
+constexpr size_t kExpiredAtOnce = 4096;
+
+wire::IpPacket packet_of(const Passage& passage) {
+    const uint8_t* data = passage.packet.data();
+    return data[0] >> 4 == 4 ? wire::IpPacket::of(wire::Ipv4View::unchecked(data))
+                             : wire::IpPacket::of(wire::Ipv6View::unchecked(data));
+}
+
+PacketFlow flow_of(const conntrack::Tracked& tracked, const conntrack::FlowTable& table) {
+    PacketFlow result;
+    result.state = tracked.state;
+    result.direction = tracked.direction;
+    if (tracked.flow != nullptr) {
+        result.status = tracked.flow->status;
+        result.mark = &tracked.flow->mark;
+        result.id = static_cast<uint64_t>(table.handle(*tracked.flow));
+    }
+    return result;
+}
+
+telemetry::DropReason reason_of(Refusal refusal) {
+    switch (refusal) {
+        case Refusal::source_limit:
+            return conntrack::drops::conntrack_source_limit;
+        case Refusal::insert_failed:
+            return conntrack::drops::conntrack_insert_failed;
+        case Refusal::protocol:
+            return conntrack::drops::conntrack_protocol;
+        case Refusal::table_full:
+        case Refusal::none:
+            break;
+    }
+    return conntrack::drops::conntrack_full;
+}
+
+// The smaller MTU of the way out and the way back, as nftables' `rt mtu` means it.
+uint16_t path_mtu(const Context& context, const Passage& passage, const wire::IpPacket& packet) {
+    const auto& fib = *context.tables.fib;
+    const auto& back = fib.next_hop(fib.route({.saddr = packet.destination(), .daddr = packet.source()}));
+    return back.mtu == 0 ? passage.mtu : std::min(passage.mtu, back.mtu);
+}
+
+bool is_to_group(const Context& context, const wire::IpPacket& packet) {
+    const auto to = packet.destination();
+    if (to.is_ip6() || to.is_multicast() || to.ip4().is_limited_broadcast())
+        return to.is_multicast() || to.is_ip4();
+    const auto& fib = *context.tables.fib;
+    return fib.next_hop(fib.lookup(routing::kMainTable, to)).kind == routing::NextHopKind::broadcast;
+}
+
+void send_icmp(Context& context, const Passage& passage, RejectKind kind) {
+    const routing::Offence how{
+        .in = passage.in, .link_group = passage.link_group, .tracked = &passage.tracked};
+    if (passage.packet[0] >> 4 == 4) {
+        using enum routing::Icmp4ErrorKind;
+        const auto error = kind == RejectKind::host_unreachable   ? host_unreachable
+                           : kind == RejectKind::admin_prohibited ? admin_prohibited
+                                                                  : port_unreachable;
+        send_error(context, routing::Icmp4Error{.kind = error},
+                   wire::Ipv4View::unchecked(passage.packet.data()), how);
+        return;
+    }
+    using enum routing::Icmp6ErrorKind;
+    const auto error = kind == RejectKind::host_unreachable   ? address_unreachable
+                       : kind == RejectKind::admin_prohibited ? admin_prohibited
+                                                              : port_unreachable;
+    send_error(context, routing::Icmp6Error{.kind = error}, wire::Ipv6View::unchecked(passage.packet.data()),
+               how);
+}
+
+}  // namespace
+
+Firewall::Firewall(WorkerId worker, const conntrack::Limits& limits, const conntrack::Settings& settings,
+                   Random& random)
+    : worker_(worker), tracker_(limits, settings, random, conntrack_counters_) {}
+
+void Firewall::adopt(const FirewallTables* tables) {
+    tables_ = tables;
+    state_ = tables == nullptr ? nullptr : tables->states[index(worker_)].get();
+    if (tables != nullptr)
+        tracker_.apply(tables->limits, tables->settings);
+}
+
+Verdict Firewall::prerouting(Context& context, Passage& passage) {
+    trail_ = {};
+    sets_generation_ = static_cast<uint32_t>(tables_->sets->generation());
+    if (const auto verdict = ask(context, passage, Table::raw, Hook::prerouting); verdict != Verdict::next())
+        return verdict;
+    if (const auto verdict = track(context, passage); verdict != Verdict::next())
+        return verdict;
+    return ask(context, passage, Table::mangle, Hook::prerouting);
+}
+
+Verdict Firewall::input(Context& context, Passage& passage) {
+    for (const auto table : {Table::mangle, Table::filter}) {
+        if (const auto verdict = ask(context, passage, table, Hook::input); verdict != Verdict::next())
+            return verdict;
+    }
+    return confirm(context, passage);
+}
+
+Verdict Firewall::forward(Context& context, Passage& passage) {
+    if (const auto verdict = ask(context, passage, Table::mangle, Hook::forward); verdict != Verdict::next())
+        return verdict;
+    return ask(context, passage, Table::filter, Hook::forward);
+}
+
+Verdict Firewall::output(Context& context, Passage& passage) {
+    if (passage.about != nullptr)
+        passage.tracked = conntrack::Tracker::related_to(*passage.about);
+    if (const auto verdict = ask(context, passage, Table::raw, Hook::output); verdict != Verdict::next())
+        return verdict;
+    if (const auto verdict = track(context, passage); verdict != Verdict::next())
+        return verdict;
+    for (const auto table : {Table::mangle, Table::filter}) {
+        if (const auto verdict = ask(context, passage, table, Hook::output); verdict != Verdict::next())
+            return verdict;
+    }
+    return Verdict::next();
+}
+
+Verdict Firewall::postrouting(Context& context, Passage& passage) {
+    if (const auto verdict = ask(context, passage, Table::mangle, Hook::postrouting);
+        verdict != Verdict::next())
+        return verdict;
+    const auto verdict = confirm(context, passage);
+    if (verdict == Verdict::next() && passage.next_hop != nullptr)
+        keep_decision(context, passage);
+    return verdict;
+}
+
+void Firewall::done(Passage& passage) {
+    if (tables_->tracks)
+        tracker_.release(passage.tracked);
+}
+
+void Firewall::expire(Instant now) {
+    tracker_.expire(now, kExpiredAtOnce);
+}
+
+void Firewall::early(Context& context, pipeline::Burst& burst) {
+    for (uint16_t i = 0; i < burst.count; ++i) {
+        auto& meta = burst.meta[i];
+        if (meta.path == pipeline::Path::done || meta.path == pipeline::Path::neighbour)
+            continue;
+        const uint8_t* frame = dpdk::data(burst.packets[i]);
+        const uint8_t* header = frame + meta.l3;
+        const auto packet = header[0] >> 4 == 4 ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
+                                                : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
+        RulePacket asked(packet, context.worker.now);
+        asked.in = meta.in;
+        asked.mac_saddr = MacAddress::load(frame + 6);
+        const auto outcome = evaluate_early(*tables_->ruleset, *state_, asked);
+        if (outcome.conclusion == Conclusion::accept)
+            continue;
+        judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = outcome.rule};
+        pipeline::finish(context.worker, burst.packets[i], meta.in, Verdict::drop(drops::early_rule));
+        meta.path = pipeline::Path::done;
+    }
+}
+
+Verdict Firewall::track(Context& context, Passage& passage) {
+    const bool is_related = passage.about != nullptr && passage.tracked.flow != nullptr;
+    if (!tables_->tracks || is_related)
+        return Verdict::next();
+    if (passage.is_tracked) {
+        // A burst's lookup has found its flow.
+    } else if (passage.notrack) {
+        passage.tracked = conntrack::Tracker::notrack();
+    } else {
+        const bool own = passage.in == kNoInterface;
+        passage.tracked = tracker_.track(packet_of(passage), passage.in, own, context.worker.now);
+    }
+    if (passage.in != kNoInterface) {
+        judgement_.tracked = true;
+        judgement_.state = passage.tracked.state;
+    }
+    return passage.tracked.refusal == Refusal::none ? Verdict::next()
+                                                    : Verdict::drop(reason_of(passage.tracked.refusal));
+}
+
+Verdict Firewall::confirm(Context& context, Passage& passage) {
+    if (!tables_->tracks || tracker_.confirm(passage.tracked, packet_of(passage), context.worker.now))
+        return Verdict::next();
+    return Verdict::drop(reason_of(passage.tracked.refusal));
+}
+
+Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook) {
+    const auto& ruleset = *tables_->ruleset;
+    if (ruleset.base(table, hook) == nullptr)
+        return Verdict::next();
+    const auto packet = packet_of(passage);
+    RulePacket asked(packet, context.worker.now);
+    asked.in = passage.in;
+    asked.out = passage.out;
+    asked.mark = passage.mark;
+    asked.ct = flow_of(passage.tracked, tracker_.table());
+    if (passage.source_mac != nullptr)
+        asked.mac_saddr = MacAddress::load(passage.source_mac);
+    Trail unused;
+    Trail& trail = passage.in == kNoInterface ? unused : trail_;
+    const auto outcome = evaluate(ruleset, *state_, table, hook, asked, trail);
+    passage.mark = asked.mark;
+    passage.notrack = passage.notrack || outcome.notrack;
+    if (outcome.clamp_mss || outcome.mss != 0) {
+        uint16_t mss = outcome.mss == 0 ? UINT16_MAX : outcome.mss;
+        if (outcome.clamp_mss)
+            mss = std::min(mss, mss_for_mtu(path_mtu(context, passage, packet), packet.family()));
+        lower_mss(packet, passage.packet, mss);
+    }
+    note(passage, hook, outcome);
+    switch (outcome.conclusion) {
+        case Conclusion::accept:
+            if (passage.tracked.flow != nullptr && !passage.tracked.flow->is_confirmed())
+                passage.tracked.flow->rule = outcome.rule;
+            return Verdict::next();
+        case Conclusion::drop:
+            break;
+        case Conclusion::reject:
+            reject(context, passage, outcome.reject);
+            return Verdict::drop(drops::rule_reject);
+    }
+    const auto* chain = ruleset.base(table, hook);
+    return Verdict::drop(outcome.rule == chain->policy_id ? drops::chain_policy : drops::rule);
+}
+
+// A packet of the box's own has nobody to be told.
+void Firewall::reject(Context& context, const Passage& passage, RejectKind asked) {
+    if (passage.in == kNoInterface)
+        return;
+    const auto packet = packet_of(passage);
+    const auto kind = reject_kind(asked, packet);
+    const RejectContext how{.group_destination = is_to_group(context, packet)};
+    if (kind != RejectKind::tcp_reset) {
+        if (!refuses_icmp(packet, how))
+            send_icmp(context, passage, kind);
+        return;
+    }
+    std::array<uint8_t, kResetMaxSize> reset;
+    if (const auto size = build_reset(packet, how, reset))
+        routing::originate(context, wire::MutableBytes(reset).first(*size), passage.in, &passage.tracked);
+}
+
+void Firewall::note(const Passage& passage, Hook hook, const Outcome& outcome) {
+    if (passage.in == kNoInterface)
+        return;
+    judgement_.decided = true;
+    judgement_.hook = hook;
+    judgement_.rule = outcome.rule;
+}
+
+bool Firewall::is_alive(const void* firewall, uint64_t flow) {
+    const auto& table = static_cast<const Firewall*>(firewall)->tracker_.table();
+    const auto* found = table.find(conntrack::FlowHandle{flow});
+    if (found == nullptr)
+        return false;
+    if (found->protocol() != wire::IpProtocol::tcp)
+        return true;
+    const auto state = found->track<conntrack::TcpTrack>().state;
+    return state != conntrack::TcpState::time_wait && state != conntrack::TcpState::close;
+}
+
+}  // namespace sluice::filter

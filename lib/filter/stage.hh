@@ -1,0 +1,114 @@
+// The firewall on a packet's way: asks connection tracking and the rules at netfilter's five hooks, in the
+// order of their priorities (raw, conntrack, mangle, filter), and tells senders what was rejected.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/random.hh"
+#include "conntrack/tracker.hh"
+#include "filter/counters.hh"
+#include "filter/evaluate.hh"
+#include "filter/hook.hh"
+#include "filter/log_event.hh"
+#include "filter/ruleset.hh"
+#include "filter/ruleset_state.hh"
+#include "pipeline/burst.hh"
+#include "routing/context.hh"
+#include "routing/hooks.hh"
+
+namespace sluice::filter {
+
+// What all workers read: part of the published snapshot.
+struct FirewallTables {
+    bool tracks = false;      // a chain or the section `conntrack` is there: flows are tracked
+    bool repeats = true;      // the rules' decisions are repeated for the packets of a flow
+    uint32_t generation = 0;  // no two tables have the same
+    const sets::SetRegistry* sets = nullptr;  // for its generation
+    std::shared_ptr<const Ruleset> ruleset;
+    conntrack::Limits limits;  // of one worker
+    conntrack::Settings settings;
+    // By worker, which alone uses its own.
+    std::vector<std::unique_ptr<RulesetState>> states;
+};
+
+// What rules and tracking said about a packet that came from a wire, for replay and traces.
+struct Judgement {
+    bool decided = false;  // a rule or a policy ended the packet, or the last chain it passed let it go on
+    Hook hook{};
+    RuleId rule = kNoRule;
+    bool tracked = false;
+    conntrack::CtState state{};
+};
+
+// One for each worker; lives as long as that, over all configurations.
+class Firewall final : public routing::Hooks {
+  public:
+    // Takes memory for all flows of `limits` from the system, which gives it as it is used.
+    Firewall(WorkerId worker, const conntrack::Limits& limits, const conntrack::Settings& settings,
+             Random& random);
+
+    // Between two bursts. Null: there is no firewall, and nobody asks.
+    void adopt(const FirewallTables* tables);
+
+    pipeline::Verdict prerouting(routing::Context& context, routing::Passage& passage) override;
+    pipeline::Verdict input(routing::Context& context, routing::Passage& passage) override;
+    pipeline::Verdict forward(routing::Context& context, routing::Passage& passage) override;
+    pipeline::Verdict output(routing::Context& context, routing::Passage& passage) override;
+    pipeline::Verdict postrouting(routing::Context& context, routing::Passage& passage) override;
+    void done(routing::Passage& passage) override;
+    [[nodiscard]] bool wants_whole_datagrams() const override { return tables_->tracks; }
+
+    // Between bursts: ends flows whose time has come, a bounded number of them.
+    void expire(Instant now);
+
+    // Takes every packet of a parsed burst to its end, or on its way, in place of routing's own stages.
+    // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.
+    void forward(routing::Context& context, pipeline::Burst& burst);
+
+    // The early rules, on a burst that has been parsed: packets they drop are finished, and their path is
+    // done.
+    void early(routing::Context& context, pipeline::Burst& burst);
+    [[nodiscard]] bool has_early() const {
+        return tables_ != nullptr && tables_->ruleset->early() != nullptr;
+    }
+
+    [[nodiscard]] conntrack::Tracker& tracker() { return tracker_; }
+    [[nodiscard]] conntrack::Counters& conntrack_counters() { return conntrack_counters_; }
+    [[nodiscard]] const conntrack::Counters& conntrack_counters() const { return conntrack_counters_; }
+    [[nodiscard]] RuleCounters& rule_counters() { return rule_counters_; }
+    [[nodiscard]] const RuleCounters& rule_counters() const { return rule_counters_; }
+    [[nodiscard]] LogRing& logs() { return logs_; }
+    [[nodiscard]] FlowProbe probe() const { return {&Firewall::is_alive, this}; }
+
+    // Of the last packet from a wire; the one in front of it is to be forgotten first.
+    [[nodiscard]] const Judgement& judgement() const { return judgement_; }
+    void forget_judgement() { judgement_ = {}; }
+
+  private:
+    [[nodiscard]] pipeline::Verdict ask(routing::Context& context, routing::Passage& passage, Table table,
+                                        Hook hook);
+    [[nodiscard]] pipeline::Verdict track(routing::Context& context, routing::Passage& passage);
+    [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
+    void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
+    void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
+    void keep_decision(const routing::Context& context, const routing::Passage& passage);
+    [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
+                                       const pipeline::PacketMeta& meta, const conntrack::Tracked& tracked);
+    static bool is_alive(const void* firewall, uint64_t flow);
+
+    WorkerId worker_;
+    conntrack::Counters conntrack_counters_;
+    conntrack::Tracker tracker_;
+    RuleCounters rule_counters_;
+    LogRing logs_;
+    const FirewallTables* tables_ = nullptr;
+    RulesetState* state_ = nullptr;
+    // Of the packet from a wire that is on its way past the hooks.
+    Judgement judgement_;
+    Trail trail_;
+    uint32_t sets_generation_ = 0;  // before its first hook
+};
+
+}  // namespace sluice::filter
