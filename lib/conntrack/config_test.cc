@@ -112,7 +112,7 @@ TEST(ConntrackConfig, PrintsEffectiveValuesThatReadBack) {
         "f.yaml", "conntrack: {profile: linux, per_source: {wan: 20}, helpers: [ftp]}");
     ASSERT_TRUE(document);
     const std::string text = config::to_yaml(*document);
-    EXPECT_NE(text.find("tcp_established: 5d"), std::string::npos) << text;
+    EXPECT_NE(text.find("tcp_established: \"5d\""), std::string::npos) << text;
     EXPECT_NE(text.find("when_full: early_drop"), std::string::npos) << text;
     EXPECT_EQ(config::read_text<ConntrackDocument>("g.yaml", text), *document);
 }
