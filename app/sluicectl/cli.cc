@@ -22,6 +22,7 @@ struct Chosen {
     double interval = 1;
     unsigned rounds = 0;
     double confirm = 0;
+    Query query;
     std::function<int(Commands&)> command;
 };
 
@@ -64,6 +65,41 @@ void add_showing(CLI::App& app, Chosen& c) {
             [](Commands& commands) { return commands.neighbours(); });
 }
 
+void add_conntrack(CLI::App& app, Chosen& c) {
+    CLI::App* conntrack = app.add_subcommand("conntrack", "tracked flows");
+    conntrack->require_subcommand(1);
+    const auto filtered = [&c](CLI::App* one) {
+        const auto part = [&c, one](const std::string& names, const std::string& key,
+                                    const std::string& help) {
+            one->add_option_function<std::string>(
+                names, [&c, key](const std::string& value) { c.query[key] = value; }, help);
+        };
+        part("-f,--family", "family", "ip4 or ip6");
+        part("-p,--proto", "proto", "tcp, udp, icmp ... or a number");
+        part("-s,--src", "src", "an address or network the flows come from");
+        part("-d,--dst", "dst", "an address or network they go to");
+        part("--sport", "sport", "a port");
+        part("--dport", "dport", "a port");
+        part("--state", "state", "a state of TCP or SCTP, such as ESTABLISHED");
+        part("-u,--status", "status", "assured, seen_reply, unreplied, snat ...; !assured: not that");
+        part("-m,--mark", "mark", "the flow's mark");
+        part("-i,--id", "id", "the flow's id");
+        return one;
+    };
+    filtered(command(*conntrack, c, "list", "flows, a line each",
+                     [&c](Commands& commands) { return commands.conntrack_list(c.query); }))
+        ->add_option_function<std::string>(
+            "--limit", [&c](const std::string& value) { c.query["limit"] = value; }, "at most so many");
+    filtered(command(*conntrack, c, "count", "how many flows there are",
+                     [&c](Commands& commands) { return commands.conntrack_count(c.query); }));
+    command(*conntrack, c, "stats", "counters, by worker",
+            [](Commands& commands) { return commands.conntrack_stats(); });
+    filtered(command(*conntrack, c, "events", "flows as they begin, change and end",
+                     [&c](Commands& commands) { return commands.conntrack_events(c.query); }));
+    filtered(command(*conntrack, c, "delete", "end flows; all of them without a filter",
+                     [&c](Commands& commands) { return commands.conntrack_delete(c.query); }));
+}
+
 void add_changing(CLI::App& app, Chosen& c) {
     CLI::App* config = app.add_subcommand("config", "the configuration");
     config->require_subcommand(1);
@@ -104,6 +140,7 @@ void declare(CLI::App& app, Chosen& chosen) {
         ->capture_default_str();
     app.add_flag("--json", chosen.json, "print exactly what the API answers");
     add_showing(app, chosen);
+    add_conntrack(app, chosen);
     add_changing(app, chosen);
 }
 

@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 #include <functional>
 #include <iosfwd>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,9 @@ namespace sluice::sluicectl {
 inline constexpr int kDone = 0;
 inline constexpr int kRefused = 1;
 inline constexpr int kUsage = 2;
+
+// Names and values behind the ? of a target.
+using Query = std::map<std::string, std::string>;
 
 // Where the program reads and writes.
 struct Console {
@@ -50,6 +54,14 @@ class Commands {
     // Draws again and again on a terminal, otherwise or with `once` one time.
     int top(double interval, bool once);
 
+    // One line a flow, as conntrack -L prints it; how many there were goes to the standard error.
+    int conntrack_list(const Query& query);
+    int conntrack_count(const Query& query);
+    int conntrack_stats();
+    // Until the box or the reader goes away.
+    int conntrack_events(const Query& query);
+    int conntrack_delete(const Query& query);
+
     int config_show();
     int config_check(const std::string& file);
     int config_diff(const std::string& file);
@@ -67,6 +79,8 @@ class Commands {
     Expected<std::string> fetch(std::string_view method, std::string_view target, std::string_view body,
                                 int& exit_code);
     Expected<boost::json::value> fetch_json(std::string_view target, int& exit_code);
+    // An answer that may be long, item by item as it comes; `depth` as in JsonItems.
+    int stream(std::string_view target, int depth, const Renderer& render);
     int post_file(std::string_view target, const std::string& file, const Renderer& render);
 
     Console& console_;

@@ -22,6 +22,11 @@ std::string render_counters(const boost::json::value& counters, bool zeros, cons
 std::string render_routes(const boost::json::value& list, const Look& look);
 std::string render_neighbours(const boost::json::value& list, const Look& look);
 
+// A flow as conntrack -L prints it, on a line of its own; an event as conntrack -E; counters as conntrack -S.
+std::string render_flow(const boost::json::value& flow, bool with_timeout);
+std::string render_flow_event(const boost::json::value& event);
+std::string render_conntrack_stats(const boost::json::value& list);
+
 // The configuration in force: its text if the answer has one, otherwise what the answer holds, as YAML.
 std::string render_config(const boost::json::value& answer);
 // What `config check`, `diff`, `apply`, `confirm`, `rollback` and `reload` are answered.
