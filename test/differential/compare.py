@@ -33,7 +33,7 @@ def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
                     f"  sluice says: {ours.words}"))))
         if theirs.state and ours.state and theirs.state != ours.state:
             found.append(Difference("state", n, f"{_packet(n, packet)}\n  kernel: {theirs.state}, sluice: {ours.words}"))
-    found += _compare_flows(kernel.flows, sluice.flows)
+    found += _compare_flows(_aged(kernel), _aged(sluice))
     if sluice.counters:
         found += [Difference("counters", None, f"rule {name}: kernel {theirs}, sluice {sluice.counters.get(name)}")
                   for name, theirs in kernel.counters.items() if sluice.counters.get(name) != theirs]
@@ -41,8 +41,7 @@ def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
 
 
 def _packet(n: int, packet: Packet) -> str:
-    return (f"packet {n + 1} in {packet.interface}: {summary(packet.frame)}"
-            + (f" ({packet.note})" if packet.note else "") + f"\n    {_hex(packet.frame)}")
+    return f"packet {n + 1} in {packet.interface}: {packet.note or summary(packet.frame)}\n    {_hex(packet.frame)}"
 
 
 def _shown(who: str, frames: Frames) -> list[str]:
@@ -90,6 +89,11 @@ def _fragment_header(frame: bytes) -> int | None:
             return place
         kind, place = frame[place], place + (frame[place + 1] + 1) * 8
     return None
+
+
+def _aged(box: Outcome) -> list[Flow]:
+    """The flows as they were when the last packet had come."""
+    return [dataclasses.replace(flow, timeout=flow.timeout + box.idle) for flow in box.flows]
 
 
 def _compare_flows(kernel: list[Flow], sluice: list[Flow]) -> list[Difference]:

@@ -78,8 +78,9 @@ def run(case: Case) -> outcome.Outcome:
         lines, times = _drive(case, taps)
         with open("/proc/thread-self/net/nf_conntrack", encoding="ascii") as file:
             flows = [parse_flow(line) for line in file]
+        idle = (time.monotonic_ns() - times[-1]) / 1e9 if times else 0.0
         counters = _rule_counters()
-    return outcome.Outcome(lines, flows, counters, times)
+    return outcome.Outcome(lines, flows, counters, times, idle)
 
 
 def _drive(case: Case, taps: dict) -> tuple[list[outcome.Line], list[int]]:
@@ -101,18 +102,19 @@ def _drive(case: Case, taps: dict) -> tuple[list[outcome.Line], list[int]]:
         if tap.send(packet.frame):
             tap.send(probes[packet.interface])
             tap.await_answer()
-        lines.append(_line([(name, frame) for name, each in taps.items() for frame in each.take()], before))
+        out = [(name, frame) for name, each in taps.items() for frame in each.take()]
+        lines.append(_line(packet.interface, out, before))
     return lines, times
 
 
-def _line(out: outcome.Frames, before: outcome.Frames) -> outcome.Line:
-    """With the state that the frames tell by their source MAC, which is put right."""
+def _line(came_by: str, out: outcome.Frames, before: outcome.Frames) -> outcome.Line:
+    """With the state that forwarded frames tell by their source MAC, which is put right; answers go back."""
     state, frames = None, []
     for name, frame in out:
         if frame[6:11] == nft.STATE_MAC:
             told = nft.STATES[frame[11]]
             frame = frame[:6] + SIDES[name].mac + frame[12:]
-            if not outcome.is_from_box(frame):
+            if name != came_by and not outcome.is_from_box(frame):
                 state = told
         frames.append((name, frame))
     return outcome.Line(frames, before, state)
@@ -241,7 +243,7 @@ def parse_flow(line: str) -> outcome.Flow:
         elif tuples and value:
             tuples[-1][key] = value if key in ("src", "dst") else int(value, 0)
         elif _STATES.match(word):
-            state = word.lower()
+            state = word
     return outcome.Flow(family=words[0].replace("ipv", "ip"), proto=int(words[3]), state=state, timeout=float(words[4]),
                         status=frozenset(status), original=outcome.flow_tuple(tuples[0]),
                         reply=outcome.flow_tuple(tuples[1]), mark=fields.get("mark", 0))

@@ -39,6 +39,7 @@ class Outcome:
     flows: list[Flow]
     counters: dict[str, tuple[int, int]]  # of rules: packets, bytes
     times: list[int]  # when each packet came, in nanoseconds of the box's clock
+    idle: float = 0.0  # seconds between the last packet and the look at the flows
 
 
 def is_from_box(frame: bytes) -> bool:

@@ -16,7 +16,7 @@ import kernel
 import packets
 import shrink
 import sluice
-from case import Case, Packet
+from case import Case
 from compare import Difference, compare
 from rulesets import Rulesets
 from traffic import Traffic
@@ -48,12 +48,8 @@ def shrunk(case: Case, kind: str, directory: pathlib.Path, about: str) -> Case:
             return False
 
     small = shrink.shrink(case, differs)
-    noted = [dataclasses.replace(packet, note=_note(packet)) for packet in small.packets]
+    noted = [dataclasses.replace(packet, note=packets.summary(packet.frame)) for packet in small.packets]
     return dataclasses.replace(small, packets=noted, about=about)
-
-
-def _note(packet: Packet) -> str:
-    return packets.summary(packet.frame) + (f" ({packet.note})" if packet.note else "")
 
 
 def main() -> int:

@@ -81,7 +81,7 @@ def _counters(path: pathlib.Path) -> dict[str, tuple[int, int]]:
 def _flow(entry: dict) -> outcome.Flow:
     proto = entry["proto"]
     return outcome.Flow(
-        family=entry["family"], proto=_PROTOCOLS.get(proto, proto), state=entry.get("state"),
+        family=entry["family"], proto=_PROTOCOLS.get(proto) or int(proto), state=entry.get("state"),
         timeout=entry["timeout"], status=frozenset(entry["status"]) & {"seen_reply", "assured"}, original=outcome.flow_tuple(entry["original"]),
         reply=outcome.flow_tuple(entry["reply"]), mark=entry.get("mark", 0))
 

@@ -76,7 +76,7 @@ class TestKernel:
          "src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 packets=0 bytes=0 mark=3 zone=0 use=2", (None, set(), 3)),
         ("ipv4     2 tcp      6 100 TIME_WAIT src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 packets=1 bytes=30 "
          "src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 packets=0 bytes=0 [ASSURED] mark=0 zone=0 use=2",
-         ("time_wait", {"seen_reply", "assured"}, 0)),
+         ("TIME_WAIT", {"seen_reply", "assured"}, 0)),
         ("ipv4     2 gre      47 29 timeout=30, stream_timeout=180 src=10.0.0.1 dst=10.0.0.2 srckey=0x0 dstkey=0x0 "
          "packets=1 bytes=30 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 srckey=0x0 dstkey=0x0 packets=0 bytes=0 mark=0 use=2",
          (None, set(), 0)),

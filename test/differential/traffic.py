@@ -15,7 +15,7 @@ _LABELLED_ERRORS6 = [(1, 0), (1, 1), (1, 3), (1, 4), (2, 0), (3, 0), (3, 1), (4,
 # Seconds. Whatever adds up of them stays away from the whole seconds of timeouts.
 _WAITS = [0.43, 1.37, 2.41]
 
-Talk = list[tuple[Host, bytes, str]]  # (sender, IP packet, note)
+Talk = list[tuple[Host, bytes]]  # (sender, IP packet)
 
 
 class Traffic:
@@ -40,8 +40,8 @@ class Traffic:
             while talks and len(waiting) < 6:
                 waiting.append(talks.pop(0))
             talk = self.r.choice(waiting)
-            host, packet, note = talk.pop(0)
-            mixed.append(Packet(host.side, p.frame(host, packet), note))
+            host, packet = talk.pop(0)
+            mixed.append(Packet(host.side, p.frame(host, packet)))
             if not talk:
                 waiting.remove(talk)
         for place in self.r.sample(range(count), min(waits, count)):
@@ -78,7 +78,7 @@ class Traffic:
 
     def _tcp(self, version: int, client: Host, server: Host) -> Talk:
         talk = tcp.Conversation(self.r, version, client, server, self._ports())
-        return [((client, server)[which], packet, "") for which, packet in talk.script()]
+        return [((client, server)[which], packet) for which, packet in talk.script()]
 
     def _udp(self, version: int, client: Host, server: Host) -> Talk:
         src, dst = client.address(version), server.address(version)
@@ -87,9 +87,9 @@ class Traffic:
         for _ in range(self.r.choice((1, 1, 2, 5))):
             data = p.pattern(self.r.choice((0, 1, 30, 500, 1300)))
             if self.r.random() < 0.6:
-                talk.append((client, p.ip(src, dst, p.UDP, p.udp(src, dst, sport, dport, data)), ""))
+                talk.append((client, p.ip(src, dst, p.UDP, p.udp(src, dst, sport, dport, data))))
             if self.r.random() < 0.6:
-                talk.append((server, p.ip(dst, src, p.UDP, p.udp(dst, src, dport, sport, data)), ""))
+                talk.append((server, p.ip(dst, src, p.UDP, p.udp(dst, src, dport, sport, data))))
         return talk
 
     def _echo(self, version: int, client: Host, server: Host) -> Talk:
@@ -99,11 +99,10 @@ class Traffic:
             data = p.pattern(self.r.choice((0, 8, 56, 1000)))
             proto = p.icmp_proto(src)
             if self.r.random() < 0.8:
-                talk.append((client, p.ip(src, dst, proto, p.echo(src, dst, ident, sequence, data)), ""))
+                talk.append((client, p.ip(src, dst, proto, p.echo(src, dst, ident, sequence, data))))
             if self.r.random() < 0.6:
                 wrong = self.r.choice((0, 0, 0, 5))
-                talk.append((server, p.ip(dst, src, proto, p.echo(dst, src, ident + wrong, sequence, data, reply=True)),
-                             ""))
+                talk.append((server, p.ip(dst, src, proto, p.echo(dst, src, ident + wrong, sequence, data, reply=True))))
         return talk
 
     def _icmp_other(self, version: int, client: Host, server: Host) -> Talk:
@@ -117,8 +116,8 @@ class Traffic:
         ask, answer = self.r.choice(kinds)
         rest, ttl = 9 << 16 | 1, self.r.choice((64, 255))
         proto = p.icmp_proto(src)
-        return [(client, p.ip(src, dst, proto, p.icmp(src, dst, ask, 0, rest, bytes(20)), ttl=ttl), ""),
-                (server, p.ip(dst, src, proto, p.icmp(dst, src, answer, 0, rest, bytes(20)), ttl=ttl), "")]
+        return [(client, p.ip(src, dst, proto, p.icmp(src, dst, ask, 0, rest, bytes(20)), ttl=ttl)),
+                (server, p.ip(dst, src, proto, p.icmp(dst, src, answer, 0, rest, bytes(20)), ttl=ttl))]
 
     def _sctp(self, version: int, client: Host, server: Host) -> Talk:
         src, dst = client.address(version), server.address(version)
@@ -126,11 +125,11 @@ class Traffic:
         tags = [self.r.getrandbits(32) for _ in range(2)]  # that each end expects
         ends = ((client, src, dst, sport, dport), (server, dst, src, dport, sport))
 
-        def packet(which: int, tag: int, *chunks: bytes) -> tuple[Host, bytes, str]:
+        def packet(which: int, tag: int, *chunks: bytes) -> tuple[Host, bytes]:
             host, own, other, from_port, to_port = ends[which]
             if self.r.random() < 0.05:
                 tag ^= 1
-            return host, p.ip(own, other, p.SCTP, p.sctp(from_port, to_port, tag, *chunks)), ""
+            return host, p.ip(own, other, p.SCTP, p.sctp(from_port, to_port, tag, *chunks))
 
         init = [struct.pack("!IIHHI", tag, 65535, 1, 1, 1) for tag in tags]
         data = p.sctp_chunk(0, struct.pack("!IHHI", 1, 0, 0, 0) + b"abcd", 3)
@@ -153,8 +152,8 @@ class Traffic:
         src, dst = client.address(version), server.address(version)
         key = self.r.choice((None, 1, 5))
         data = p.pattern(self.r.choice((0, 40)))
-        return [((client, p.ip(src, dst, p.GRE, p.gre(key=key, data=data)), "") if self.r.random() < 0.6 else
-                 (server, p.ip(dst, src, p.GRE, p.gre(key=key, data=data)), "")) for _ in range(self.r.choice((1, 3)))]
+        return [((client, p.ip(src, dst, p.GRE, p.gre(key=key, data=data))) if self.r.random() < 0.6 else
+                 (server, p.ip(dst, src, p.GRE, p.gre(key=key, data=data)))) for _ in range(self.r.choice((1, 3)))]
 
     def _other_protocol(self, version: int, client: Host, server: Host) -> Talk:
         src, dst = client.address(version), server.address(version)
@@ -163,16 +162,16 @@ class Traffic:
         if server in BOX.values():
             proto = self.r.choice((89, 253))
         body = struct.pack("!HHHH", *self._ports(), 40, 0) + bytes(32)
-        return [((client, p.ip(src, dst, proto, body), "") if self.r.random() < 0.6 else
-                 (server, p.ip(dst, src, proto, body), "")) for _ in range(self.r.choice((1, 3)))]
+        return [((client, p.ip(src, dst, proto, body)) if self.r.random() < 0.6 else
+                 (server, p.ip(dst, src, proto, body))) for _ in range(self.r.choice((1, 3)))]
 
     def _refused_network(self, version: int, client: Host, server: Host) -> Talk:
         n = self.r.choice((97, 98, 99) if version == 4 else (97, 98))
         dst = packed(f"10.{n}.0.1" if version == 4 else f"fd00:{n}::1")
         src = client.address(version)
         sport, dport = self._ports()
-        return [(client, p.ip(src, dst, p.UDP, p.udp(src, dst, sport, dport, b"lost")), ""),
-                (client, p.ip(src, dst, p.TCP, p.tcp(src, dst, sport, dport, p.SYN, 1)), "")]
+        return [(client, p.ip(src, dst, p.UDP, p.udp(src, dst, sport, dport, b"lost"))),
+                (client, p.ip(src, dst, p.TCP, p.tcp(src, dst, sport, dport, p.SYN, 1)))]
 
     def _low_ttl(self, version: int, client: Host, server: Host) -> Talk:
         src, dst = client.address(version), server.address(version)
@@ -182,7 +181,7 @@ class Traffic:
         talk = []
         for ttl in (1, 2, 3):
             proto, body = self.r.choice(bodies)
-            talk.append((client, p.ip(src, dst, proto, body, ttl=ttl), ""))
+            talk.append((client, p.ip(src, dst, proto, body, ttl=ttl)))
         return talk
 
     def _too_big(self, version: int, client: Host, server: Host) -> Talk:
@@ -190,7 +189,7 @@ class Traffic:
         sport, dport = self._ports()
         body = p.udp(src, dst, sport, dport, p.pattern(self.r.choice((1372, 1373, 1400, 1440, 1452))))
         flags = {"flags": self.r.choice((0, p.DONT_FRAGMENT)), "ident": self._next_ident()}
-        return [(client, p.ip(src, dst, p.UDP, body, **flags), "")]
+        return [(client, p.ip(src, dst, p.UDP, body, **flags))]
 
     def _malformed_tcp(self, version: int, client: Host, server: Host) -> Talk:
         src, dst = client.address(version), server.address(version)
@@ -204,7 +203,7 @@ class Traffic:
             p.tcp(src, dst, sport, dport, p.SYN, 9, options=bytes((3, 3, 99, 0))),
             p.tcp(src, dst, 0, dport, p.SYN, 9), p.tcp(src, dst, sport, 0, p.SYN, 9),
             p.tcp(src, dst, sport, dport, p.SYN, 9, reserved=15), p.tcp(src, dst, sport, dport, p.SYN, 9, urgent=5)))
-        return [(client, p.ip(src, dst, p.TCP, bad), ""), (client, p.ip(src, dst, p.TCP, good), "")]
+        return [(client, p.ip(src, dst, p.TCP, bad)), (client, p.ip(src, dst, p.TCP, good))]
 
     def _malformed_udp(self, version: int, client: Host, server: Host) -> Talk:
         src, dst = client.address(version), server.address(version)
@@ -215,21 +214,21 @@ class Traffic:
             p.udp(src, dst, sport, dport, b"tiny", length=7), p.udp(src, dst, sport, dport, b"zero", length=0),
             good[:6] + bytes(2) + good[8:], good[:6] + b"\x12\x34" + good[8:], good[:7], good[:3],
             p.udp(src, dst, 0, dport), p.udp(src, dst, sport, 0)))
-        return [(client, p.ip(src, dst, p.UDP, bad), ""), (client, p.ip(src, dst, p.UDP, good), "")]
+        return [(client, p.ip(src, dst, p.UDP, bad)), (client, p.ip(src, dst, p.UDP, good))]
 
     # Changes to talks.
 
     def _with_errors(self, version: int, talk: Talk) -> Talk:
         """ICMP errors about packets of the talk, from who was to receive them or a router on the way; true or not."""
         changed = []
-        for host, packet, note in talk:
-            changed.append((host, packet, note))
+        for host, packet in talk:
+            changed.append((host, packet))
             if self.r.random() < 0.4 and len(packet) > 40:
-                changed.append(self._error(version, self.r.choice(talk) if self.r.random() < 0.3 else (host, packet, "")))
+                changed.append(self._error(version, self.r.choice(talk) if self.r.random() < 0.3 else (host, packet)))
         return changed
 
-    def _error(self, version: int, about: tuple[Host, bytes, str]) -> tuple[Host, bytes, str]:
-        host, packet, _ = about
+    def _error(self, version: int, about: tuple[Host, bytes]) -> tuple[Host, bytes]:
+        host, packet = about
         src, dst = (packet[12:16], packet[16:20]) if version == 4 else (packet[8:24], packet[24:40])
         towards = _side_of(dst, host)
         reporter = self.r.choice([each for each in [*HOSTS, ROUTER] if each.side == towards])
@@ -244,27 +243,26 @@ class Traffic:
         message = p.icmp(source, target, kind, code, self.r.choice((0, 1300)), bytes(inner))
         if self.r.random() < 0.05:
             message = message[:2] + b"\x12\x34" + message[4:]
-        return reporter, p.ip(source, target, p.icmp_proto(source), message), "error"
+        return reporter, p.ip(source, target, p.icmp_proto(source), message)
 
     def _with_extensions(self, version: int, talk: Talk) -> Talk:
         if version == 4:
-            # The timestamp option is full, so that the kernel's clock is not written into it.
-            options = self.r.choice((b"\x01" * 4, b"\x44\x08\x09\x00" + bytes(4), b"\x07\x07\x04" + bytes(5),
-                                     b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00"))
-            return [(host, _with_options(packet, options), note) for host, packet, note in talk]
+            # No operation, router alert, end of options, a source route that is at its end.
+            options = self.r.choice((b"\x01" * 4, b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00"))
+            return [(host, _with_options(packet, options)) for host, packet in talk]
         kinds = self.r.choice(((p.HOP_BY_HOP,), (p.DESTINATION_OPTIONS,), (p.ROUTING,), (p.HOP_BY_HOP, p.ROUTING),
                                (p.DESTINATION_OPTIONS, p.HOP_BY_HOP), (p.FRAGMENT,),
                                (p.HOP_BY_HOP, p.DESTINATION_OPTIONS, p.ROUTING, p.DESTINATION_OPTIONS)))
-        return [(host, _with_headers(packet, kinds), note) if self.r.random() < 0.8 else (host, packet, note)
-                for host, packet, note in talk]
+        return [(host, _with_headers(packet, kinds)) if self.r.random() < 0.8 else (host, packet)
+                for host, packet in talk]
 
     def _with_fragments(self, version: int, talk: Talk) -> Talk:
         changed = []
-        for host, packet, note in talk:
+        for host, packet in talk:
             if self.r.random() < 0.5 and len(packet) > 60:
-                changed += [(host, fragment, note) for fragment in self._fragments(packet)]
+                changed += [(host, fragment) for fragment in self._fragments(packet)]
             else:
-                changed.append((host, packet, note))
+                changed.append((host, packet))
         return changed
 
     def _fragments(self, packet: bytes) -> list[bytes]:
@@ -301,10 +299,9 @@ class Traffic:
     def _with_damage(self, version: int, talk: Talk) -> Talk:
         """Bits turned in headers, packets cut short or padded, on the way to the box."""
         changed = []
-        for host, packet, note in talk:
-            if self.r.random() < 0.3 and packet:
-                packet = self._damaged(packet)
-            changed.append((host, packet, note))
+        for host, packet in talk:
+            damaged = self._damaged(packet) if self.r.random() < 0.3 and packet else packet
+            changed.append((host, packet if _is_jumbogram(damaged) else damaged))
         return changed
 
     def _damaged(self, packet: bytes) -> bytes:
@@ -325,6 +322,11 @@ class Traffic:
         place = 2 if packet[0] >> 4 == 4 else 4
         length = max(0, int.from_bytes(packet[place:place + 2], "big") + r.choice((-20, -1, 1, 20)))
         return _repaired(packet[:place] + struct.pack("!H", length) + packet[place + 2:])
+
+
+def _is_jumbogram(packet: bytes) -> bool:
+    """As Linux sees it (RFC 2675), even without the option."""
+    return len(packet) > 6 and packet[0] >> 4 == 6 and packet[4:6] == b"\0\0" and packet[6] == p.HOP_BY_HOP
 
 
 def _flipped(packet: bytes, place: int, bit: int) -> bytes:
