@@ -192,7 +192,9 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
             accept(flow, packet, tracked.direction, result, now);
             return tracked;
         }
-        if (!flow.is_confirmed())
+        if (flow.is_confirmed())
+            refresh(flow, result, now);
+        else
             release(tracked);
         if (result.verdict == TrackVerdict::restart && again) {
             counters_.add(Count::search_restart);
@@ -216,8 +218,10 @@ std::optional<Tracked> Tracker::track_known(const wire::IpPacket& packet, const 
         accept(flow, packet, found.direction, result, now);
         return Tracked{.flow = &flow, .state = state, .direction = found.direction};
     }
-    if (result.verdict != TrackVerdict::restart)
+    if (result.verdict != TrackVerdict::restart) {
+        refresh(flow, result, now);
         return invalid(result.reason);
+    }
     counters_.add(Count::search_restart);
     end(flow, Ending::deleted, ticks_at(now));
     return std::nullopt;
@@ -340,6 +344,14 @@ Duration Tracker::under_pressure(const Flow& flow, Duration timeout) {
                                               : std::min(timeout, Duration(std::chrono::seconds(1)));
 }
 
+// Packets that are invalid may do so too, to shorten a life.
+void Tracker::refresh(Flow& flow, const TrackResult& result, Instant now) {
+    if (!result.refresh || flow.status.has(kFixedTimeout))
+        return;
+    const auto timeout = std::min(under_pressure(flow, result.timeout), kMaxTimeout);
+    table_.set_deadline(flow, flow.is_confirmed() ? ticks_from(now + timeout) : ticks_of(timeout));
+}
+
 void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction direction, const TrackResult& result,
                      Instant now) {
     bool changed = result.state_changed;
@@ -347,13 +359,7 @@ void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction directi
         flow.status.set(kAssured);
         changed = true;
     }
-    if (result.refresh && !flow.status.has(kFixedTimeout)) {
-        const auto timeout = std::min(under_pressure(flow, result.timeout), kMaxTimeout);
-        if (flow.is_confirmed())
-            table_.set_deadline(flow, ticks_from(now + timeout));
-        else
-            table_.set_deadline(flow, ticks_of(timeout));
-    }
+    refresh(flow, result, now);
     if (result.refresh || result.ended) {
         auto& counters = flow.counters(direction);
         counters.packets.add(1);

@@ -94,6 +94,7 @@ class Tracker {
                                       bool own_traffic, Instant now);
     [[nodiscard]] TrackResult judge(Flow& flow, const wire::IpPacket& packet, Direction direction,
                                     Instant now);
+    void refresh(Flow& flow, const TrackResult& result, Instant now);
     void accept(Flow& flow, const wire::IpPacket& packet, Direction direction, const TrackResult& result,
                 Instant now);
     [[nodiscard]] Duration under_pressure(const Flow& flow, Duration timeout);

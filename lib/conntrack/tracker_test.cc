@@ -146,6 +146,31 @@ TEST_F(TrackerTest, ABadChecksumIsInvalidUnlessTheBoxMadeIt) {
     EXPECT_EQ(flows(), 0U);
 }
 
+TEST_F(TrackerTest, TimeIsCountedFromConfirmation) {
+    make();
+    const auto question = udp(a, 1, b, 2);
+    auto tracked = track(question);
+    now += 20s;  // it waited for its next hop
+    ASSERT_TRUE(tracker->confirm(tracked, view(question), now));
+    advance(29s);
+    EXPECT_EQ(flows(), 1U);
+    advance(2s);
+    EXPECT_EQ(flows(), 0U);
+}
+
+TEST_F(TrackerTest, EveryFlowEndsWithinADayOfVirtualTime) {
+    make(1000);
+    for (int hour = 0; hour < 24; ++hour) {
+        for (uint16_t port = 1; port <= 300; ++port)
+            pass(udp(a, static_cast<uint16_t>(port + hour), b, port));
+        check();
+        advance(1h);
+        EXPECT_EQ(flows(), 0U);
+    }
+    EXPECT_EQ(count(Count::expired), 24U * 300U);
+    EXPECT_EQ(count(Count::insert), 24U * 300U);
+}
+
 TEST_F(TrackerTest, EchoMakesAFlowAndAStrayReplyDoesNot) {
     make();
     EXPECT_EQ(pass(icmp(a, b, 8, 0, 0x00070001)).state, CtState::new_);

@@ -138,18 +138,27 @@ class TimerWheel {
         return (first + ((slot - first) & 255)) << shift;
     }
 
-    // To the next tick with something to do: the next used slot of the finest wheel or the end of its round.
+    // To the next tick with something to do: the next used slot of the finest wheel that is in use, or the
+    // end of its round, where slots behind the present one belong.
     void step(uint32_t last) {
-        uint32_t next = (now_ | 255) + 1;
-        for (uint32_t at = (now_ & 255) + 1; at < 256;) {
-            const uint64_t word = used_[0][at >> 6] >> (at & 63);
-            if (word != 0) {
-                next = (now_ & ~255U) + at + static_cast<uint32_t>(std::countr_zero(word));
-                break;
+        uint32_t next = last + 1;
+        for (unsigned level = 0; level < kLevels; ++level) {
+            const auto& used = used_[level];
+            if ((used[0] | used[1] | used[2] | used[3]) == 0)
+                continue;
+            const unsigned shift = 8 * level;
+            const uint32_t stretch = now_ >> shift;
+            next = ((stretch | 255) + 1) << shift;
+            for (uint32_t at = (stretch & 255) + 1; at < 256; at = (at | 63) + 1) {
+                const uint64_t word = used[at >> 6] >> (at & 63);
+                if (word != 0) {
+                    next = ((stretch & ~255U) + at + static_cast<uint32_t>(std::countr_zero(word))) << shift;
+                    break;
+                }
             }
-            at = (at | 63) + 1;
+            break;
         }
-        now_ = static_cast<int32_t>(next - last) > 1 ? last + 1 : next;
+        now_ = next - now_ > last - now_ ? last + 1 : next;
     }
 
     uint32_t now_;
