@@ -39,15 +39,20 @@ def judge(case: Case, directory: pathlib.Path) -> list[Difference]:
     return compare(case, theirs, ours)
 
 
-def shrunk(case: Case, kind: str, directory: pathlib.Path, about: str) -> Case:
-    """The case made small as long as a difference of this kind remains, with packets a reader can follow."""
+def shrunk(case: Case, first: Difference, directory: pathlib.Path, about: str) -> Case:
+    """The case made small as long as this difference remains, with packets a reader can follow."""
+    def mark(of: Case, difference: Difference) -> tuple:
+        return difference.kind, None if difference.n is None else of.packets[difference.n].frame
+
     def differs(candidate: Case) -> bool:
         try:
-            return any(each.kind == kind for each in judge(candidate, directory))
+            return any(mark(candidate, each) == mark(case, first) for each in judge(candidate, directory))
         except RuntimeError:  # rules that nft does not take, such as a jump to a chain that was left out
             return False
 
-    small = shrink.shrink(case, differs)
+    # What came after it has no part in it.
+    upto = case.packets if first.n is None else case.packets[:first.n + 1]
+    small = shrink.shrink(case.with_packets(upto), differs)
     noted = [dataclasses.replace(packet, note=packets.summary(packet.frame)) for packet in small.packets]
     return dataclasses.replace(small, packets=noted, about=about)
 
@@ -84,8 +89,7 @@ def _report(name: str, case: Case, found: list[Difference], keep: pathlib.Path, 
         print(difference.text)
     case.save(keep / f"{name}.json")
     if options.shrink:
-        kind = found[0].kind
-        small = shrunk(case, kind, keep / "run", f"{name}: {kind}")
+        small = shrunk(case, found[0], keep / "run", f"{name}: {found[0].kind}")
         path = small.save(keep / f"{name}-small.json")
         print(f"-- {path}: {len(small.packets)} packets, rules {small.rules}")
         for difference in judge(small, keep / "run")[:options.show]:
