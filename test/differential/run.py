@@ -77,22 +77,23 @@ def main() -> int:
             found = judge(case, pathlib.Path(scratch) / "run")
             total, rulesets, differences = total + len(case.packets), rulesets + 1, differences + len(found)
             if found:
-                _report(name, case, found, keep, options)
+                _report(name, case, found, pathlib.Path(scratch) / "run", keep, options)
     spent = time.monotonic() - begin
     print(f"{total} packets, {rulesets} rulesets, {differences} differences ({total / spent:.0f} packets/s)")
     return 1 if differences else 0
 
 
-def _report(name: str, case: Case, found: list[Difference], keep: pathlib.Path, options) -> None:
+def _report(name: str, case: Case, found: list[Difference], scratch: pathlib.Path, keep: pathlib.Path,
+            options: argparse.Namespace) -> None:
     print(f"== {name}: {len(found)} differences")
     for difference in found[:options.show]:
         print(difference.text)
     case.save(keep / f"{name}.json")
     if options.shrink:
-        small = shrunk(case, found[0], keep / "run", f"{name}: {found[0].kind}")
+        small = shrunk(case, found[0], scratch, f"{name}: {found[0].kind}")
         path = small.save(keep / f"{name}-small.json")
         print(f"-- {path}: {len(small.packets)} packets, rules {small.rules}")
-        for difference in judge(small, keep / "run")[:options.show]:
+        for difference in judge(small, scratch)[:options.show]:
             print(difference.text)
     sys.stdout.flush()
 
