@@ -30,10 +30,10 @@ class KeptDecision {
     [[nodiscard]] bool reads_sets() const { return (word_ >> 62 & 1) != 0; }
     [[nodiscard]] Hook last_hook() const { return static_cast<Hook>(word_ >> 59 & 7); }
     // Whether it was made for packets that came in like this.
-    [[nodiscard]] bool is_for(InterfaceId in, CtState state) const {
-        return word_ >> 63 != 0 && (word_ >> 56 & 7) == static_cast<uint64_t>(state) &&
-               (word_ >> 48 & 0xff) == index(in);
+    [[nodiscard]] bool is_for(InterfaceId in) const {
+        return word_ >> 63 != 0 && (word_ >> 48 & 0xff) == index(in);
     }
+    [[nodiscard]] CtState state() const { return static_cast<CtState>(word_ >> 56 & 7); }
     [[nodiscard]] PathId path() const { return static_cast<PathId>(word_ >> 32 & 0xffff); }
     [[nodiscard]] routing::NextHopIndex next_hop() const { return static_cast<routing::NextHopIndex>(word_); }
 
@@ -99,7 +99,7 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
         const auto& meta = burst.meta[i];
         std::optional<conntrack::Tracked> tracked;
         if (next < gathered.count && gathered.places[next] == i) {
-            if (const auto found = gathered.found[next++])
+            if (const auto found = gathered.found[next++]; found && has_decision(found, meta.in))
                 tracked = tracker_.track_known(packet_at(burst, i), found, context.worker.now);
         }
         const auto* known = tracked ? &*tracked : nullptr;
@@ -152,17 +152,22 @@ void Firewall::keep_decision(const routing::Context& context, const routing::Pas
                                                  made_from(tables_->generation, sets_generation_)};
 }
 
+// A packet is tracked ahead of the rules only if they are known not to keep it from being tracked.
+bool Firewall::has_decision(const conntrack::Found& found, InterfaceId in) const {
+    const auto& kept = found.flow->decision(found.direction);
+    const KeptDecision decision(kept[0]);
+    const auto sets = decision.reads_sets() ? static_cast<uint32_t>(tables_->sets->generation())
+                                            : static_cast<uint32_t>(kept[1]);
+    return decision.is_for(in) && kept[1] == made_from(tables_->generation, sets);
+}
+
 bool Firewall::repeat_decision(routing::Context& context, dpdk::Packet* packet,
                                const pipeline::PacketMeta& meta, const conntrack::Tracked& tracked) {
     if (tracked.flow == nullptr || meta.link_multicast)
         return false;
     const auto& kept = tracked.flow->decision(tracked.direction);
     const KeptDecision decision(kept[0]);
-    if (!decision.is_for(meta.in, tracked.state))
-        return false;
-    const auto sets = decision.reads_sets() ? static_cast<uint32_t>(tables_->sets->generation())
-                                            : static_cast<uint32_t>(kept[1]);
-    if (kept[1] != made_from(tables_->generation, sets))
+    if (decision.state() != tracked.state)
         return false;
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
     const uint16_t bytes = meta.l3_length;

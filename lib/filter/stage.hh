@@ -94,6 +94,7 @@ class Firewall final : public routing::Hooks {
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
+    [[nodiscard]] bool has_decision(const conntrack::Found& found, InterfaceId in) const;
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
                                        const pipeline::PacketMeta& meta, const conntrack::Tracked& tracked);
     static bool is_alive(const void* firewall, uint64_t flow);

@@ -68,10 +68,7 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
         case table::FragmentOutcome::complete:
             counters.add(telemetry::Protocol::Ip6ReasmOKs);
             passage.packet = result.datagram;
-            // Linux counts the IPv6 header twice (IP6CB's frag_max_size), which lets small packets leave
-            // whole.
-            came = {result.fragments, static_cast<uint16_t>(std::min<size_t>(
-                                          result.largest + wire::kIpv6HeaderSize, UINT16_MAX))};
+            came = {result.fragments, result.largest};
             return Verdict::next();
         case table::FragmentOutcome::refused:
             break;

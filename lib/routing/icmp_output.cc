@@ -83,7 +83,11 @@ void send_error(Context& context, const Icmp4Error& error, wire::Ipv4View offend
     }
     counters.add(Protocol::IcmpOutMsgs);
     counters.add(counter_of(error.kind));
-    build_and_send(context, error, offending, context.tables.source_for(back->out, back->next_hop.ip4()),
+    // To whom speaks to one of the box's addresses, that one answers (RFC 4443 2.2 a; Linux in IPv4 too).
+    build_and_send(context, error, offending,
+                   destination.kind == NextHopKind::local
+                       ? offending.destination()
+                       : context.tables.source_for(back->out, back->next_hop.ip4()),
                    offence);
 }
 
@@ -106,7 +110,13 @@ void send_error(Context& context, const Icmp6Error& error, wire::Ipv6View offend
     counters.add(Protocol::Icmp6OutMsgs);
     counters.add(counter_of(error.kind));
     const InterfaceId out = source.is_link_local() ? offence.in : way_back.out;
-    build_and_send(context, error, offending, context.tables.source_for(out, source), offence);
+    const Ip6Address asked = offending.destination();
+    const auto& destination = fib.next_hop(fib.lookup(kMainTable, asked));
+    const bool is_own = (destination.kind == NextHopKind::local && !destination.anycast) ||
+                        (asked.is_link_local() && offence.in != kNoInterface &&
+                         context.tables.is_own_link_local(offence.in, asked));
+    build_and_send(context, error, offending, is_own ? asked : context.tables.source_for(out, source),
+                   offence);
 }
 
 }  // namespace sluice::routing

@@ -17,12 +17,16 @@ using telemetry::Protocol;
 // sends it.
 void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, size_t payload_length,
             InterfaceId in) {
-    const wire::Ipv4Header header{.tos = asked.tos(),
-                                  .id = static_cast<uint16_t>(context.worker.random.next()),
-                                  .protocol = protocol,
-                                  .source = asked.destination(),
-                                  .destination = asked.source(),
-                                  .payload_length = static_cast<uint16_t>(payload_length)};
+    // A reset is atomic (RFC 6864): it needs no identification, and nobody is to fragment it.
+    const bool is_atomic = protocol == wire::IpProtocol::tcp;
+    const wire::Ipv4Header header{
+        .tos = asked.tos(),
+        .id = is_atomic ? uint16_t{0} : static_cast<uint16_t>(context.worker.random.next()),
+        .dont_fragment = is_atomic,
+        .protocol = protocol,
+        .source = asked.destination(),
+        .destination = asked.source(),
+        .payload_length = static_cast<uint16_t>(payload_length)};
     const wire::MutableBytes room(context.state.scratch);
     header.emit(room);
     originate(context, room.first(wire::kIpv4HeaderSize + payload_length), in);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "base/random.hh"
 #include "sets/set.hh"
@@ -13,8 +14,10 @@ namespace {
 constexpr size_t kKinds = SlotRef::kKinds;
 // Asking one or two shapes is cheaper than asking for hints.
 constexpr size_t kShapesWithoutHints = 2;
-constexpr size_t kMaxHints = 65536;
-constexpr size_t kMinHints = 64;
+constexpr unsigned kMinHintBits = 8;
+constexpr unsigned kMaxHintBits = 20;
+// A prefix stands in at most 2^6 hints.
+constexpr unsigned kHintSpread = 6;
 constexpr int kMostGrowths = 4;
 
 uint64_t folded(uint64_t a, uint64_t b) {
@@ -22,29 +25,30 @@ uint64_t folded(uint64_t a, uint64_t b) {
     return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
 }
 
-unsigned hint_bits(const SetType& type, Family family) {
-    if (type[0] != FieldKind::net)
-        return 0;
-    return family == Family::ip4 ? 16 : 32;
+// About four hints a piece, so that what stands in one is near.
+unsigned hint_bits(size_t pieces) {
+    return std::clamp(static_cast<unsigned>(std::bit_width(pieces)) + 1, kMinHintBits, kMaxHintBits);
 }
 
 }  // namespace
 
 Part::Layout::Layout(size_t pieces, bool hinted, bool dense)
     : index(pieces, dense),
-      hints(hinted ? std::clamp(std::bit_ceil(pieces), kMinHints, kMaxHints) : 0, dense) {}
+      hints(hinted ? size_t{1} << hint_bits(pieces) : 0, dense),
+      hint_shift(32 - hint_bits(pieces)) {}
 
 Part::Part(const Plan& plan)
     : plan_(plan),
       words_((plan.type.key_bytes(plan.family) + 7) / 8),
       exact_tags_(plan.type.size() == 1 && plan.type.key_bytes(plan.family) <= 4),
-      hint_bits_(hint_bits(plan.type, plan.family)),
+      hinted_(plan.type[0] == FieldKind::net),
+      full_(full_lengths(plan.type, plan.family)),
       multiplier_(Random(plan.seed).next() | 1),
       records_(plan.type, plan.family, plan.capacity, plan.counters, plan.dense),
-      layout_store_(std::make_shared<Layout>(plan.pieces, hint_bits_ != 0, plan.dense)),
+      layout_store_(std::make_shared<Layout>(plan.pieces, hinted_, plan.dense)),
       layout_(layout_store_.get()),
       shapes_(nullptr) {
-    add_shape(full_lengths(plan.type, plan.family), [](const std::function<void()>&) {});
+    add_shape(full_, [](const std::function<void()>&) {});
     if (plan.conditions)
         records_.condition(0);
 }
@@ -60,17 +64,38 @@ Part::Hashed Part::hash_of(const KeyWords& key, const KeyWords& mask, size_t sha
     return {hash, static_cast<uint32_t>(exact_tags_ ? first : hash)};
 }
 
+// The first bits of an IPv4 address choose directly, those of an IPv6 address, which crowd in few places, by
+// a hash of the first 32.
 size_t Part::hint_place(const Layout& layout, const KeyWords& key) const {
-    const uint64_t leading = key[0] & (hint_bits_ == 16 ? 0xffffU : 0xffffffffU);
-    return (folded(plan_.seed ^ leading, multiplier_) >> 32) * layout.hints.size() >> 32;
+    const auto first = static_cast<uint32_t>(key[0]);
+    if (plan_.family == Family::ip4)
+        return __builtin_bswap32(first) >> layout.hint_shift;
+    return static_cast<uint32_t>(folded(plan_.seed ^ first, multiplier_) >> 32) >> layout.hint_shift;
 }
 
 uint64_t Part::hints_for(const Layout& layout, const Shapes& shapes, const KeyWords& key) const {
     const uint64_t all =
         shapes.list.size() >= kKinds ? ~uint64_t{0} : (uint64_t{1} << shapes.list.size()) - 1;
-    if (hint_bits_ == 0 || shapes.list.size() <= kShapesWithoutHints)
+    if (!hinted_ || shapes.list.size() <= kShapesWithoutHints)
         return all;
-    return (layout.hints[hint_place(layout, key)].load(std::memory_order_acquire) | shapes.always) & all;
+    return (layout.hints[hint_place(layout, key)].load(std::memory_order_acquire) |
+            layout.always.load(std::memory_order_acquire)) &
+           all;
+}
+
+void Part::hint(Layout& layout, const Piece& piece, size_t shape) const {
+    const uint64_t bit = uint64_t{1} << (shape % kKinds);
+    const unsigned chosen_by = plan_.family == Family::ip4 ? 32 - layout.hint_shift : 32;
+    const unsigned length = piece.lengths[0];
+    if (length >= chosen_by) {
+        layout.hints[hint_place(layout, piece.key)].fetch_or(bit, std::memory_order_release);
+    } else if (plan_.family == Family::ip4 && chosen_by - length <= kHintSpread) {
+        const size_t first = hint_place(layout, piece.key);
+        for (size_t at = first; at < first + (size_t{1} << (chosen_by - length)); ++at)
+            layout.hints[at].fetch_or(bit, std::memory_order_release);
+    } else {
+        layout.always.fetch_or(bit, std::memory_order_release);
+    }
 }
 
 bool Part::accepts(SlotRef ref, size_t shape, const Fields& fields, const View& view) const {
@@ -105,7 +130,7 @@ uint64_t Part::find_burst(std::span<const Fields> probes, uint64_t wanted, const
         Hashed hashed;
     };
     std::array<Pending, kMaxSetBurst> pending;
-    const bool hinted = hint_bits_ != 0 && shapes.list.size() > kShapesWithoutHints;
+    const bool hinted = hinted_ && shapes.list.size() > kShapesWithoutHints;
     if (hinted)
         for (uint64_t left = wanted; left != 0; left &= left - 1)
             __builtin_prefetch(&layout.hints[hint_place(
@@ -156,11 +181,11 @@ uint64_t Part::find_burst(std::span<const Fields> probes, uint64_t wanted, const
 }
 
 uint32_t Part::find_same(const ElementValue& value, const std::function<bool(uint32_t)>& skip) const {
-    const Piece piece = first_piece(plan_.type, value);
-    const auto known = shape_ids_.find(packed(piece.lengths));
-    if (known == shape_ids_.end())
+    const Piece piece = is_single(value) ? single_piece(value) : first_piece(plan_.type, value);
+    const auto known = shape_of(piece.lengths);
+    if (!known)
         return 0;
-    const size_t shape = known->second;
+    const size_t shape = *known;
     const Hashed hashed = hash_of(piece.key, shapes_store_->list[shape].mask, shape);
     return layout_store_->index.search(hashed.hash, hashed.tag, [&](SlotRef ref) {
         return records_.same(ref.record, value) && !skip(ref.record);
@@ -197,11 +222,23 @@ uint32_t Part::find_overlapping(const ElementValue& value, const View& view) con
     return 0;
 }
 
+Piece Part::single_piece(const ElementValue& value) const {
+    Piece piece;
+    std::memcpy(piece.key.data(), value.low.data(), sizeof piece.key);
+    piece.lengths = full_;
+    return piece;
+}
+
+std::optional<size_t> Part::shape_of(const PrefixLengths& lengths) const {
+    if (lengths == full_)
+        return 0;
+    const auto known = shape_ids_.find(packed(lengths));
+    return known == shape_ids_.end() ? std::nullopt : std::optional(known->second);
+}
+
 void Part::add_shape(const PrefixLengths& lengths, const Retire& retire) {
     auto shapes = shapes_store_ ? std::make_shared<Shapes>(*shapes_store_) : std::make_shared<Shapes>();
     const size_t id = shapes->list.size();
-    if (lengths[0] < hint_bits_)
-        shapes->always |= uint64_t{1} << (id % kKinds);
     shapes->list.push_back({mask_of(plan_.type, plan_.family, lengths), lengths});
     shape_ids_.emplace(packed(lengths), id);
     const auto old = std::exchange(shapes_store_, std::move(shapes));
@@ -226,16 +263,17 @@ Expected<void> Part::need_shapes(const ElementValue& value, const Retire& retire
 }
 
 bool Part::insert_piece(Layout& layout, const Piece& piece, uint32_t record, bool conditional) {
-    const size_t shape = shape_of(piece.lengths);
+    const size_t shape = *shape_of(piece.lengths);
     const Hashed hashed = hash_of(piece.key, shapes_store_->list[shape].mask, shape);
-    if (hint_bits_ != 0 && piece.lengths[0] >= hint_bits_)
-        layout.hints[hint_place(layout, piece.key)].fetch_or(uint64_t{1} << (shape % kKinds),
-                                                             std::memory_order_release);
+    if (hinted_)
+        hint(layout, piece, shape);
     return layout.index.insert(hashed.hash, hashed.tag,
                                {record, conditional, static_cast<uint8_t>(shape % kKinds)});
 }
 
 bool Part::insert_pieces(Layout& layout, uint32_t record, const ElementValue& value, bool conditional) {
+    if (is_single(value))
+        return insert_piece(layout, single_piece(value), record, conditional);
     bool good = true;
     for_each_piece(plan_.type, value, [&](const Piece& piece) {
         good = good && insert_piece(layout, piece, record, conditional);
@@ -255,7 +293,7 @@ bool Part::grow(const Retire& retire) {
     size_t pieces = layout_store_->index.pieces();
     for (int attempt = 0; attempt < kMostGrowths; ++attempt) {
         pieces = pieces * 2 + 16;
-        auto larger = std::make_shared<Layout>(pieces, hint_bits_ != 0, plan_.dense);
+        auto larger = std::make_shared<Layout>(pieces, hinted_, plan_.dense);
         bool good = true;
         for (uint32_t record = 1; good && record < records_.end(); ++record)
             if (records_.state(record) == RecordState::live)
@@ -271,13 +309,15 @@ bool Part::grow(const Retire& retire) {
 }
 
 Expected<uint32_t> Part::insert(const ElementValue& value, const Start& start, const Retire& retire) {
-    const size_t pieces = count_pieces(plan_.type, value);
+    const bool single = is_single(value);
+    const size_t pieces = single ? 1 : count_pieces(plan_.type, value);
     if (pieces > kMaxPieces)
         return fail("'" + format(plan_.type, value) + "' would take " + std::to_string(pieces) + " prefixes",
                     "expected ranges that make at most " + std::to_string(kMaxPieces) +
                         "; write several smaller elements");
-    if (auto good = need_shapes(value, retire); !good)
-        return std::unexpected(std::move(good.error()));
+    if (!single)
+        if (auto good = need_shapes(value, retire); !good)
+            return std::unexpected(std::move(good.error()));
     const uint32_t record = records_.allocate(value, start);
     if (record == 0)
         return fail("the set is full", "it was declared for " + std::to_string(plan_.capacity) +
@@ -308,7 +348,7 @@ uint32_t Part::insert_exact(const Fields& fields, const Start& start) {
 
 void Part::set_conditional(uint32_t record, bool conditional) {
     for_each_piece(plan_.type, records_.value(record), [&](const Piece& piece) {
-        const size_t shape = shape_of(piece.lengths);
+        const size_t shape = *shape_of(piece.lengths);
         const Hashed hashed = hash_of(piece.key, shapes_store_->list[shape].mask, shape);
         layout_store_->index.replace(hashed.hash, hashed.tag,
                                      {record, conditional, static_cast<uint8_t>(shape % kKinds)});
@@ -317,7 +357,7 @@ void Part::set_conditional(uint32_t record, bool conditional) {
 
 void Part::unlink(uint32_t record) {
     for_each_piece(plan_.type, records_.value(record), [&](const Piece& piece) {
-        const size_t shape = shape_of(piece.lengths);
+        const size_t shape = *shape_of(piece.lengths);
         const Hashed hashed = hash_of(piece.key, shapes_store_->list[shape].mask, shape);
         layout_store_->index.erase(hashed.hash, hashed.tag, record);
     });

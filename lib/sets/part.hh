@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -82,13 +83,15 @@ class Part {
     // Which shapes there are; replaced when one is new.
     struct Shapes {
         std::vector<Shape> list;
-        uint64_t always = 0;  // bit id % 64: shapes too wide for the table of hints
     };
     // What is replaced when it has become too small.
     struct Layout {
         Layout(size_t pieces, bool hinted, bool dense);
         Index index;
-        ZeroedArray<std::atomic<uint64_t>> hints;  // bit id % 64: such shapes may be found here
+        // By the first bits of a key. Bit id % 64: such shapes may be found here.
+        ZeroedArray<std::atomic<uint64_t>> hints;
+        unsigned hint_shift = 0;          // 32 - bits that choose a hint
+        std::atomic<uint64_t> always{0};  // shapes too wide to stand in every hint they would belong to
     };
     struct Hashed {
         uint64_t hash;
@@ -99,23 +102,25 @@ class Part {
     [[nodiscard]] uint64_t hints_for(const Layout& layout, const Shapes& shapes, const KeyWords& key) const;
     [[nodiscard]] size_t hint_place(const Layout& layout, const KeyWords& key) const;
     [[nodiscard]] bool accepts(SlotRef ref, size_t shape, const Fields& fields, const View& view) const;
-    [[nodiscard]] size_t shape_of(const PrefixLengths& lengths) const {
-        return shape_ids_.at(packed(lengths));
-    }
+    // The full shape is 0.
+    [[nodiscard]] std::optional<size_t> shape_of(const PrefixLengths& lengths) const;
+    [[nodiscard]] Piece single_piece(const ElementValue& value) const;
     static uint32_t packed(const PrefixLengths& lengths) {
         return uint32_t{lengths[0]} << 16 | uint32_t{lengths[1]} << 8 | lengths[2];
     }
     Expected<void> need_shapes(const ElementValue& value, const Retire& retire);
     void add_shape(const PrefixLengths& lengths, const Retire& retire);
+    void hint(Layout& layout, const Piece& piece, size_t shape) const;
     bool insert_piece(Layout& layout, const Piece& piece, uint32_t record, bool conditional);
     bool insert_pieces(Layout& layout, uint32_t record, const ElementValue& value, bool conditional);
     bool grow(const Retire& retire);
     [[nodiscard]] bool is_conditional(uint32_t record) const;
 
     Plan plan_;
-    size_t words_;        // of a key
-    bool exact_tags_;     // a tag is the masked key itself: records need not be asked
-    unsigned hint_bits_;  // leading bits of a key that choose a hint; 0: no hints
+    size_t words_;     // of a key
+    bool exact_tags_;  // a tag is the masked key itself: records need not be asked
+    bool hinted_;
+    PrefixLengths full_;
     uint64_t multiplier_;
     Records records_;
     std::unordered_map<uint32_t, size_t> shape_ids_;

@@ -26,6 +26,9 @@ struct Piece {
 
 // How many pieces the element has; counts on beyond kMaxPieces.
 size_t count_pieces(const SetType& type, const ElementValue& value);
+inline bool is_single(const ElementValue& value) {
+    return value.low == value.high;
+}
 // The ordinary case: every field is one value or one prefix. False if not; then `piece` is nothing.
 bool is_one_piece(const SetType& type, const ElementValue& value, Piece& piece);
 std::vector<Piece> pieces_of(const SetType& type, const ElementValue& value);

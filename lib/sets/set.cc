@@ -286,10 +286,6 @@ class Existing {
     std::vector<std::pair<Wide, uint32_t>> lows_;
 };
 
-bool is_single(const ElementValue& value) {
-    return value.low == value.high;
-}
-
 }  // namespace
 
 Expected<Changed> Set::add(std::span<const Element> elements, Instant now, size_t* failed) {

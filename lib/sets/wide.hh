@@ -4,6 +4,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+
+#include "base/byte_order.hh"
 
 namespace sluice::sets {
 
@@ -11,6 +14,13 @@ __extension__ using Wide = unsigned __int128;
 
 // The number that `width` bytes in wire order stand for; width is at most 16.
 inline Wide load_wide(const uint8_t* from, size_t width) {
+    if (width == 4)
+        return Be32::load(from).host();
+    if (width == 16) {
+        uint64_t halves[2];
+        std::memcpy(halves, from, sizeof halves);
+        return Wide{__builtin_bswap64(halves[0])} << 64 | __builtin_bswap64(halves[1]);
+    }
     Wide value = 0;
     for (size_t i = 0; i < width; ++i)
         value = value << 8 | from[i];
