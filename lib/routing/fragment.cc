@@ -4,6 +4,7 @@
 
 #include "wire/fragment.hh"
 #include "wire/ipv4_options.hh"
+#include "wire/tcp.hh"
 
 namespace sluice::routing {
 
@@ -50,14 +51,16 @@ Ipv4Fragmenter::Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu,
     : datagram_(datagram),
       first_(wire::Ipv4Header::parse(datagram)),
       others_(first_),
-      mtu_(std::max(smaller_mtu(mtu, largest), kIpv4MinMtu)) {
+      mtu_(smaller_mtu(mtu, largest)) {
     if (datagram.has_options()) {
         keep_copied_options(others_, datagram);
     }
+    const bool cuts_tcp_header = datagram.protocol() == wire::IpProtocol::tcp && !fragments.empty() &&
+                                 fragments.front().length < wire::kTcpHeaderSize;
     const auto fits = [&](const table::FragmentSpan& fragment) {
         return (fragment.offset == 0 ? first_ : others_).header_size() + fragment.length <= mtu_;
     };
-    if (std::ranges::all_of(fragments, fits)) {
+    if (!cuts_tcp_header && std::ranges::all_of(fragments, fits)) {
         fragments_ = fragments;
     }
 }

@@ -41,7 +41,8 @@ struct FragmentPiece {
 class Ipv4Fragmenter {
   public:
     // The MTU is at least kIpv4MinMtu. A datagram that came in `fragments`, the largest of them a packet of
-    // `largest` bytes, is cut where it was cut before if those fit, and never into larger ones.
+    // `largest` bytes, is cut where it was cut before if those fit, and never into larger ones. As Linux
+    // does, a TCP header that was cut is not cut again.
     Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu, std::span<const table::FragmentSpan> fragments = {},
                    size_t largest = 0);
 
@@ -67,7 +68,8 @@ class Ipv4Fragmenter {
 class Ipv6Fragmenter {
   public:
     // The MTU is at least 1280 and leaves room for eight bytes behind the repeated headers. `id` must not
-    // repeat for the same addresses within the life of a packet.
+    // repeat for the same addresses within the life of a packet.. A packet that came in `fragments`, the
+    // largest of them a packet of `largest` bytes, is cut where it was cut before if those fit.
     Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
                    std::span<const table::FragmentSpan> fragments = {}, size_t largest = 0);
 
@@ -83,10 +85,10 @@ class Ipv6Fragmenter {
     wire::Ipv6View packet_;
     size_t mtu_;
     uint32_t id_;
-    size_t repeated_ = wire::kIpv6HeaderSize;  // bytes repeated in front of the fragment header
-    size_t named_at_ = 6;                      // their last next-header field
-    std::span<const table::FragmentSpan> fragments_;
-    size_t at_ = 0;  // as above
+    size_t repeated_ = wire::kIpv6HeaderSize;         // bytes repeated in front of the fragment header
+    size_t named_at_ = 6;                             // their last next-header field
+    std::span<const table::FragmentSpan> fragments_;  // empty: cut by the MTU
+    size_t at_ = 0;                                   // bytes; of `fragments_` the next
 };
 
 }  // namespace sluice::routing

@@ -12,6 +12,13 @@ using pipeline::Verdict;
 // Fragments that are put together on their way through come by any interface.
 constexpr uint32_t kNoScope = index(kNoInterface);
 
+// Refused for what the fragment itself is: it goes its way, to whom it may concern.
+bool is_malformed(table::FragmentRefusal refusal) {
+    return refusal == table::FragmentRefusal::odd_length ||
+           refusal == table::FragmentRefusal::incomplete_first_fragment ||
+           refusal == table::FragmentRefusal::too_long;
+}
+
 uint32_t scope_of(InterfaceId in) {
     return static_cast<uint32_t>(index(in));
 }
@@ -74,7 +81,7 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
             break;
     }
     counters.add(telemetry::Protocol::Ip6ReasmFails);
-    return Verdict::drop(fragment_reason(result.refusal));
+    return is_malformed(result.refusal) ? Verdict::next() : Verdict::drop(fragment_reason(result.refusal));
 }
 
 namespace {

@@ -27,7 +27,8 @@ struct Passage {
     conntrack::Tracked tracked = {};    // what connection tracking found
     bool is_tracked = false;            // already, before the hooks
     const NextHop* next_hop = nullptr;  // of a packet that is forwarded, from `forward` on
-    // Of an ICMP error or a reset that the box made: what tracking found of the packet it is about.
+    // Of a reset that rejects a packet: what tracking found of that. ICMP errors are tracked by what they
+    // quote.
     const conntrack::Tracked* about = nullptr;
 };
 

@@ -122,6 +122,17 @@ constexpr uint8_t kErrorTtl = 64;
 
 }  // namespace
 
+namespace {
+
+// ICMP types about which an error may be sent, as in Linux: queries and their answers, without router
+// discovery.
+bool is_answerable(uint8_t type) {
+    return type == static_cast<uint8_t>(wire::Icmp4Type::echo_reply) ||
+           type == static_cast<uint8_t>(wire::Icmp4Type::echo_request) || (type >= 13 && type <= 18);
+}
+
+}  // namespace
+
 IcmpErrorVerdict may_send_error(const Icmp4Error&, wire::Bytes offending, const IcmpErrorContext& context) {
     const auto packet = wire::Ipv4View::checked(offending);
     if (!packet) {
@@ -131,8 +142,7 @@ IcmpErrorVerdict may_send_error(const Icmp4Error&, wire::Bytes offending, const 
         return IcmpErrorVerdict::later_fragment;
     }
     if (packet->protocol() == wire::IpProtocol::icmp &&
-        (packet->payload().empty() ||
-         wire::kind_of(wire::Icmp4Type{packet->payload()[0]}) != wire::IcmpKind::query)) {
+        (packet->payload().empty() || !is_answerable(packet->payload()[0]))) {
         return IcmpErrorVerdict::about_error;
     }
     const Ip4Address destination = packet->destination();

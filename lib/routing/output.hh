@@ -55,8 +55,7 @@ void output_fragments(Context& context, wire::Ipv6View packet, const Departure& 
                       const Fragmented& came);
 
 // Routes and sends a packet the box made itself, from its IP header on, past the hooks; fragments it if need
-// be. The bytes are copied. `in` gives link-local destinations their link. `about` is the flow of the packet
-// that an ICMP error or a reset is about.
+// be. The bytes are copied. `in` gives link-local destinations their link. `about`: see Passage.
 void originate(Context& context, wire::MutableBytes packet, InterfaceId in,
                const conntrack::Tracked* about = nullptr);
 

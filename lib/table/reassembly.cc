@@ -159,6 +159,22 @@ FragmentRefusal Reassembler::insert(Datagram& datagram, const Part& part) {
     return FragmentRefusal::none;
 }
 
+// Nothing new: in IPv6 a fragment that came before (RFC 8200 4.5), in IPv4 any whose bytes have all come,
+// whatever it says they are, as in Linux. `behind`: the first piece that begins behind the part's begin.
+bool Reassembler::is_duplicate(const Datagram& datagram, const Part& part, size_t behind) const {
+    if (behind == 0)
+        return false;
+    const auto length = static_cast<uint32_t>(part.payload.size());
+    const FragmentSpan& before = datagram.pieces[behind - 1];
+    if (datagram.key.family == Family::ip6)
+        return before.offset == part.offset && before.length == length &&
+               part.more == (part.offset + length != datagram.end) && same_payload(datagram, part);
+    uint32_t run_end = before.end();
+    for (size_t next = behind; next < datagram.piece_count && datagram.pieces[next].offset == run_end; ++next)
+        run_end = datagram.pieces[next].end();
+    return part.offset < before.end() && part.offset + length <= run_end;
+}
+
 // Where the part belongs among the pieces, or why it does not.
 FragmentRefusal Reassembler::place_of(const Datagram& datagram, const Part& part, size_t& place) const {
     const auto length = static_cast<uint32_t>(part.payload.size());
@@ -168,8 +184,11 @@ FragmentRefusal Reassembler::place_of(const Datagram& datagram, const Part& part
     const auto* const behind =
         std::upper_bound(pieces, pieces_end, part.offset,
                          [](uint32_t offset, const FragmentSpan& piece) { return offset < piece.offset; });
-    if (behind != pieces && behind[-1].offset == part.offset && behind[-1].length == length &&
-        part.more == (end != datagram.end) && same_payload(datagram, part)) {
+    const uint32_t last = datagram.piece_count == 0 ? 0 : pieces_end[-1].end();
+    if (part.more ? end > datagram.end : (datagram.end != kNoEnd && end != datagram.end) || last > end) {
+        return FragmentRefusal::conflicting_end;
+    }
+    if (is_duplicate(datagram, part, static_cast<size_t>(behind - pieces))) {
         return FragmentRefusal::duplicate;
     }
     if (behind != pieces && behind[-1].end() > part.offset) {
@@ -177,10 +196,6 @@ FragmentRefusal Reassembler::place_of(const Datagram& datagram, const Part& part
     }
     if (behind != pieces_end && behind->offset < end) {
         return FragmentRefusal::overlap;
-    }
-    const uint32_t last = datagram.piece_count == 0 ? 0 : pieces_end[-1].end();
-    if (part.more ? end > datagram.end : datagram.end != kNoEnd || last > end) {
-        return FragmentRefusal::conflicting_end;
     }
     place = static_cast<size_t>(behind - pieces);
     return FragmentRefusal::none;

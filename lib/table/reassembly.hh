@@ -185,6 +185,7 @@ class Reassembler {
     FragmentRefusal admit(const Key& key, Instant now, uint32_t& index);
     FragmentRefusal insert(Datagram& datagram, const Part& part);
     FragmentRefusal place_of(const Datagram& datagram, const Part& part, size_t& place) const;
+    [[nodiscard]] bool is_duplicate(const Datagram& datagram, const Part& part, size_t behind) const;
     bool store(Datagram& datagram, const Part& part);
     bool take_block(uint32_t& index);
     FragmentResult assemble(uint32_t index);
