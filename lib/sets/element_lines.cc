@@ -6,16 +6,32 @@
 namespace sluice::sets {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r";
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+// Where the next blank, or the next other character, is from a place on. Plain loops: the library's search
+// for one of several characters costs a call for each it looks at.
+size_t next_blank(std::string_view text, size_t at) {
+    while (at < text.size() && !is_blank(text[at]))
+        ++at;
+    return at;
+}
+
+size_t next_other(std::string_view text, size_t at) {
+    while (at < text.size() && is_blank(text[at]))
+        ++at;
+    return at;
+}
 
 void skip_blanks(std::string_view& text) {
-    text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+    text.remove_prefix(next_other(text, 0));
 }
 
 // The next word; nothing at the end.
 std::string_view take_word(std::string_view& text) {
     skip_blanks(text);
-    const std::string_view word = text.substr(0, text.find_first_of(kBlanks));
+    const std::string_view word = text.substr(0, next_blank(text, 0));
     text.remove_prefix(word.size());
     return word;
 }
@@ -25,11 +41,9 @@ std::string_view take_word(std::string_view& text) {
 size_t end_of_value(std::string_view line) {
     size_t at = 0;
     for (;;) {
-        at = line.find_first_of(kBlanks, at);
-        if (at == std::string_view::npos)
-            return line.size();
-        const size_t next = line.find_first_not_of(kBlanks, at);
-        if (next == std::string_view::npos)
+        at = next_blank(line, at);
+        const size_t next = next_other(line, at);
+        if (next == line.size())
             return at;
         const bool joins = line[next] == '.' || line[next] == ',' || line[next] == '-' ||
                            (at > 0 && (line[at - 1] == '.' || line[at - 1] == ',' || line[at - 1] == '-'));
@@ -101,10 +115,12 @@ LineCount count_lines(std::string_view text) {
     while (!text.empty()) {
         const size_t end = std::min(text.find('\n'), text.size());
         const std::string_view line = text.substr(0, std::min<size_t>(end, 64));
-        const size_t colon = line.find_first_of(":#");
-        if (colon != std::string_view::npos && line[colon] == ':')
+        size_t at = 0;
+        while (at < line.size() && line[at] != ':' && line[at] != '#')
+            ++at;
+        if (at < line.size() && line[at] == ':')
             ++count.ip6;
-        else if (colon != 0 && !line.empty())
+        else if (at > 0)
             ++count.ip4;
         text.remove_prefix(std::min(end + 1, text.size()));
     }

@@ -87,14 +87,20 @@ void Part::hint(Layout& layout, const Piece& piece, size_t shape) const {
     const uint64_t bit = uint64_t{1} << (shape % kKinds);
     const unsigned chosen_by = plan_.family == Family::ip4 ? 32 - layout.hint_shift : 32;
     const unsigned length = piece.lengths[0];
+    // There is one writer: no other bit is lost between load and store.
+    const auto mark = [bit](std::atomic<uint64_t>& hints) {
+        const uint64_t before = hints.load(std::memory_order_relaxed);
+        if ((before & bit) == 0)
+            hints.store(before | bit, std::memory_order_release);
+    };
     if (length >= chosen_by) {
-        layout.hints[hint_place(layout, piece.key)].fetch_or(bit, std::memory_order_release);
+        mark(layout.hints[hint_place(layout, piece.key)]);
     } else if (plan_.family == Family::ip4 && chosen_by - length <= kHintSpread) {
         const size_t first = hint_place(layout, piece.key);
         for (size_t at = first; at < first + (size_t{1} << (chosen_by - length)); ++at)
-            layout.hints[at].fetch_or(bit, std::memory_order_release);
+            mark(layout.hints[at]);
     } else {
-        layout.always.fetch_or(bit, std::memory_order_release);
+        mark(layout.always);
     }
 }
 
@@ -181,7 +187,11 @@ uint64_t Part::find_burst(std::span<const Fields> probes, uint64_t wanted, const
 }
 
 uint32_t Part::find_same(const ElementValue& value, const std::function<bool(uint32_t)>& skip) const {
-    const Piece piece = is_single(value) ? single_piece(value) : first_piece(plan_.type, value);
+    Piece piece;
+    if (is_single(value))
+        piece = single_piece(value);
+    else if (!is_one_piece(plan_.type, value, piece))
+        piece = first_piece(plan_.type, value);
     const auto known = shape_of(piece.lengths);
     if (!known)
         return 0;
@@ -309,15 +319,19 @@ bool Part::grow(const Retire& retire) {
 }
 
 Expected<uint32_t> Part::insert(const ElementValue& value, const Start& start, const Retire& retire) {
-    const bool single = is_single(value);
-    const size_t pieces = single ? 1 : count_pieces(plan_.type, value);
-    if (pieces > kMaxPieces)
-        return fail("'" + format(plan_.type, value) + "' would take " + std::to_string(pieces) + " prefixes",
-                    "expected ranges that make at most " + std::to_string(kMaxPieces) +
-                        "; write several smaller elements");
-    if (!single)
+    Piece whole;
+    const bool known =
+        is_single(value) || (is_one_piece(plan_.type, value, whole) && shape_of(whole.lengths).has_value());
+    if (!known) {
+        const size_t pieces = count_pieces(plan_.type, value);
+        if (pieces > kMaxPieces)
+            return fail(
+                "'" + format(plan_.type, value) + "' would take " + std::to_string(pieces) + " prefixes",
+                "expected ranges that make at most " + std::to_string(kMaxPieces) +
+                    "; write several smaller elements");
         if (auto good = need_shapes(value, retire); !good)
             return std::unexpected(std::move(good.error()));
+    }
     const uint32_t record = records_.allocate(value, start);
     if (record == 0)
         return fail("the set is full", "it was declared for " + std::to_string(plan_.capacity) +
