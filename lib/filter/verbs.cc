@@ -1,0 +1,83 @@
+#include "filter/verbs.hh"
+
+#include <boost/json.hpp>
+#include <string>
+
+namespace sluice::filter {
+namespace {
+
+namespace json = boost::json;
+
+json::value last_hit(const RulesView& view, const RuleCounts& counts) {
+    return counts.packets == 0 ? json::value() : json::value(view.wall_clock(counts.last_hit));
+}
+
+RuleCounts counts_of(const RulesView& view, const std::string& label) {
+    const RuleId rule = view.directory->find(label);
+    return rule == kNoRule ? RuleCounts{} : view.directory->sum(rule, view.workers);
+}
+
+json::object rule_json(const RulesView& view, const std::string& chain, const Rule& rule) {
+    const RuleCounts counts = counts_of(view, rule_label(chain, rule.name));
+    json::object object{{"name", rule.name},
+                        {"rule", rule.text},
+                        {"packets", counts.packets},
+                        {"bytes", counts.bytes},
+                        {"last_hit", last_hit(view, counts)}};
+    if (!rule.description.empty())
+        object["description"] = rule.description;
+    if (!rule.owner.empty())
+        object["owner"] = rule.owner;
+    if (rule.observe)
+        object["observe"] = true;
+    return object;
+}
+
+json::object chain_json(const RulesView& view, const std::string& name, const std::vector<Rule>& rules) {
+    json::array items;
+    for (const Rule& rule : rules)
+        items.push_back(rule_json(view, name, rule));
+    return {{"chain", name}, {"rules", std::move(items)}};
+}
+
+// A chain at a hook, with its policy and what fell to it.
+json::object base_json(const RulesView& view, const std::string& name, const std::vector<Rule>& rules,
+                       Policy policy) {
+    json::object object = chain_json(view, name, rules);
+    const RuleCounts counts = counts_of(view, policy_label(name));
+    object["policy"] = policy == Policy::accept ? "accept" : "drop";
+    object["packets"] = counts.packets;
+    object["bytes"] = counts.bytes;
+    return object;
+}
+
+admin::Response rules(const RulesView& view, const admin::Request& request) {
+    json::array items;
+    if (view.book != nullptr) {
+        const std::string early(kEarlyChain);
+        if (!view.book->early.empty())
+            items.push_back(base_json(view, early, view.book->early, Policy::accept));
+        for (const auto& [at, chain] : view.book->base)
+            items.push_back(base_json(view, chain_name(at.first, at.second), chain.rules, chain.policy));
+        for (const RegularChain& chain : view.book->chains)
+            items.push_back(chain_json(view, chain_name(chain), chain.rules));
+    }
+    return admin::paged(request, std::move(items));
+}
+
+admin::Response reset(const RulesView& view) {
+    for (RuleId rule = kNoRule + 1; rule < view.directory->size(); ++rule)
+        view.directory->reset(rule, view.workers);
+    return admin::Response::json(json::value{{"reset", true}});
+}
+
+}  // namespace
+
+void add_verbs(admin::Verbs& verbs, std::function<RulesView()> view) {
+    verbs.add("GET", "/v1/rules", "every chain, its policy, its rules as written with what they counted",
+              [view](const admin::Request& request) { return rules(view(), request); });
+    verbs.add("POST", "/v1/rules/reset", "all rules count from zero",
+              [view](const admin::Request&) { return reset(view()); });
+}
+
+}  // namespace sluice::filter

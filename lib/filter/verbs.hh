@@ -1,0 +1,25 @@
+// GET /v1/rules, POST /v1/rules/reset.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "admin/verbs.hh"
+#include "base/time.hh"
+#include "filter/counters.hh"
+#include "filter/rule.hh"
+
+namespace sluice::filter {
+
+// Asked for at every request; good for the length of the answer.
+struct RulesView {
+    const Rulebook* book = nullptr;  // null: no rules
+    RuleDirectory* directory = nullptr;
+    std::vector<const RuleCounters*> workers;
+    // Seconds since 1970 of an instant of the packet clock.
+    std::function<double(Instant)> wall_clock;
+};
+
+void add_verbs(admin::Verbs& verbs, std::function<RulesView()> view);
+
+}  // namespace sluice::filter
