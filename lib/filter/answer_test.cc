@@ -3,7 +3,7 @@
 
 #include "filter/mss.hh"
 #include "filter/reject.hh"
-#include "filter/test_rules.hh"
+#include "filter/rules_under_test.hh"
 
 namespace sluice::filter::test {
 namespace {

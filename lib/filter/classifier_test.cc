@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.hh"
-#include "filter/test_rules.hh"
+#include "filter/rules_under_test.hh"
 
 namespace sluice::filter::test {
 namespace {

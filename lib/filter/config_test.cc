@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "config/print.hh"
-#include "filter/test_rules.hh"
+#include "filter/rules_under_test.hh"
 
 namespace sluice::filter::test {
 namespace {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "filter/test_rules.hh"
+#include "filter/rules_under_test.hh"
 
 namespace sluice::filter::test {
 namespace {

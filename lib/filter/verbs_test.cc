@@ -4,7 +4,7 @@
 
 #include <boost/json.hpp>
 
-#include "filter/test_rules.hh"
+#include "filter/rules_under_test.hh"
 
 namespace sluice::filter::test {
 namespace {
