@@ -69,6 +69,54 @@ void box_metrics(MetricsText& text, const Box& box) {
     text.gauge("mbufs_free", "Packet buffers not in use").sample({}, box.gateway.pool().available());
 }
 
+void conntrack_metrics(MetricsText& text, const FirewallControl& firewall) {
+    auto& flows = text.gauge("conntrack_flows", "Flows in a worker's table");
+    auto& max = text.gauge("conntrack_max", "Flows a worker's table may hold");
+    auto& pressure = text.gauge("conntrack_pressure", "0 to 3: how far timeouts are shortened");
+    auto& counts = text.counter("conntrack", "What connection tracking did, by the names of conntrack -S");
+    auto& invalid = text.counter("conntrack_invalid_packets", "Invalid packets, by reason");
+    const auto catalog = conntrack::count_catalog();
+    for (size_t i = 0; i < firewall.workers(); ++i) {
+        const auto& counters = firewall.of(static_cast<WorkerId>(i)).conntrack_counters();
+        const std::string worker = std::to_string(i);
+        flows.sample({{"worker", worker}}, counters.flows.read());
+        max.sample({{"worker", worker}}, counters.max.read());
+        pressure.sample({{"worker", worker}}, counters.pressure.read());
+        for (size_t place = 0; place < catalog.size(); ++place)
+            counts.sample({{"counter", catalog[place].name}, {"worker", worker}}, counters.read(place));
+        const auto reasons = conntrack::invalid_reason_catalog();
+        for (size_t place = 0; place < reasons.size(); ++place)
+            invalid.sample({{"reason", reasons[place].name}, {"worker", worker}},
+                           counters.read(static_cast<conntrack::InvalidReason>(place)));
+    }
+}
+
+// By the names that `rules` shows: chain and rule.
+void rule_metrics(MetricsText& text, const FirewallControl& firewall) {
+    auto& packets = text.counter("rule_packets", "Packets a rule, or a chain's policy, has matched");
+    auto& bytes = text.counter("rule_bytes", "Bytes of these");
+    const auto workers = firewall.rule_counters();
+    for (filter::RuleId rule = filter::kNoRule + 1; rule < firewall.rules().size(); ++rule) {
+        const auto label = firewall.rules().label(rule);
+        if (label.empty())
+            continue;
+        const auto counts = firewall.rules().sum(rule, workers);
+        const auto slash = label.find('/');
+        const telemetry::MetricLabels labels{{"chain", label.substr(0, slash)},
+                                             {"rule", label.substr(slash + 1)}};
+        packets.sample(labels, counts.packets);
+        bytes.sample(labels, counts.bytes);
+    }
+}
+
+void set_metrics(MetricsText& text, const sets::SetTable& sets) {
+    auto& elements = text.gauge("set_elements", "Elements of a set");
+    for (const auto& entry : sets.entries()) {
+        if (entry.set)
+            elements.sample({{"set", entry.set->name()}}, entry.set->element_count());
+    }
+}
+
 std::string metrics(const Box& box) {
     MetricsText text;
     const auto observed = observe(box);
@@ -76,6 +124,9 @@ std::string metrics(const Box& box) {
     interface_metrics(text, observed);
     drop_metrics(text, observed);
     worker_metrics(text, observed);
+    conntrack_metrics(text, box.gateway.firewall());
+    rule_metrics(text, box.gateway.firewall());
+    set_metrics(text, *box.gateway.firewall().sets().table());
     const auto sums = pipeline::protocol_sums(observed);
     auto& protocol = text.counter("protocol", "Protocol counters by their SNMP and nstat names");
     for (size_t i = 0; i < sums.size(); ++i)

@@ -6,6 +6,7 @@
 
 #include "conntrack/flow_job.hh"
 #include "conntrack/flow_json.hh"
+#include "filter/verbs.hh"
 #include "pipeline/drops.hh"
 #include "sluice/drop_catalog.hh"
 #include "sluice/stages.hh"
@@ -238,6 +239,20 @@ std::vector<std::string> ReplayDataplane::flows() {
             result.push_back(boost::json::serialize(conntrack::flow_json(flow, 0, names)));
         job.records().clear();
     }
+    return result;
+}
+
+std::vector<std::string> ReplayDataplane::rules() {
+    std::vector<std::string> result;
+    if (!snapshot_->firewall)
+        return result;
+    const filter::RulesView view{
+        .book = &snapshot_->firewall->ruleset->book(),
+        .directory = &firewall_.rules(),
+        .workers = firewall_.rule_counters(),
+        .wall_clock = [](Instant at) { return seconds(at.time_since_epoch()); }};  // of the captures
+    for (const auto& chain : filter::rules_json(view))
+        result.push_back(boost::json::serialize(chain));
     return result;
 }
 

@@ -33,6 +33,7 @@ class ReplayDataplane final : public replay::Dataplane {
     [[nodiscard]] std::vector<replay::NamedCount> drops() const override;
     [[nodiscard]] std::vector<replay::NamedCount> counters() const override;
     std::vector<std::string> flows() override;
+    std::vector<std::string> rules() override;
 
   private:
     ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::PacketRing to_control,

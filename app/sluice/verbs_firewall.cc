@@ -1,7 +1,27 @@
+#include <chrono>
+
 #include "conntrack/verbs.hh"
+#include "filter/verbs.hh"
+#include "sets/verbs.hh"
 #include "sluice/verbs.hh"
 
 namespace sluice {
+namespace {
+
+double wall_clock(Instant at) {
+    const auto now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch());
+    return now.count() - seconds(pipeline::read_clock() - at);
+}
+
+filter::RulesView rules_of(Gateway& gateway) {
+    const auto& tables = gateway.snapshot().firewall;
+    return {.book = tables ? &tables->ruleset->book() : nullptr,
+            .directory = &gateway.firewall().rules(),
+            .workers = gateway.firewall().rule_counters(),
+            .wall_clock = wall_clock};
+}
+
+}  // namespace
 
 conntrack::FlowNames flow_names(Gateway& gateway) {
     return {.rule = [&gateway](uint32_t rule) { return std::string(gateway.firewall().rules().label(rule)); },
@@ -24,6 +44,8 @@ void add_firewall_verbs(admin::Verbs& verbs, Box& box) {
          },
          .names = flow_names(gateway)},
         box.events);
+    filter::add_verbs(verbs, [&gateway] { return rules_of(gateway); });
+    sets::add_verbs(verbs, gateway.firewall().sets(), pipeline::read_clock);
 }
 
 }  // namespace sluice

@@ -101,6 +101,8 @@ class Dataplane {
     [[nodiscard]] virtual std::vector<NamedCount> counters() const = 0;  // of protocols
     // The flows that live at the end, each as the JSON object the admin API gives.
     virtual std::vector<std::string> flows() = 0;
+    // The chains with what their rules have counted, likewise.
+    virtual std::vector<std::string> rules() = 0;
 };
 
 }  // namespace sluice::replay

@@ -143,7 +143,7 @@ Expected<ReplayResult> replay(const ReplayOptions& options, Dataplane& dataplane
         run.advance(end);
     }
     ReplayResult result{run.finish(frames->tallies()), frames->errors()};
-    if (auto written = results->finish(result.summary, dataplane.flows()); !written) {
+    if (auto written = results->finish(result.summary, dataplane.flows(), dataplane.rules()); !written) {
         return std::unexpected(std::move(written.error()));
     }
     return result;

@@ -58,6 +58,7 @@ class FakeDataplane : public Dataplane {
     PacketTotals totals() const override { return totals_; }
     std::vector<NamedCount> drops() const override { return {{"unwanted", 1}, {"never", 0}, {"gave_up", 1}}; }
     std::vector<std::string> flows() override { return {R"({"id":1})", R"({"id":2})"}; }
+    std::vector<std::string> rules() override { return {}; }
     std::vector<NamedCount> counters() const override { return {{"IpInReceives", totals_.received}}; }
 
     std::vector<int64_t> advanced;
@@ -96,6 +97,7 @@ TEST_F(Driver, WritesALineForEachPacketAndTimer) {
         "\n"
         R"({"n":4,"time":1.000000000,"in":"lan","verdict":"drop","reason":"unwanted","hook":null,"rule":null,"ct_state":null,"out":[]})"
         "\n");
+    EXPECT_EQ(directory_.read("out/rules.json"), "{\"items\":[],\"total\":0}\n");
     EXPECT_EQ(directory_.read("out/conntrack.json"), "{\"items\":[\n{\"id\":1},\n{\"id\":2}],\"total\":2}\n");
     directory_.write_capture("expected.pcap", {{1'100, {0xee}}, {1'200, {forward}}});
     EXPECT_EQ(directory_.read("out/lan.pcap"), directory_.read("expected.pcap"));

@@ -109,7 +109,21 @@ void ResultWriter::timer(const TimerOutcome& caused) {
     packets_.write(line_);
 }
 
-Expected<void> ResultWriter::finish(const Summary& summary, const std::vector<std::string>& flows) {
+namespace {
+
+// A list as the admin API gives it, one item a line.
+std::string listed(const std::vector<std::string>& items) {
+    std::string text = "{\"items\":[";
+    for (const std::string& item : items) {
+        text += (text.back() == '[' ? "\n" : ",\n") + item;
+    }
+    return text + "],\"total\":" + std::to_string(items.size()) + "}\n";
+}
+
+}  // namespace
+
+Expected<void> ResultWriter::finish(const Summary& summary, const std::vector<std::string>& flows,
+                                    const std::vector<std::string>& rules) {
     if (auto closed = packets_.close(); !closed) {
         return closed;
     }
@@ -118,12 +132,10 @@ Expected<void> ResultWriter::finish(const Summary& summary, const std::vector<st
             return closed;
         }
     }
-    std::string conntrack = "{\"items\":[";
-    for (const std::string& flow : flows) {
-        conntrack += (conntrack.back() == '[' ? "\n" : ",\n") + flow;
+    if (auto written = write_file(directory_ / "conntrack.json", listed(flows)); !written) {
+        return written;
     }
-    conntrack += "],\"total\":" + std::to_string(flows.size()) + "}\n";
-    if (auto written = write_file(directory_ / "conntrack.json", conntrack); !written) {
+    if (auto written = write_file(directory_ / "rules.json", listed(rules)); !written) {
         return written;
     }
     return write_file(directory_ / "summary.json", summary.to_json());

@@ -1,4 +1,4 @@
-// The directory of results: IFACE.pcap, packets.jsonl, conntrack.json, summary.json.
+// The directory of results: IFACE.pcap, packets.jsonl, conntrack.json, rules.json, summary.json.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,9 @@ class ResultWriter {
     void packet(uint64_t n, Instant time, std::string_view in, const Outcome& outcome);
     // The line of a timer: its n and in are null.
     void timer(const TimerOutcome& caused);
-    // Writes the remaining files and closes all. `flows` are JSON objects.
-    Expected<void> finish(const Summary& summary, const std::vector<std::string>& flows);
+    // Writes the remaining files and closes all. Flows and rules are JSON objects.
+    Expected<void> finish(const Summary& summary, const std::vector<std::string>& flows,
+                          const std::vector<std::string>& rules);
 
   private:
     struct Port {
