@@ -23,6 +23,9 @@ struct Chosen {
     unsigned rounds = 0;
     double confirm = 0;
     Query query;
+    std::string name;
+    std::string other;
+    SetElements elements;
     std::function<int(Commands&)> command;
 };
 
@@ -100,6 +103,49 @@ void add_conntrack(CLI::App& app, Chosen& c) {
                      [&c](Commands& commands) { return commands.conntrack_delete(c.query); }));
 }
 
+void add_sets(CLI::App& app, Chosen& c) {
+    CLI::App* set = app.add_subcommand("set", "sets of addresses, networks, ports");
+    set->require_subcommand(1);
+    command(*set, c, "list", "sets, how full they are and what refers to them",
+            [](Commands& commands) { return commands.set_list(); });
+    const auto named = [&c](CLI::App* one) {
+        one->add_option("NAME", c.name, "the set")->required();
+        return one;
+    };
+    named(command(*set, c, "show", "the elements of a set, a line each",
+                  [&c](Commands& commands) { return commands.set_show(c.name, c.query); }))
+        ->add_option_function<std::string>(
+            "--limit", [&c](const std::string& value) { c.query["limit"] = value; }, "at most so many");
+    const auto elements = [&c](CLI::App* one) {
+        CLI::Option* given =
+            one->add_option("ELEMENT", c.elements.values, "as 192.0.2.1, 10.0.0.0/8, 192.0.2.1,443");
+        CLI::Option* file =
+            one->add_option("-f,--file", c.elements.file, "elements a line each; - is the standard input");
+        given->excludes(file);
+        return one;
+    };
+    CLI::App* add =
+        elements(named(command(*set, c, "add", "add elements, all or none",
+                               [&c](Commands& commands) { return commands.set_add(c.name, c.elements); })));
+    add->add_option("--timeout", c.elements.timeout, "how long they stay, such as 10m");
+    add->add_option("--comment", c.elements.comment, "for people");
+    elements(named(command(*set, c, "del", "remove elements, all or none",
+                           [&c](Commands& commands) { return commands.set_del(c.name, c.elements); })));
+    named(command(*set, c, "test", "is it in the set? exit code 1 if not",
+                  [&c](Commands& commands) { return commands.set_test(c.name, c.other); }))
+        ->add_option("ELEMENT", c.other, "an element")
+        ->required();
+    named(command(*set, c, "load", "replace the content at once", [&c](Commands& commands) {
+        return commands.set_load(c.name, c.file);
+    }))->add_option("FILE", c.file, "elements a line each; without it the set's own file is read again");
+    named(command(*set, c, "flush", "remove all elements",
+                  [&c](Commands& commands) { return commands.set_flush(c.name); }));
+    named(command(*set, c, "swap", "exchange the contents of two sets",
+                  [&c](Commands& commands) { return commands.set_swap(c.name, c.other); }))
+        ->add_option("WITH", c.other, "the other set")
+        ->required();
+}
+
 void add_changing(CLI::App& app, Chosen& c) {
     CLI::App* config = app.add_subcommand("config", "the configuration");
     config->require_subcommand(1);
@@ -141,6 +187,7 @@ void declare(CLI::App& app, Chosen& chosen) {
     app.add_flag("--json", chosen.json, "print exactly what the API answers");
     add_showing(app, chosen);
     add_conntrack(app, chosen);
+    add_sets(app, chosen);
     add_changing(app, chosen);
 }
 

@@ -146,7 +146,8 @@ int Commands::config_show() {
     return ask("GET", "/v1/config", render_config);
 }
 
-int Commands::post_file(std::string_view target, const std::string& file, const Renderer& render) {
+int Commands::post_file(std::string_view target, const std::string& file, const Renderer& render,
+                        std::string_view method) {
     const auto body = read_input(file, console_.in);
     if (!body) {
         complain(console_, printable(body.error().text()));
@@ -160,7 +161,7 @@ int Commands::post_file(std::string_view target, const std::string& file, const 
         whole += (whole.find('?') == std::string::npos ? "?" : "&") + std::string("file=") +
                  admin::percent_encode(error ? file : absolute.lexically_normal().string());
     }
-    return ask("POST", whole, render, *body);
+    return ask(method, whole, render, *body);
 }
 
 int Commands::config_check(const std::string& file) {

@@ -31,6 +31,14 @@ struct Console {
     bool colours = false;
 };
 
+// What `set add` and `set del` were given.
+struct SetElements {
+    std::vector<std::string> values;
+    std::string file;
+    std::string timeout;
+    std::string comment;
+};
+
 class Commands {
   public:
     Commands(Console& console, std::string socket, bool json)
@@ -62,6 +70,19 @@ class Commands {
     int conntrack_events(const Query& query);
     int conntrack_delete(const Query& query);
 
+    int set_list();
+    // The elements, as lines that `set load` reads.
+    int set_show(const std::string& name, const Query& query);
+    // Those of a file if one is named, - being the standard input, otherwise those given.
+    int set_add(const std::string& name, const SetElements& elements);
+    int set_del(const std::string& name, const SetElements& elements);
+    // Refused if the element is not in the set.
+    int set_test(const std::string& name, const std::string& element);
+    // Without a file what the configuration declares is read anew.
+    int set_load(const std::string& name, const std::string& file);
+    int set_flush(const std::string& name);
+    int set_swap(const std::string& name, const std::string& other);
+
     int config_show();
     int config_check(const std::string& file);
     int config_diff(const std::string& file);
@@ -81,7 +102,9 @@ class Commands {
     Expected<boost::json::value> fetch_json(std::string_view target, int& exit_code);
     // An answer that may be long, item by item as it comes; `depth` as in JsonItems.
     int stream(std::string_view target, int depth, const Renderer& render);
-    int post_file(std::string_view target, const std::string& file, const Renderer& render);
+    int post_file(std::string_view target, const std::string& file, const Renderer& render,
+                  std::string_view method = "POST");
+    int change_set(std::string_view method, const std::string& name, const SetElements& elements);
 
     Console& console_;
     admin::Client client_;

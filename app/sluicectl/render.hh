@@ -27,6 +27,13 @@ std::string render_flow(const boost::json::value& flow, bool with_timeout);
 std::string render_flow_event(const boost::json::value& event);
 std::string render_conntrack_stats(const boost::json::value& list);
 
+std::string render_sets(const boost::json::value& list, const Look& look);
+// One element as a line that can be loaded again; what it counted stands in a remark.
+std::string render_element(const boost::json::value& element);
+// What adding, removing, loading and flushing are answered.
+std::string render_set_change(const boost::json::value& answer);
+std::string render_set_test(const boost::json::value& answer, const std::string& name);
+
 // The configuration in force: its text if the answer has one, otherwise what the answer holds, as YAML.
 std::string render_config(const boost::json::value& answer);
 // What `config check`, `diff`, `apply`, `confirm`, `rollback` and `reload` are answered.

@@ -35,7 +35,7 @@ json::object set_json(const SetTable::Entry& entry) {
         object["description"] = entry.declaration.description;
     json::array uses;
     for (const SetUse& use : entry.uses)
-        uses.push_back({{"by", use.by}, {"adds", use.adds}});
+        uses.emplace_back(use.adds ? use.by + " (add_to)" : use.by);
     object["references"] = std::move(uses);
     return object;
 }
@@ -307,9 +307,10 @@ class SetVerbs {
         return changed_json(changed);
     }
 
-    // With a body, that becomes the content; without, what the configuration declares, read anew.
+    // With a body, or the name of an empty one, that becomes the content; without, what the configuration
+    // declares, read anew.
     [[nodiscard]] admin::Response load(const admin::Request& request, const SetTable::Entry& entry) const {
-        if (request.body.empty()) {
+        if (request.body.empty() && !request.query_value("file")) {
             config::Problems problems;
             const auto changed = registry_.reload(entry.declaration.name, now_(), problems);
             return changed ? changed_json(*changed) : ElementBody::refused(422, problems);

@@ -64,7 +64,7 @@ TEST_F(SetVerbsTest, ListsSetsAndWhoRefersToThem) {
     EXPECT_EQ(web.at("type"), "net");
     EXPECT_EQ(web.at("count"), 2);
     EXPECT_EQ(web.at("description"), "hosts");
-    EXPECT_EQ(web.at("references").at(0).at("by"), "filter.forward.published");
+    EXPECT_EQ(web.at("references").at(0), "filter.forward.published");
 }
 
 TEST_F(SetVerbsTest, ShowsElements) {
@@ -145,6 +145,9 @@ TEST_F(SetVerbsTest, FlushesLoadsAndSwaps) {
     EXPECT_EQ(values("web"), "1.0.0.0/8 2001:db8::1");
     EXPECT_EQ(call("POST", "/v1/sets/web/load", "1.1.1.1-1.1.1.5\n1.1.1.4-1.1.1.9\n").first, 422);
     EXPECT_EQ(values("web"), "1.0.0.0/8 2001:db8::1");
+    std::tie(status, answer) = call("POST", "/v1/sets/web/load?file=empty.txt", "");
+    EXPECT_EQ(values("web"), "");
+    std::tie(status, answer) = call("POST", "/v1/sets/web/load", "1.0.0.0/8\n2001:db8::1\n");
     std::tie(status, answer) = call("POST", "/v1/sets/web/swap?with=spare");
     EXPECT_EQ(status, 200);
     EXPECT_EQ(values("web"), "198.51.100.0/24");
