@@ -48,8 +48,10 @@ constexpr uint64_t made_from(uint32_t tables, uint32_t sets) {
     return uint64_t{tables} << 32 | sets;
 }
 
+// Whether rules see it as conntrack does (trail.hh).
 bool has_ports(const wire::IpPacket& packet) {
-    return !packet.is_fragment() &&
+    const bool is_plain = packet.family() == Family::ip4 || packet.upper_offset() == wire::kIpv6HeaderSize;
+    return is_plain && !packet.is_fragment() &&
            (packet.protocol() == wire::IpProtocol::tcp || packet.protocol() == wire::IpProtocol::udp);
 }
 

@@ -72,7 +72,8 @@ bool is_to_group(const Context& context, const wire::IpPacket& packet) {
 }
 
 void send_icmp(Context& context, const Passage& passage, RejectKind kind) {
-    const routing::Offence how{.in = passage.in, .link_group = passage.link_group};
+    const routing::Offence how{
+        .in = passage.in, .link_group = passage.link_group, .tracked = &passage.tracked};
     if (passage.packet[0] >> 4 == 4) {
         using enum routing::Icmp4ErrorKind;
         const auto error = kind == RejectKind::host_unreachable   ? host_unreachable

@@ -4,25 +4,22 @@
 
 #include "wire/fragment.hh"
 #include "wire/ipv4_options.hh"
-#include "wire/tcp.hh"
 
 namespace sluice::routing {
 
 namespace {
 
-// Keeps the options that every fragment repeats (RFC 791 3.1), padded to whole words.
-void keep_copied_options(wire::Ipv4Header& header, wire::Ipv4View datagram) {
-    header.options = {};
-    header.options_length = 0;
-    size_t at = 0;
+// Puts "no operation" in place of the options that only the first fragment carries (RFC 791 3.1). The header
+// keeps its length, as in Linux: so all fragments have room for the same payload.
+void blank_uncopied_options(wire::Ipv4Header& header, wire::Ipv4View datagram) {
     wire::Ipv4OptionWalk walk(datagram);
     while (const auto option = walk.next()) {
-        if (option->copied()) {
-            wire::copy_bytes(header.options.data() + at, option->bytes);
-            at += option->bytes.size();
+        if (!option->copied()) {
+            auto* const place = header.options.data() + (option->offset - wire::kIpv4HeaderSize);
+            std::fill_n(place, option->bytes.size(),
+                        static_cast<uint8_t>(wire::Ipv4OptionType::no_operation));
         }
     }
-    header.options_length = static_cast<uint8_t>((at + 3) / 4 * 4);
 }
 
 // The next piece of `total` bytes from `at` on, when `room` bytes fit a packet.
@@ -53,14 +50,12 @@ Ipv4Fragmenter::Ipv4Fragmenter(wire::Ipv4View datagram, size_t mtu,
       others_(first_),
       mtu_(smaller_mtu(mtu, largest)) {
     if (datagram.has_options()) {
-        keep_copied_options(others_, datagram);
+        blank_uncopied_options(others_, datagram);
     }
-    const bool cuts_tcp_header = datagram.protocol() == wire::IpProtocol::tcp && !fragments.empty() &&
-                                 fragments.front().length < wire::kTcpHeaderSize;
     const auto fits = [&](const table::FragmentSpan& fragment) {
         return (fragment.offset == 0 ? first_ : others_).header_size() + fragment.length <= mtu_;
     };
-    if (!cuts_tcp_header && std::ranges::all_of(fragments, fits)) {
+    if (std::ranges::all_of(fragments, fits)) {
         fragments_ = fragments;
     }
 }

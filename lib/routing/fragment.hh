@@ -36,8 +36,8 @@ struct FragmentPiece {
 };
 
 // Cuts a datagram, which may be a fragment itself, so that every piece fits the MTU. Identification, type of
-// service and TTL stay; options with the copied flag go into every piece, the others into the first. "Don't
-// fragment" is for the caller to respect.
+// service and TTL stay; options with the copied flag go into every piece, the others into the first, with "no
+// operation" in their place behind it. "Don't fragment" is for the caller to respect.
 class Ipv4Fragmenter {
   public:
     // The MTU is at least kIpv4MinMtu. A datagram that came in `fragments`, the largest of them a packet of

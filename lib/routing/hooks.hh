@@ -27,8 +27,7 @@ struct Passage {
     conntrack::Tracked tracked = {};    // what connection tracking found
     bool is_tracked = false;            // already, before the hooks
     const NextHop* next_hop = nullptr;  // of a packet that is forwarded, from `forward` on
-    // Of a reset that rejects a packet: what tracking found of that. ICMP errors are tracked by what they
-    // quote.
+    // Of an ICMP error or a reset about a packet on its way: what tracking found of that.
     const conntrack::Tracked* about = nullptr;
 };
 

@@ -184,8 +184,8 @@ IcmpErrorVerdict may_send_error(const Icmp6Error& error, wire::Bytes offending,
     return IcmpErrorVerdict::send;
 }
 
-size_t icmp4_error_size(wire::Ipv4View offending) {
-    return std::min<size_t>(kIcmp4ErrorMaxSize, kIcmp4Overhead + offending.total_length());
+size_t icmp4_error_size(wire::Ipv4View offending, size_t options) {
+    return std::min<size_t>(kIcmp4ErrorMaxSize, kIcmp4Overhead + options + offending.total_length());
 }
 
 size_t icmp6_error_size(wire::Ipv6View offending) {
@@ -193,8 +193,8 @@ size_t icmp6_error_size(wire::Ipv6View offending) {
 }
 
 size_t build_error(const Icmp4Error& error, wire::Ipv4View offending, Ip4Address source, uint16_t id,
-                   wire::MutableBytes to) {
-    const size_t size = icmp4_error_size(offending);
+                   wire::MutableBytes to, const Ip4Options& options) {
+    const size_t size = icmp4_error_size(offending, options.length);
     if (to.size() < size) {
         return 0;
     }
@@ -204,7 +204,7 @@ size_t build_error(const Icmp4Error& error, wire::Ipv4View offending, Ip4Address
                                      .word = error.kind == Icmp4ErrorKind::fragmentation_needed
                                                  ? error.mtu
                                                  : uint32_t{error.pointer} << 24,
-                                     .body = offending.bytes().first(size - kIcmp4Overhead)};
+                                     .body = offending.bytes().first(size - kIcmp4Overhead - options.length)};
     // The type of service of the packet with the precedence of internetwork control (R1812-4.3.2.5), as Linux
     // does.
     const wire::Ipv4Header header{.tos = static_cast<uint8_t>((offending.tos() & 0x1e) | 0xc0),
@@ -213,8 +213,10 @@ size_t build_error(const Icmp4Error& error, wire::Ipv4View offending, Ip4Address
                                   .protocol = wire::IpProtocol::icmp,
                                   .source = source,
                                   .destination = offending.source(),
-                                  .payload_length = static_cast<uint16_t>(message.size())};
-    message.emit(to.subspan(wire::kIpv4HeaderSize));
+                                  .payload_length = static_cast<uint16_t>(message.size()),
+                                  .options_length = options.length,
+                                  .options = options.bytes};
+    message.emit(to.subspan(header.header_size()));
     header.emit(to);
     return size;
 }

@@ -57,7 +57,7 @@ void build_and_send(Context& context, const Error& error, View offending, const 
     } else {
         written = build_error(error, offending, source, room);
     }
-    originate(context, room.first(written), offence.in);
+    originate(context, room.first(written), offence.in, offence.tracked);
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace sluice::routing {
 // How the offending packet came.
 struct Offence {
     InterfaceId in = kNoInterface;
-    bool link_group = false;  // as a link-layer broadcast or multicast
+    bool link_group = false;                      // as a link-layer broadcast or multicast
+    const conntrack::Tracked* tracked = nullptr;  // its flow, to which the error will be related
 };
 
 // `offending` is the packet from its IP header on, as received. Nothing is sent where a rule forbids it

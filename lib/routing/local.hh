@@ -27,7 +27,7 @@ pipeline::Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline:
 
 // How the packet came, for errors about it.
 inline Offence offence_of(const Passage& passage) {
-    return {.in = passage.in, .link_group = passage.link_group};
+    return {.in = passage.in, .link_group = passage.link_group, .tracked = &passage.tracked};
 }
 
 // Puts fragments together before the hooks see them, where those want that. `next`: the passage has a whole

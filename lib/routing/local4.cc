@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "routing/drops.hh"
+#include "routing/ip4_options.hh"
 #include "routing/local.hh"
 #include "routing/output.hh"
 #include "wire/icmp4.hh"
@@ -13,10 +14,18 @@ namespace {
 using pipeline::Verdict;
 using telemetry::Protocol;
 
-// Writes an IPv4 header in front of `payload_length` bytes that stand in the scratch buffer already, and
-// sends it.
+wire::MutableBytes payload_room(Context& context) {
+    return wire::MutableBytes(context.state.scratch).subspan(wire::kIpv4MaxHeaderSize);
+}
+
+// Writes an IPv4 header in front of `payload_length` bytes that stand in payload_room() already, and sends it.
 void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, size_t payload_length,
             InterfaceId in) {
+    const auto options = answer_options(asked, {.address = asked.destination(),
+                                                .time = option_time(context.worker.now),
+                                                .own = context.tables.source_filter});
+    if (!options)
+        return;
     // A reset is atomic (RFC 6864): it needs no identification, and nobody is to fragment it.
     const bool is_atomic = protocol == wire::IpProtocol::tcp;
     const wire::Ipv4Header header{
@@ -26,14 +35,14 @@ void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, s
         .protocol = protocol,
         .source = asked.destination(),
         .destination = asked.source(),
-        .payload_length = static_cast<uint16_t>(payload_length)};
-    const wire::MutableBytes room(context.state.scratch);
-    header.emit(room);
-    originate(context, room.first(wire::kIpv4HeaderSize + payload_length), in);
-}
-
-wire::MutableBytes payload_room(Context& context) {
-    return wire::MutableBytes(context.state.scratch).subspan(wire::kIpv4HeaderSize);
+        .payload_length = static_cast<uint16_t>(payload_length),
+        .options_length = options->length,
+        .options = options->bytes};
+    const auto packet = wire::MutableBytes(context.state.scratch)
+                            .subspan(wire::kIpv4MaxHeaderSize - header.header_size(),
+                                     header.header_size() + payload_length);
+    header.emit(packet);
+    originate(context, packet, in);
 }
 
 Verdict refuse(Context& context, wire::Ipv4View packet, Icmp4ErrorKind kind, telemetry::DropReason reason,
@@ -89,7 +98,9 @@ Verdict deliver_udp(Context& context, wire::Ipv4View packet, Addressed to, const
         return Verdict::drop(drops::transport_malformed);
     }
     counters.add(Protocol::UdpNoPorts);
-    return refuse(context, packet, Icmp4ErrorKind::port_unreachable, drops::port_unreachable, to, how);
+    // Whoever listened would have had the datagram without its flow: the error finds that by what it quotes.
+    const Offence delivered{.in = how.in, .link_group = how.link_group};
+    return refuse(context, packet, Icmp4ErrorKind::port_unreachable, drops::port_unreachable, to, delivered);
 }
 
 Verdict deliver_tcp(Context& context, wire::Ipv4View packet, Addressed to, const Offence& how) {

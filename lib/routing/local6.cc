@@ -3,6 +3,7 @@
 #include "routing/drops.hh"
 #include "routing/local.hh"
 #include "routing/output.hh"
+#include "wire/fragment.hh"
 #include "wire/icmp6.hh"
 #include "wire/ipv6_extensions.hh"
 #include "wire/tcp.hh"
@@ -21,6 +22,7 @@ struct Delivery {
     wire::Ipv6Chain chain;
     Addressed to;
     const Offence& how;
+    bool came_with_hop_by_hop = false;  // before it was put together: fragments have no place for one inside
 
     [[nodiscard]] wire::Bytes upper() const { return packet.bytes().subspan(chain.upper_offset); }
     [[nodiscard]] telemetry::ProtocolCounters& counters() const { return context.worker.counters.protocol; }
@@ -104,17 +106,28 @@ Verdict deliver_icmp(const Delivery& delivery) {
     return Verdict::drop(drops::icmp_unanswered);
 }
 
+// A length of 0 means all that is there (RFC 2675 4), in Linux however little that is.
+bool is_sound_udp(wire::Bytes datagram, const Ip6Address& source, const Ip6Address& destination) {
+    const auto pseudo = [&](size_t length) {
+        return wire::pseudo_header(source, destination, wire::IpProtocol::udp, static_cast<uint32_t>(length));
+    };
+    if (datagram.size() >= wire::kUdpHeaderSize && wire::UdpView::unchecked(datagram.data()).length() == 0)
+        return wire::UdpView::unchecked(datagram.data()).has_checksum() &&
+               pseudo(datagram.size()).add(datagram).verifies();
+    const auto udp = wire::UdpView::checked(datagram);
+    return udp && udp->checksum_verifies(pseudo(udp->length()), Family::ip6);
+}
+
 Verdict deliver_udp(const Delivery& delivery) {
-    const auto udp = wire::UdpView::checked(delivery.upper());
-    if (!udp ||
-        !udp->checksum_verifies(wire::pseudo_header(delivery.packet.source(), delivery.packet.destination(),
-                                                    wire::IpProtocol::udp, udp->length()),
-                                Family::ip6)) {
+    if (!is_sound_udp(delivery.upper(), delivery.packet.source(), delivery.packet.destination())) {
         delivery.counters().add(Protocol::UdpInErrors);
         return Verdict::drop(drops::transport_malformed);
     }
     delivery.counters().add(Protocol::Udp6NoPorts);
-    return refuse(delivery, {.kind = Icmp6ErrorKind::port_unreachable}, drops::port_unreachable);
+    // As in IPv4: the error finds the flow by what it quotes.
+    send_error(delivery.context, Icmp6Error{.kind = Icmp6ErrorKind::port_unreachable}, delivery.packet,
+               {.in = delivery.how.in, .link_group = delivery.how.link_group});
+    return Verdict::drop(drops::port_unreachable);
 }
 
 Verdict deliver_tcp(const Delivery& delivery) {
@@ -181,33 +194,86 @@ Verdict check_options(const Delivery& delivery, uint16_t offset) {
                   drops::unknown_option);
 }
 
+// The extension headers in their order, up to a fragment header (RFC 8200 4.1).
 Verdict check_headers(const Delivery& delivery) {
-    const auto& chain = delivery.chain;
-    if (!chain.ok()) {
-        if (chain.error == wire::Ipv6ChainError::misplaced_hop_by_hop)
+    const wire::Bytes bytes = delivery.packet.bytes();
+    auto protocol = delivery.packet.next_header();
+    size_t named_at = 6;
+    size_t at = wire::kIpv6HeaderSize;
+    while (at < delivery.chain.upper_offset && protocol != wire::IpProtocol::fragment) {
+        if (protocol == wire::IpProtocol::hop_by_hop) {
+            if (at != wire::kIpv6HeaderSize || !delivery.came_with_hop_by_hop)
+                return refuse(
+                    delivery,
+                    {.kind = Icmp6ErrorKind::unknown_next_header, .pointer = static_cast<uint32_t>(named_at)},
+                    drops::bad_options);
+        }
+        if (protocol == wire::IpProtocol::hop_by_hop || protocol == wire::IpProtocol::destination_options) {
+            const auto verdict = check_options(delivery, static_cast<uint16_t>(at));
+            if (verdict != Verdict::next())
+                return verdict;
+        }
+        // No routing type is processed (RFC 5095), so segments left must be 0 (RFC 8200 4.4).
+        if (protocol == wire::IpProtocol::routing && bytes[at + 3] != 0)
             return refuse(delivery,
-                          {.kind = Icmp6ErrorKind::unknown_next_header, .pointer = chain.error_offset},
-                          drops::bad_options);
-        return Verdict::drop(drops::bad_options);
+                          {.kind = Icmp6ErrorKind::erroneous_field, .pointer = static_cast<uint32_t>(at + 2)},
+                          drops::source_route);
+        named_at = at;
+        at += wire::extension_header_size(protocol, bytes.subspan(at));
+        protocol = wire::IpProtocol{bytes[named_at]};
     }
-    if (chain.hop_by_hop_offset != 0) {
-        if (const auto verdict = check_options(delivery, chain.hop_by_hop_offset); verdict != Verdict::next())
-            return verdict;
-    }
-    // No routing type is processed (RFC 5095), so segments left must be 0 (RFC 8200 4.4).
-    if (chain.routing_offset != 0 && chain.segments_left != 0)
-        return refuse(delivery,
-                      {.kind = Icmp6ErrorKind::erroneous_field, .pointer = chain.routing_offset + 2U},
-                      drops::source_route);
-    if (chain.destination_offset != 0 && chain.fragment_offset == 0)
-        return check_options(delivery, chain.destination_offset);
     return Verdict::next();
+}
+
+// What ends a chain in front of its upper-layer header; a fragment may do so.
+Verdict check_end(const Delivery& delivery) {
+    const auto& chain = delivery.chain;
+    if (!chain.cut)
+        return Verdict::next();
+    if (chain.upper_protocol == wire::IpProtocol::fragment &&
+        delivery.upper().size() < wire::kIpv6FragmentHeaderSize)  // as Linux
+        return refuse(delivery, {.kind = Icmp6ErrorKind::erroneous_field, .pointer = chain.upper_offset},
+                      drops::bad_options);
+    return Verdict::drop(drops::bad_options);
+}
+
+// Whether a first fragment lacks a part of its upper-layer header (R7112). One that ends in front of an
+// extension header does not show that, and Linux does not ask.
+bool lacks_upper_header(const Delivery& delivery) {
+    const auto upper = delivery.upper();
+    if (delivery.chain.cut) {
+        if (upper.size() < 2 ||
+            upper.size() >= wire::extension_header_size(delivery.chain.upper_protocol, upper))
+            return false;
+        const auto next = wire::IpProtocol{upper[0]};
+        return !wire::is_extension_header(next) && next != wire::IpProtocol::none;
+    }
+    switch (delivery.chain.upper_protocol) {
+        case wire::IpProtocol::tcp:
+            return upper.size() < wire::kTcpHeaderSize;
+        case wire::IpProtocol::udp:
+            return upper.size() < wire::kUdpHeaderSize;
+        case wire::IpProtocol::icmpv6:
+            return upper.size() < wire::kIcmpHeaderSize;
+        case wire::IpProtocol::none:
+            return false;
+        default:
+            return upper.empty();
+    }
 }
 
 Verdict reassemble(Delivery& delivery) {
     delivery.counters().add(Protocol::Ip6ReasmReqds);
+    const auto fragment =
+        wire::Ipv6FragmentView::unchecked(delivery.packet.bytes().data() + delivery.chain.fragment_offset);
+    // Before anything else that may be wrong with it, as Linux.
+    if (fragment.offset() == 0 && !fragment.is_atomic() && lacks_upper_header(delivery))
+        return refuse(delivery, {.kind = Icmp6ErrorKind::incomplete_first_fragment}, drops::fragment_refused);
+    auto chain = delivery.chain;
+    if (!chain.cut)
+        chain.error = wire::Ipv6ChainError::none;  // a header out of its place is refused in the whole packet
     const auto result = delivery.context.state.reassembler.add(
-        delivery.packet, delivery.chain, static_cast<uint32_t>(delivery.how.in), delivery.context.worker.now);
+        delivery.packet, chain, static_cast<uint32_t>(delivery.how.in), delivery.context.worker.now);
     switch (result.outcome) {
         case table::FragmentOutcome::stored:
             return Verdict::consumed();
@@ -224,10 +290,6 @@ Verdict reassemble(Delivery& delivery) {
         case table::FragmentRefusal::odd_length:
         case table::FragmentRefusal::too_long:
             return refuse(delivery, {.kind = Icmp6ErrorKind::erroneous_field, .pointer = result.pointer},
-                          drops::fragment_refused);
-        case table::FragmentRefusal::incomplete_first_fragment:  // R7112
-            return refuse(delivery,
-                          {.kind = Icmp6ErrorKind::incomplete_first_fragment, .pointer = result.pointer},
                           drops::fragment_refused);
         default:
             return Verdict::drop(fragment_reason(result.refusal));
@@ -252,25 +314,25 @@ Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMet
             return verdict;
     }
     const auto packet = wire::Ipv6View::unchecked(passage.packet.data());
-    Delivery delivery{context, packet, wire::walk_extensions(packet), to, how};
+    const auto received = wire::Ipv6View::unchecked(dpdk::data(frame) + meta.l3);
+    Delivery delivery{context, packet, wire::walk_extensions(packet),
+                      to,      how,    received.next_header() == wire::IpProtocol::hop_by_hop};
     if (is_neighbour_message(delivery)) {
         delivery.counters().add(Protocol::Ip6InDelivers);
         delivery.counters().add(Protocol::Icmp6InMsgs);
         send_to_resolver(context, frame, meta);
         return Verdict::held();
     }
-    // A fragment's chain may end early (R7112); reassembly decides about that.
-    const bool is_fragment = delivery.chain.fragment_offset != 0;
-    if (!is_fragment || delivery.chain.ok()) {
-        if (const auto verdict = check_headers(delivery); verdict != Verdict::next())
-            return verdict;
-    }
-    if (is_fragment) {
+    if (const auto verdict = check_headers(delivery); verdict != Verdict::next())
+        return verdict;
+    if (delivery.chain.fragment_offset != 0) {
         if (const auto verdict = reassemble(delivery); verdict != Verdict::next())
             return verdict;
         if (const auto verdict = check_headers(delivery); verdict != Verdict::next())
             return verdict;
     }
+    if (const auto verdict = check_end(delivery); verdict != Verdict::next())
+        return verdict;
     return deliver_upper(delivery);
 }
 

@@ -1,7 +1,7 @@
 #include "routing/drops.hh"
+#include "routing/ip4_options.hh"
 #include "routing/local.hh"
 #include "routing/slow.hh"
-#include "wire/ipv4_options.hh"
 
 namespace sluice::routing {
 namespace {
@@ -31,16 +31,12 @@ Verdict refuse(const Transit& transit, const Icmp4Error& error, telemetry::DropR
     return Verdict::drop(reason);
 }
 
-// R1812-5.2.4: source routes are refused, other options stay as they are.
+// R1812-5.2.4: source routes are refused.
 Verdict check_options(const Transit& transit) {
-    wire::Ipv4OptionWalk options(transit.view);
-    while (const auto option = options.next()) {
-        if (option->is_source_route())
-            return Verdict::drop(drops::source_route);
-    }
-    if (options.malformed())
-        return refuse(transit,
-                      {.kind = Icmp4ErrorKind::parameter_problem, .pointer = options.malformed_offset()},
+    if (has_source_route(transit.view))
+        return Verdict::drop(drops::source_route);
+    if (const auto pointer = option_fault(transit.view))
+        return refuse(transit, {.kind = Icmp4ErrorKind::parameter_problem, .pointer = *pointer},
                       drops::bad_options);
     return Verdict::next();
 }
@@ -70,15 +66,26 @@ bool is_too_big(const Transit& transit, const Departure& to) {
     return unit > to.mtu && transit.view.dont_fragment();
 }
 
-Verdict pass_forward_hooks(const Transit& transit, const Departure& to) {
+Verdict pass_forward_hook(const Transit& transit, const Departure& to) {
     auto* const hooks = transit.context.hooks;
     if (hooks == nullptr)
         return Verdict::next();
     transit.passage.out = to.out;
     transit.passage.mtu = to.mtu;
-    if (const auto verdict = hooks->forward(transit.context, transit.passage); verdict != Verdict::next())
-        return verdict;
-    return hooks->postrouting(transit.context, transit.passage);
+    return hooks->forward(transit.context, transit.passage);
+}
+
+Verdict pass_postrouting_hook(const Transit& transit) {
+    auto* const hooks = transit.context.hooks;
+    return hooks == nullptr ? Verdict::next() : hooks->postrouting(transit.context, transit.passage);
+}
+
+// R1812-5.3.13.5, R1812-5.3.13.6
+void stamp(const Transit& transit, const Departure& to) {
+    const auto& tables = transit.context.tables;
+    stamp_options(transit.passage.packet, {.address = tables.source_for(to.out, to.next_hop.ip4()),
+                                           .time = option_time(transit.context.worker.now),
+                                           .own = tables.source_filter});
 }
 
 Verdict depart(const Transit& transit, const Departure& to) {
@@ -108,7 +115,11 @@ Verdict forward_to(const Transit& transit, const Departure& to) {
                       drops::too_big);  // R1191
     }
     wire::MutableIpv4View::unchecked(transit.passage.packet.data()).decrement_ttl();
-    if (const auto verdict = pass_forward_hooks(transit, to); verdict != Verdict::next())
+    if (const auto verdict = pass_forward_hook(transit, to); verdict != Verdict::next())
+        return verdict;
+    if (transit.view.has_options())
+        stamp(transit, to);
+    if (const auto verdict = pass_postrouting_hook(transit); verdict != Verdict::next())
         return verdict;
     transit.counters().add(Protocol::IpForwDatagrams);
     return depart(transit, to);
