@@ -84,13 +84,14 @@ IcmpErrorVerdict may_send_error(const Icmp6Error& error, wire::Bytes offending,
 inline constexpr size_t kIcmp4ErrorMaxSize = 576;                // R1812-4.3.2.3
 inline constexpr size_t kIcmp6ErrorMaxSize = wire::kIpv6MinMtu;  // R4443-2.4c
 
-// Bytes of the error about this packet, IP header included; `options`: bytes of them in the error's own header.
+// Bytes of the error about this packet, IP header included; `options`: bytes of them in the error's own
+// header.
 size_t icmp4_error_size(wire::Ipv4View offending, size_t options = 0);
 size_t icmp6_error_size(wire::Ipv6View offending);
 
 // Writes the error as an IP packet: TTL 64, as much of the offending packet quoted as fits the sizes above.
-// `source` is the box's address, `id` an IPv4 identification, `options` those of answer_options(). The quotation may stand in its place in `to`
-// already. Bytes written; 0 if they do not fit.
+// `source` is the box's address, `id` an IPv4 identification, `options` those of answer_options(). Without
+// those the quotation may stand in its place in `to` already. Bytes written; 0 if they do not fit.
 size_t build_error(const Icmp4Error& error, wire::Ipv4View offending, Ip4Address source, uint16_t id,
                    wire::MutableBytes to, const Ip4Options& options = {});
 size_t build_error(const Icmp6Error& error, wire::Ipv6View offending, const Ip6Address& source,

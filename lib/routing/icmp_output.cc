@@ -52,8 +52,13 @@ void build_and_send(Context& context, const Error& error, View offending, const 
     const wire::MutableBytes room(context.state.scratch);
     size_t written = 0;
     if constexpr (std::is_same_v<Source, Ip4Address>) {
+        const auto options = answer_options(offending, {.address = source,
+                                                        .time = option_time(context.worker.now),
+                                                        .own = context.tables.source_filter});
+        if (!options)
+            return;
         const auto id = static_cast<uint16_t>(context.worker.random.next());
-        written = build_error(error, offending, source, id, room);
+        written = build_error(error, offending, source, id, room, *options);
     } else {
         written = build_error(error, offending, source, room);
     }

@@ -18,7 +18,8 @@ wire::MutableBytes payload_room(Context& context) {
     return wire::MutableBytes(context.state.scratch).subspan(wire::kIpv4MaxHeaderSize);
 }
 
-// Writes an IPv4 header in front of `payload_length` bytes that stand in payload_room() already, and sends it.
+// Writes an IPv4 header in front of `payload_length` bytes that stand in payload_room() already, and sends
+// it.
 void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, size_t payload_length,
             InterfaceId in) {
     const auto options = answer_options(asked, {.address = asked.destination(),
@@ -38,9 +39,9 @@ void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, s
         .payload_length = static_cast<uint16_t>(payload_length),
         .options_length = options->length,
         .options = options->bytes};
-    const auto packet = wire::MutableBytes(context.state.scratch)
-                            .subspan(wire::kIpv4MaxHeaderSize - header.header_size(),
-                                     header.header_size() + payload_length);
+    const auto packet =
+        wire::MutableBytes(context.state.scratch)
+            .subspan(wire::kIpv4MaxHeaderSize - header.header_size(), header.header_size() + payload_length);
     header.emit(packet);
     originate(context, packet, in);
 }
