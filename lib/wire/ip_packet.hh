@@ -31,6 +31,7 @@ class IpPacket {
         return result;
     }
     // A chain that is broken ends where it breaks: the protocol is that of the header that could not be read.
+    // One in a wrong order is not: whom the packet is for may refuse it.
     static IpPacket of(Ipv6View view) {
         const auto chain = walk_extensions(view);
         IpPacket result;
@@ -41,7 +42,7 @@ class IpPacket {
         result.protocol_ = chain.upper_protocol;
         result.later_fragment_ = chain.non_first_fragment;
         result.fragment_ = chain.fragment_offset != 0;
-        result.broken_ = !chain.ok();
+        result.broken_ = chain.cut;
         return result;
     }
 

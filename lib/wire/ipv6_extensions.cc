@@ -4,47 +4,37 @@
 
 namespace sluice::wire {
 
-namespace {
-
-// Size of the extension header at `at`, of which eight bytes are known to be there.
-size_t header_size(IpProtocol protocol, Bytes packet, size_t at) {
-    switch (protocol) {
-        case IpProtocol::fragment:
-            return kIpv6FragmentHeaderSize;
-        case IpProtocol::ah:
-            return (size_t{packet[at + 1]} + 2) * 4;
-        default:
-            return (size_t{packet[at + 1]} + 1) * 8;
-    }
-}
-
-}  // namespace
-
 Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
     const Bytes packet = view.bytes();
     Ipv6Chain chain;
     IpProtocol protocol = view.next_header();
     size_t named_at = 6;
     size_t at = kIpv6HeaderSize;
-    const auto stop = [&](Ipv6ChainError error, size_t pointer) {
+    const auto note = [&](Ipv6ChainError error) {
+        if (!chain.ok())
+            return;
         chain.error = error;
-        chain.error_offset = static_cast<uint16_t>(pointer);
+        chain.error_offset = static_cast<uint16_t>(named_at);
+    };
+    const auto stop = [&](Ipv6ChainError error) {
+        note(error);
+        chain.cut = true;
     };
     while (is_extension_header(protocol)) {
         if (chain.header_count == max_headers) {
-            stop(Ipv6ChainError::too_many_headers, named_at);
+            stop(Ipv6ChainError::too_many_headers);
             break;
         }
-        if (protocol == IpProtocol::hop_by_hop && at != kIpv6HeaderSize) {
-            stop(Ipv6ChainError::misplaced_hop_by_hop, named_at);
-            break;
-        }
+        const bool misplaced = protocol == IpProtocol::hop_by_hop && at != kIpv6HeaderSize;
+        if (misplaced)
+            note(Ipv6ChainError::misplaced_hop_by_hop);
         if (protocol == IpProtocol::fragment && chain.fragment_offset != 0) {
-            stop(Ipv6ChainError::repeated_fragment_header, named_at);
+            stop(Ipv6ChainError::repeated_fragment_header);
             break;
         }
-        if (packet.size() - at < 8 || packet.size() - at < header_size(protocol, packet, at)) {
-            stop(Ipv6ChainError::truncated, named_at);
+        if (packet.size() - at < 8 ||
+            packet.size() - at < extension_header_size(protocol, packet.subspan(at))) {
+            stop(Ipv6ChainError::truncated);
             break;
         }
         ++chain.header_count;
@@ -52,7 +42,8 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
         bool ends = false;
         switch (protocol) {
             case IpProtocol::hop_by_hop:
-                chain.hop_by_hop_offset = offset;
+                if (!misplaced)
+                    chain.hop_by_hop_offset = offset;
                 break;
             case IpProtocol::routing:
                 chain.routing_offset = offset;
@@ -71,7 +62,7 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
                 break;
         }
         named_at = at;
-        const size_t size = header_size(protocol, packet, at);
+        const size_t size = extension_header_size(protocol, packet.subspan(at));
         protocol = IpProtocol{packet[at]};
         at += size;
         if (ends) {

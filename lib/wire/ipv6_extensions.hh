@@ -25,6 +25,18 @@ constexpr bool is_extension_header(IpProtocol protocol) {
     }
 }
 
+// Size of the extension header whose first bytes, at least two, are given. It may reach beyond them.
+constexpr size_t extension_header_size(IpProtocol protocol, Bytes header) {
+    switch (protocol) {
+        case IpProtocol::fragment:
+            return 8;
+        case IpProtocol::ah:
+            return (size_t{header[1]} + 2) * 4;
+        default:
+            return (size_t{header[1]} + 1) * 8;
+    }
+}
+
 // A chain longer than this is refused; real ones have at most five.
 inline constexpr uint8_t kMaxExtensionHeaders = 8;
 
@@ -32,23 +44,25 @@ enum class Ipv6ChainError : uint8_t {
     none,
     truncated,                // a header reaches beyond the packet
     too_many_headers,         // more than the bound
-    misplaced_hop_by_hop,     // not directly behind the fixed header: parameter problem 1
+    misplaced_hop_by_hop,     // not directly behind the fixed header: parameter problem 1; walked past
     repeated_fragment_header  // fragments within fragments
 };
 
-// What the walk found. Offsets count from the start of the IPv6 header; 0 means "not there".
+// What the walk found; of several errors the first. Offsets count from the start of the IPv6 header; 0 means
+// "not there".
 struct Ipv6Chain {
     Ipv6ChainError error = Ipv6ChainError::none;
     // The protocol behind the extension headers. Behind a fragment header with an offset it is the one
     // that header names, and what stands at upper_offset is the middle of a datagram.
     IpProtocol upper_protocol = IpProtocol::none;
     uint8_t header_count = 0;
+    bool cut = false;  // the walk ended at a header it could not pass: that is the upper protocol then
     bool non_first_fragment = false;
     uint8_t routing_type = 0;
     uint8_t segments_left = 0;
     uint16_t upper_offset = kIpv6HeaderSize;  // may be the end of the packet
     uint16_t upper_named_at = 6;              // the next-header field that names the upper protocol
-    uint16_t hop_by_hop_offset = 0;
+    uint16_t hop_by_hop_offset = 0;           // of one in its place
     uint16_t routing_offset = 0;
     uint16_t fragment_offset = 0;  // where the fragment header is, not its field of that name
     uint16_t fragment_named_at = 0;

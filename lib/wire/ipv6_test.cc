@@ -139,7 +139,16 @@ TEST(Ipv6Extensions, RefusesBadOrders) {
     const auto misplaced = walk(chain_of({destination_options, hop_by_hop}, tcp));
     EXPECT_EQ(misplaced.error, Ipv6ChainError::misplaced_hop_by_hop);
     EXPECT_EQ(misplaced.error_offset, 40) << "the field that names it (R8200)";
-    EXPECT_EQ(walk(chain_of({hop_by_hop, hop_by_hop}, tcp)).error, Ipv6ChainError::misplaced_hop_by_hop);
+    EXPECT_EQ(misplaced.upper_protocol, tcp);
+    EXPECT_EQ(misplaced.upper_offset, 56) << "the walk goes on";
+    EXPECT_FALSE(misplaced.cut);
+    EXPECT_EQ(misplaced.hop_by_hop_offset, 0);
+    const auto twice = walk(chain_of({hop_by_hop, hop_by_hop}, tcp));
+    EXPECT_EQ(twice.error, Ipv6ChainError::misplaced_hop_by_hop);
+    EXPECT_EQ(twice.hop_by_hop_offset, 40) << "the one in its place";
+    const auto both = walk(chain_of({hop_by_hop, hop_by_hop, destination_options}, tcp), 2);
+    EXPECT_EQ(both.error, Ipv6ChainError::misplaced_hop_by_hop) << "what came first";
+    EXPECT_TRUE(both.cut);
     EXPECT_EQ(walk(chain_of({fragment, destination_options, fragment}, tcp)).error,
               Ipv6ChainError::repeated_fragment_header);
     const auto many = chain_of({destination_options, destination_options, destination_options}, tcp);

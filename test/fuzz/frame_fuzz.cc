@@ -183,6 +183,7 @@ void ipv6(Bytes bytes) {
     const auto chain = walk_extensions(*view);
     require(chain.header_count <= kMaxExtensionHeaders);
     require(chain.upper_offset <= view->total_length() && chain.error_offset < view->total_length());
+    require(!chain.cut || !chain.ok());
     for (const uint16_t offset : {chain.hop_by_hop_offset, chain.destination_offset}) {
         if (offset != 0) {
             require(summarize_options(*view, offset).pointer < view->total_length());
