@@ -84,7 +84,8 @@ def test_R1812_5_2_6_options_marked_for_copying_go_into_every_fragment(narrow):
     """RFC 791 3.1: the copied flag decides; here neither record route nor no-operation has it."""
     packet = IP(src=HOST.ip4, dst=SERVER.ip4, options=[IPOption_RR(routers=["0.0.0.0"]), IPOption_NOP()]) / UDP() / pattern(1440)
     parts = narrow.send(("lan", from_lan(packet))).packets[0].sent("dmz")
-    assert len(parts) == 2 and parts[0][IP].ihl > 5 and parts[1][IP].ihl == 5
+    assert len(parts) == 2 and parts[0][IP].ihl == parts[1][IP].ihl == 7
+    assert isinstance(parts[0][IP].options[0], IPOption_RR) and bytes(parts[1][IP])[20:28] == b"\x01" * 8
     assert reassemble([part[IP] for part in parts])[8:] == pattern(1440)
 
 
