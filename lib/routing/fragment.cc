@@ -88,7 +88,7 @@ size_t Ipv4Fragmenter::emit_header(const FragmentPiece& piece, wire::MutableByte
 
 Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
                                std::span<const table::FragmentSpan> fragments, size_t largest)
-    : packet_(packet), mtu_(std::max(smaller_mtu(mtu, largest), wire::kIpv6MinMtu)), id_(id) {
+    : packet_(packet), mtu_(smaller_mtu(mtu, largest)), id_(id) {
     const wire::Bytes bytes = packet.bytes();
     auto protocol = packet.next_header();
     size_t named_at = 6;
@@ -108,6 +108,7 @@ Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
         }
         protocol = wire::IpProtocol{bytes[named_at]};
     }
+    mtu_ = std::max(mtu_, header_size() + 8);
     // The sender may have repeated other headers than these.
     const bool same_headers =
         !fragments.empty() && fragments.back().end() == packet.total_length() - repeated_;

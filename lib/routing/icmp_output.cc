@@ -52,7 +52,8 @@ void build_and_send(Context& context, const Error& error, View offending, const 
     const wire::MutableBytes room(context.state.scratch);
     size_t written = 0;
     if constexpr (std::is_same_v<Source, Ip4Address>) {
-        const auto options = answer_options(offending, {.address = source,
+        const auto options = answer_options(offending, {.out = source,
+                                                        .back = source,
                                                         .time = option_time(context.worker.now),
                                                         .own = context.tables.source_filter});
         if (!options)

@@ -77,7 +77,7 @@ std::optional<size_t> fault_of(const wire::Ipv4Option& option) {
 void enter(Ipv4OptionType type, wire::MutableBytes option, const OptionStamp& stamp) {
     uint8_t* const entry = option.data() + option[kPointer] - 1;
     if (type == Ipv4OptionType::record_route) {
-        stamp.address.store(entry);
+        stamp.out.store(entry);
         option[kPointer] += 4;
         return;
     }
@@ -87,7 +87,7 @@ void enter(Ipv4OptionType type, wire::MutableBytes option, const OptionStamp& st
             option[kPointer] += 4;
             return;
         case TimestampFlag::with_address:
-            stamp.address.store(entry);
+            stamp.back.store(entry);
             wire::write32(entry + 4, stamp.time);
             option[kPointer] += 8;
             return;

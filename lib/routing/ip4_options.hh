@@ -24,7 +24,8 @@ bool has_source_route(wire::Ipv4View datagram);
 
 // How the box signs.
 struct OptionStamp {
-    Ip4Address address;       // of the interface the datagram leaves by; of an answer, its source
+    Ip4Address out;           // in Record Route: the address of the interface the datagram leaves by
+    Ip4Address back;          // in Timestamp: the address its sender is answered from, as Linux has it
     uint32_t time = 0;        // as option_time() has it
     const SourceFilter& own;  // addresses under which a timestamp may be asked of the box
 };

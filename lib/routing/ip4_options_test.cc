@@ -14,6 +14,7 @@ using Packet = std::vector<uint8_t>;
 using Options = std::initializer_list<uint8_t>;
 
 constexpr Ip4Address kBox = Ip4Address::from_host(0x0a000001);
+constexpr Ip4Address kBack = Ip4Address::from_host(0x0a000005);
 constexpr uint32_t kTime = 0x80000102;
 
 const SourceFilter& own() {
@@ -23,7 +24,7 @@ const SourceFilter& own() {
 }
 
 OptionStamp stamp() {
-    return {.address = kBox, .time = kTime, .own = own()};
+    return {.out = kBox, .back = kBack, .time = kTime, .own = own()};
 }
 
 Packet datagram(Options options) {
@@ -77,7 +78,7 @@ TEST(RecordRoute, ThatIsFullStays) {
 TEST(TimestampOption, GetsTheTimeItsFlagAsksFor) {
     EXPECT_EQ(passed({68, 8, 5, 0, 0, 0, 0, 0}), (Packet{68, 8, 9, 0, 0x80, 0, 1, 2}));
     EXPECT_EQ(passed({68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0}),
-              (Packet{68, 12, 13, 1, 10, 0, 0, 1, 0x80, 0, 1, 2}));
+              (Packet{68, 12, 13, 1, 10, 0, 0, 5, 0x80, 0, 1, 2}));
     EXPECT_EQ(passed({68, 12, 5, 3, 10, 0, 0, 1, 0, 0, 0, 0}),
               (Packet{68, 12, 13, 3, 10, 0, 0, 1, 0x80, 0, 1, 2}));
     EXPECT_EQ(passed({68, 12, 5, 3, 10, 0, 0, 2, 0, 0, 0, 0}),

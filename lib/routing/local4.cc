@@ -22,7 +22,8 @@ wire::MutableBytes payload_room(Context& context) {
 // it.
 void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, size_t payload_length,
             InterfaceId in) {
-    const auto options = answer_options(asked, {.address = asked.destination(),
+    const auto options = answer_options(asked, {.out = asked.destination(),
+                                                .back = asked.destination(),
                                                 .time = option_time(context.worker.now),
                                                 .own = context.tables.source_filter});
     if (!options)

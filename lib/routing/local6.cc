@@ -194,13 +194,21 @@ Verdict check_options(const Delivery& delivery, uint16_t offset) {
                   drops::unknown_option);
 }
 
-// The extension headers in their order, up to a fragment header (RFC 8200 4.1).
+// Whether the packet has to be put together first. One that is whole with a fragment header keeps that, and
+// stands alone (R6946).
+bool is_part(const Delivery& delivery) {
+    const size_t at = delivery.chain.fragment_offset;
+    return at != 0 && !wire::Ipv6FragmentView::unchecked(delivery.packet.bytes().data() + at).is_atomic();
+}
+
+// The extension headers in their order (RFC 8200 4.1), of a part up to the fragment header.
 Verdict check_headers(const Delivery& delivery) {
     const wire::Bytes bytes = delivery.packet.bytes();
     auto protocol = delivery.packet.next_header();
     size_t named_at = 6;
     size_t at = wire::kIpv6HeaderSize;
-    while (at < delivery.chain.upper_offset && protocol != wire::IpProtocol::fragment) {
+    const size_t end = is_part(delivery) ? delivery.chain.fragment_offset : delivery.chain.upper_offset;
+    while (at < end) {
         if (protocol == wire::IpProtocol::hop_by_hop) {
             if (at != wire::kIpv6HeaderSize || !delivery.came_with_hop_by_hop)
                 return refuse(
@@ -267,7 +275,7 @@ Verdict reassemble(Delivery& delivery) {
     const auto fragment =
         wire::Ipv6FragmentView::unchecked(delivery.packet.bytes().data() + delivery.chain.fragment_offset);
     // Before anything else that may be wrong with it, as Linux.
-    if (fragment.offset() == 0 && !fragment.is_atomic() && lacks_upper_header(delivery))
+    if (fragment.offset() == 0 && lacks_upper_header(delivery))
         return refuse(delivery, {.kind = Icmp6ErrorKind::incomplete_first_fragment}, drops::fragment_refused);
     auto chain = delivery.chain;
     if (!chain.cut)
@@ -325,11 +333,14 @@ Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMet
     }
     if (const auto verdict = check_headers(delivery); verdict != Verdict::next())
         return verdict;
-    if (delivery.chain.fragment_offset != 0) {
+    if (is_part(delivery)) {
         if (const auto verdict = reassemble(delivery); verdict != Verdict::next())
             return verdict;
         if (const auto verdict = check_headers(delivery); verdict != Verdict::next())
             return verdict;
+    } else if (delivery.chain.fragment_offset != 0) {
+        delivery.counters().add(Protocol::Ip6ReasmReqds);
+        delivery.counters().add(Protocol::Ip6ReasmOKs);
     }
     if (const auto verdict = check_end(delivery); verdict != Verdict::next())
         return verdict;

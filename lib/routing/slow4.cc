@@ -80,10 +80,22 @@ Verdict pass_postrouting_hook(const Transit& transit) {
     return hooks == nullptr ? Verdict::next() : hooks->postrouting(transit.context, transit.passage);
 }
 
+// The address that an answer to the sender would come from.
+Ip4Address address_back(const Transit& transit) {
+    const auto& tables = transit.context.tables;
+    const Ip4Address sender = transit.view.source();
+    const auto& hop =
+        tables.fib->next_hop(tables.fib->route({.saddr = transit.view.destination(), .daddr = sender}));
+    const auto back = departure(hop, sender);
+    return back ? tables.source_for(back->out, back->next_hop.ip4())
+                : tables.source_for(transit.meta.in, sender);
+}
+
 // R1812-5.3.13.5, R1812-5.3.13.6
 void stamp(const Transit& transit, const Departure& to) {
     const auto& tables = transit.context.tables;
-    stamp_options(transit.passage.packet, {.address = tables.source_for(to.out, to.next_hop.ip4()),
+    stamp_options(transit.passage.packet, {.out = tables.source_for(to.out, to.next_hop.ip4()),
+                                           .back = address_back(transit),
                                            .time = option_time(transit.context.worker.now),
                                            .own = tables.source_filter});
 }

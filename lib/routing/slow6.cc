@@ -99,7 +99,7 @@ Verdict pass_forward_hooks(const Transit& transit, const Departure& to) {
     return hooks->postrouting(transit.context, transit.passage);
 }
 
-// A packet that came in fragments leaves in fragments, unless it was an atomic one (R6946).
+// A packet that came in fragments goes on whole only if it is no larger than one of them was, as in Linux.
 Verdict depart(const Transit& transit, const Departure& to) {
     Arrival arrival{.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group};
     if (transit.came.came_whole()) {
@@ -108,7 +108,7 @@ Verdict depart(const Transit& transit, const Departure& to) {
     }
     const dpdk::PacketOwner owner(transit.packet);
     arrival.whole = transit.packet;
-    if (transit.came.fragments.size() == 1 && transit.view.total_length() <= to.mtu) {
+    if (transit.view.total_length() <= std::min(transit.came.largest, to.mtu)) {
         dpdk::Packet* whole = transit.context.worker.pool.copy_of(transit.view.bytes());
         if (whole == nullptr)
             return Verdict::drop(pipeline::drops::no_buffer);

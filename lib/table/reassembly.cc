@@ -46,14 +46,15 @@ FragmentResult refuse(FragmentRefusal refusal, size_t pointer = 0) {
 FragmentResult Reassembler::add(wire::Ipv4View fragment, uint32_t scope, Instant now) {
     const Key key{Family::ip4,   fragment.protocol(), scope,
                   fragment.id(), fragment.source(),   fragment.destination()};
-    const Part part{.header = fragment.header(),
-                    .payload = fragment.payload(),
-                    .offset = fragment.fragment_offset(),
-                    .more = fragment.more_fragments(),
-                    .ecn = fragment.ecn(),
-                    .dont_fragment = fragment.dont_fragment()};
-    if (part.more && part.payload.size() % 8 != 0) {
-        return refuse(FragmentRefusal::odd_length);
+    Part part{.header = fragment.header(),
+              .payload = fragment.payload(),
+              .offset = fragment.fragment_offset(),
+              .more = fragment.more_fragments(),
+              .ecn = fragment.ecn(),
+              .dont_fragment = fragment.dont_fragment()};
+    if (part.more) {
+        // As Linux does, bytes behind the last whole unit of eight are cut off.
+        part.payload = part.payload.first(part.payload.size() / 8 * 8);
     }
     if (part.header.size() + part.offset + part.payload.size() > kMaxReassembled) {
         return refuse(FragmentRefusal::too_long);
@@ -101,6 +102,9 @@ FragmentResult Reassembler::add(wire::Ipv6View packet, const wire::Ipv6Chain& ch
 
 FragmentResult Reassembler::add(const Key& key, const Part& part, Instant now) {
     if (part.payload.empty()) {
+        if (const uint32_t index = find(key); index != kNone && !entries_[index].discarded) {
+            throw_away(index);
+        }
         return refuse(FragmentRefusal::empty);
     }
     if (part.header.size() > kMaxReassemblyHeader) {

@@ -34,8 +34,8 @@ struct ReassemblyLimits {
 enum class FragmentRefusal : uint8_t {
     none,
     duplicate,   // the same bytes were there already
-    empty,       // no payload
-    odd_length,  // more fragments follow, but not a multiple of 8 bytes: parameter problem 0 in IPv6
+    empty,       // no payload: the datagram is thrown away
+    odd_length,  // IPv6: more fragments follow, but not a multiple of 8 bytes: parameter problem 0
     too_long,    // the datagram would exceed 65535 bytes: parameter problem 0 in IPv6
     incomplete_first_fragment,  // IPv6 header chain not whole: parameter problem 3 (R7112)
     header_too_long,            // headers in front of the fragment's data beyond kMaxReassemblyHeader
@@ -182,6 +182,7 @@ class Reassembler {
     };
 
     FragmentResult add(const Key& key, const Part& part, Instant now);
+    [[nodiscard]] uint32_t find(const Key& key) const;
     FragmentRefusal admit(const Key& key, Instant now, uint32_t& index);
     FragmentRefusal insert(Datagram& datagram, const Part& part);
     FragmentRefusal place_of(const Datagram& datagram, const Part& part, size_t& place) const;

@@ -50,13 +50,19 @@ Reassembler::Reassembler(const ReassemblyLimits& limits, uint64_t seed)
     }
 }
 
+uint32_t Reassembler::find(const Key& key) const {
+    uint32_t index = by_key_[bucket(key)];
+    while (index != kNone && !(entries_[index].key == key)) {
+        index = entries_[index].hash_next;
+    }
+    return index;
+}
+
 // Finds the datagram or makes room for it.
 FragmentRefusal Reassembler::admit(const Key& key, Instant now, uint32_t& index) {
-    uint32_t& head = by_key_[bucket(key)];
-    for (index = head; index != kNone; index = entries_[index].hash_next) {
-        if (entries_[index].key == key) {
-            return entries_[index].discarded ? FragmentRefusal::discarded : FragmentRefusal::none;
-        }
+    index = find(key);
+    if (index != kNone) {
+        return entries_[index].discarded ? FragmentRefusal::discarded : FragmentRefusal::none;
     }
     if (free_entries_.empty()) {
         return FragmentRefusal::too_many_datagrams;
@@ -73,6 +79,7 @@ FragmentRefusal Reassembler::admit(const Key& key, Instant now, uint32_t& index)
     index = free_entries_.back();
     free_entries_.pop_back();
     Datagram& datagram = entries_[index];
+    uint32_t& head = by_key_[bucket(key)];
     Age& age = age_of(key.family);
     datagram.key = key;
     datagram.deadline = now + (key.family == Family::ip4 ? limits_.timeout4 : limits_.timeout6);

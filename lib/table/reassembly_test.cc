@@ -225,8 +225,8 @@ TEST(Reassembly, RefusesBadLengths) {
     const Buffer payload = numbered(100);
     for (const Family family : {Family::ip4, Family::ip6}) {
         Reassembler reassembler({}, 1);
-        const auto odd = add(reassembler, fragment(family, payload, 0, 25, true));
-        EXPECT_EQ(odd.refusal, Refusal::odd_length);
+        const auto odd = add(reassembler, fragment(family, payload, 0, 7, true));
+        EXPECT_EQ(odd.refusal, family == Family::ip6 ? Refusal::odd_length : Refusal::empty);
         EXPECT_EQ(odd.pointer, family == Family::ip6 ? 4 : 0) << "the payload length field";
         EXPECT_EQ(add(reassembler, fragment(family, payload, 24, 0, true)).refusal, Refusal::empty);
         EXPECT_EQ(add(reassembler, fragment(family, payload, 24, 0, false)).refusal, Refusal::empty);
@@ -242,6 +242,26 @@ TEST(Reassembly, RefusesBadLengths) {
               FragmentOutcome::stored);
     EXPECT_EQ(add(reassembler, fragment_at(Family::ip4, 65496, Buffer(20), false, {.id = 7})).refusal,
               Refusal::too_long);
+}
+
+// As Linux does. What was cut off may come again.
+TEST(Reassembly, CutsOddLengthsInIp4) {
+    const Buffer payload = numbered(48);
+    Reassembler reassembler({}, 1);
+    add(reassembler, fragment(Family::ip4, payload, 0, 27, true));
+    const auto result = add(reassembler, fragment(Family::ip4, payload, 24, 24, false));
+    ASSERT_EQ(result.outcome, FragmentOutcome::complete);
+    EXPECT_TRUE(std::ranges::equal(result.datagram.subspan(20), payload));
+}
+
+TEST(Reassembly, AnEmptyFragmentThrowsTheDatagramAway) {
+    const Buffer payload = numbered(48);
+    for (const Family family : {Family::ip4, Family::ip6}) {
+        Reassembler reassembler({}, 1);
+        add(reassembler, fragment(family, payload, 0, 24, true));
+        EXPECT_EQ(add(reassembler, fragment(family, payload, 24, 0, true)).refusal, Refusal::empty);
+        EXPECT_EQ(reassembler.bytes(), 0U);
+    }
 }
 
 // RFC 3168 5.3
