@@ -2,6 +2,8 @@
 
 - the IPv4 identification of packets the box makes itself,
 - the identification in IPv6 fragment headers that the box writes,
+- the times in IPv4 timestamp options,
+- in the packet that an ICMP error quotes, IPv4 options: Linux has worked on those when it quotes them,
 - two seconds of a flow's timeout, since the kernel's clock is real,
 - where a datagram that came in fragments is cut when it leaves: in Linux that depends on which of its buffers were
   written to on the way. What they hold together must be the same, and none may be larger than the largest that came.
@@ -11,7 +13,7 @@ import struct
 
 from case import Case, Packet
 from outcome import Flow, Frames, Outcome, is_from_box
-from packets import DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ROUTING, summary
+from packets import DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMP, ROUTING, checksum, summary
 
 _TIMEOUT_SECONDS = 2.0
 _SHOWN_BYTES = 160
@@ -84,29 +86,43 @@ def _joined(frames: Frames) -> dict[str, list]:
         if not _is_fragment(frame):
             on_wire.append(normalised(frame))
             continue
-        head, offset, payload = _fragment(normalised(frame))
-        if on_wire and isinstance(on_wire[-1], list) and on_wire[-1][0] == head and len(on_wire[-1][1]) == offset:
-            on_wire[-1][1] += payload
+        head, repeated, offset, payload = _fragment(normalised(frame))
+        last = on_wire[-1] if on_wire and isinstance(on_wire[-1], list) else None
+        if last and last[0] == head and len(last[1]) - last[2] == offset:
+            last[1] += payload
         else:
-            on_wire.append([head, payload] if offset == 0 else frame)
-    return joined
+            on_wire.append([head, repeated + payload, len(repeated)] if offset == 0 else frame)
+    # Behind which headers an IPv6 box puts its fragment header is its own choice.
+    return {interface: [each[:2] if isinstance(each, list) else each for each in on_wire]
+            for interface, on_wire in joined.items()}
 
 
-def _fragment(frame: bytes) -> tuple[bytes, int, bytes]:
-    """(what all fragments of the datagram have in common, offset, payload)"""
+def _fragment(frame: bytes) -> tuple[bytes, bytes, int, bytes]:
+    """(what all fragments of the datagram have in common, headers that each of them repeats, offset, payload)"""
     if frame[12:14] == b"\x08\x00":
         header = 14 + (frame[14] & 15) * 4
         length, = struct.unpack_from("!H", frame, 16)
         offset = (int.from_bytes(frame[20:22], "big") & 0x1FFF) * 8
-        return frame[:16] + frame[18:20] + frame[22:24] + frame[26:34], offset, frame[header:14 + length]
+        return frame[:16] + frame[18:20] + frame[22:24] + frame[26:34], b"", offset, frame[header:14 + length]
     place = _fragment_header(frame)
     offset = int.from_bytes(frame[place + 2:place + 4], "big") & ~7
-    # Which headers stand before the fragment header is the box's choice too.
-    return frame[:14] + frame[14:18] + frame[21:54], offset, frame[54:place] + frame[place + 8:]
+    return frame[:18] + frame[21:54], _headers(frame, place), offset, frame[place + 8:]
+
+
+def _headers(frame: bytes, place: int) -> bytes:
+    """The headers before the fragment header at `place` as they would be without it, the first one's number in front."""
+    headers, at, last = bytearray([frame[20]]) + frame[54:place], 1, 0
+    while at < len(headers):
+        last, at = at, at + (headers[at + 1] + 1) * 8
+    headers[last] = frame[place]
+    return bytes(headers)
 
 
 def normalised(frame: bytes) -> bytes:
+    if frame[12:14] == b"\x08\x00" and frame[14] > 0x45:
+        frame = frame[:14] + _without_times(frame[14:])
     if frame[12:14] == b"\x08\x00" and is_from_box(frame):
+        frame = frame[:14] + _without_quoted_options(frame[14:])
         ident, = struct.unpack_from("!H", frame, 18)
         return frame[:18] + bytes(2) + frame[20:24] + _without(frame[24:26], ident) + frame[26:]
     if frame[12:14] == b"\x86\xdd":
@@ -114,6 +130,41 @@ def normalised(frame: bytes) -> bytes:
         if place:
             return frame[:place + 4] + bytes(4) + frame[place + 8:]
     return frame
+
+
+def _without_times(packet: bytes) -> bytes:
+    size = (packet[0] & 15) * 4
+    head, place = bytearray(packet[:size]), 20
+    while place < size and head[place] != 0:
+        length = 1 if head[place] == 1 else head[place + 1] if place + 1 < size else 0
+        if length == 0:
+            break
+        if head[place] == 68 and length >= 4:
+            # Of the box there are at most two, the last ones in front of the pointer.
+            step = 4 if head[place + 3] & 15 == 0 else 8
+            last = place + head[place + 2] - 5
+            for at in (last, last - step):
+                if place + 4 <= at <= min(place + length, size) - 4:
+                    head[at:at + 4] = bytes(4)
+        place += length
+    blank = bytes(head)
+    return (blank if blank == packet[:size] else _unsummed(packet, size, 10, blank)) + packet[size:]
+
+
+def _without_quoted_options(packet: bytes) -> bytes:
+    size = (packet[0] & 15) * 4
+    message = packet[size:]
+    is_error = packet[9] == ICMP and len(message) >= 28 and message[0] in (3, 11, 12)
+    if not is_error or message[8] <= 0x45:
+        return packet
+    end = 8 + (message[8] & 15) * 4
+    blank = message[:18] + bytes(2) + message[20:28] + bytes(len(message[28:end])) + message[end:]
+    return packet[:size] + _unsummed(message, len(message), 2, blank)
+
+
+def _unsummed(data: bytes, size: int, place: int, blank: bytes) -> bytes:
+    """`blank` in place of the data, without its checksum if that was right."""
+    return blank[:place] + bytes(2) + blank[place + 2:] if checksum(data[:size]) == 0 else blank
 
 
 def _without(check: bytes, word: int) -> bytes:

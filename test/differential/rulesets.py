@@ -51,7 +51,8 @@ class Rulesets:
         rules["filter"] = {}
         for hook, chance in (("input", 0.6), ("forward", 0.95), ("output", 0.35)):
             if r.random() < chance:
-                rules["filter"][hook] = self._base(hook, filter_chains)
+                # Chains may reject, which the box does not do to packets of its own.
+                rules["filter"][hook] = self._base(hook, [] if hook == "output" else filter_chains)
         rules["chains"] = self._chains
         return {key: value for key, value in rules.items() if value}
 
@@ -114,20 +115,21 @@ class Rulesets:
                 if hook in ("prerouting", "input", "any") and rule["mss"] == "clamp":
                     rule["mss"] = 1000
             else:
-                rule["action"] = self._action(table, chains, None, inner)
+                rule["action"] = self._action(table, chains, None, inner, None, hook)
             return self._named(rule)
         if r.random() < 0.85:
-            rule["action"] = self._action(table, chains, None, inner, rule)
+            rule["action"] = self._action(table, chains, None, inner, rule, hook)
         return self._named(rule)
 
-    def _action(self, table: str, chains: list[str], default: str | None, inner: bool = False, rule: dict | None = None):
+    def _action(self, table: str, chains: list[str], default: str | None, inner: bool = False,
+                rule: dict | None = None, hook: str = "any"):
         r = self.r
         choices: list = ["accept", "drop", "drop"] if default is None else [default]
         if chains:
             choices += [{"jump": r.choice(chains)}, {"jump": r.choice(chains)}, {"goto": r.choice(chains)}]
         if inner:
             choices += ["return"]
-        if table == "filter":
+        if table == "filter" and hook != "output":
             choices.append({"reject": r.choice(_REJECTS)})
             if rule and rule.get("proto") == "tcp":
                 choices.append({"reject": "tcp-reset"})

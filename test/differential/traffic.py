@@ -247,14 +247,42 @@ class Traffic:
 
     def _with_extensions(self, version: int, talk: Talk) -> Talk:
         if version == 4:
-            # No operation, router alert, end of options, a source route that is at its end.
-            options = self.r.choice((b"\x01" * 4, b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00"))
-            return [(host, _with_options(packet, options)) for host, packet in talk]
+            return [(host, _with_options(packet, self._options())) for host, packet in talk]
         kinds = self.r.choice(((p.HOP_BY_HOP,), (p.DESTINATION_OPTIONS,), (p.ROUTING,), (p.HOP_BY_HOP, p.ROUTING),
                                (p.DESTINATION_OPTIONS, p.HOP_BY_HOP), (p.FRAGMENT,),
                                (p.HOP_BY_HOP, p.DESTINATION_OPTIONS, p.ROUTING, p.DESTINATION_OPTIONS)))
         return [(host, _with_headers(packet, kinds)) if self.r.random() < 0.8 else (host, packet)
                 for host, packet in talk]
+
+    def _options(self) -> bytes:
+        r = self.r
+        kind = r.choice(("other", "route", "timestamp", "both"))
+        if kind == "other":
+            # No operation, router alert, end of options, a source route that is at its end.
+            return r.choice((b"\x01" * 4, b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00", b"\x94\x03\x00\x00",
+                             b"\x01\x00\x07\x03"))
+        options = b""
+        if kind != "timestamp":
+            options += self._route_option()
+        if kind != "route":
+            options += self._timestamp_option()
+        if r.random() < 0.1:
+            options += r.choice((b"\x07\x03\x04", b"\x44\x04\x05\x00", b"\x94\x04\x00\x00", b"\x07", b"\x82\x30"))
+        options = b"\x01" * r.choice((0, 0, 1)) + options[:39]
+        return options + r.choice((b"\x00", b"\x01")) * (-len(options) % 4)
+
+    def _route_option(self) -> bytes:
+        """Record route with some places taken; with a wrong pointer or room for no whole address now and then."""
+        places, odd = self.r.choice((0, 1, 2, 3)), self.r.choice((0, 0, 0, 0, 1))
+        pointer = self.r.choice((4, 4, 4 + 4 * places, 8, *((0, 3, 5, 200) if odd else ())))
+        return struct.pack("!BBB", 7, 3 + 4 * places + odd, pointer) + p.pattern(4 * places + odd)
+
+    def _timestamp_option(self) -> bytes:
+        flag, odd = self.r.choice((0, 0, 1, 1, 3, 3, 2)), self.r.choice((0, 0, 0, 0, 4))
+        names = self.r.choices([host.address(4) for host in (*BOX.values(), *HOSTS[:2])], k=self.r.choice((0, 1, 2)))
+        body = b"".join(name + bytes(4) for name in names) + bytes(odd)
+        pointer = self.r.choice((5, 5, 5 + len(body), 9, *((0, 4, 6, 200) if odd else ())))
+        return struct.pack("!BBBB", 68, 4 + len(body), pointer, self.r.choice((0, 0, 1, 14, 15)) << 4 | flag) + body
 
     def _with_fragments(self, version: int, talk: Talk) -> Talk:
         changed = []
