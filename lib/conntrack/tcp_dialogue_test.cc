@@ -295,6 +295,15 @@ TEST(TcpDialogue, TheAnswerToAnIgnoredSyn) {
     EXPECT_EQ(accepted.track.state, TcpState::established);
 }
 
+// Its own end knows the connection's numbers: the RST must fit them.
+TEST(TcpDialogue, ARstBehindAnIgnoredSynOfTheSameEndIsJudged) {
+    TcpConversation tcp;
+    tcp.open();
+    tcp.client("S", {.sequence = 40000});
+    EXPECT_EQ(tcp.client("RA", {.sequence = 900000, .ack = 40001}), kInvalidSequence);
+    EXPECT_EQ(tcp.track.state, TcpState::established);
+}
+
 TEST(TcpDialogue, ASynAckThatAnswersNothingChangesNothing) {
     TcpConversation tcp;
     tcp.open();

@@ -375,36 +375,43 @@ enum class RstVerdict : uint8_t {
     invalid,
 };
 
+// Whether the RST answers a segment that was let through unjudged: then its sequence number may be any.
+bool answers_unjudged(const TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow) {
+    const bool acks_it = segment.ack == track.last_end;
+    switch (track.last_kind) {
+        case TcpKind::syn:
+            return acks_it && flow.status.has(kSeenReply) && track.last_direction != flow.direction;
+        case TcpKind::ack: {
+            const bool challenged =
+                track.state == TcpState::syn_sent && track.last_direction == Direction::reply;
+            return (acks_it && !flow.status.has(kAssured)) ||
+                   (challenged && segment.sequence == track.last_ack);
+        }
+        default:
+            return false;
+    }
+}
+
 RstVerdict judge_rst(const TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
                      const Settings& settings) {
-    const Direction direction = flow.direction;
-    // When closing, the ports may be in use again already: all we know may be out of date.
+    // The ports may be in use again already: all that is known here may be out of date.
     if (is_closing(track.state))
         return RstVerdict::close_unjudged;
 
-    const size_t receiver = index(opposite(direction));
-    if (track.flags[receiver].has(kTcpMaxAckKnown) && track.last_kind != TcpKind::syn) {
-        const uint32_t expected = track.windows[receiver].max_ack;
-        const bool open = track.state == TcpState::established && flow.status.has(kAssured);
-        if (segment.sequence == 0 && !open)
-            return RstVerdict::check_window;  // the answer to a SYN
-        if (before(segment.sequence, expected) && !settings.tcp_ignore_invalid_rst)
-            return RstVerdict::invalid;
-        const bool follows_data = track.last_kind == TcpKind::ack && track.last_direction == direction &&
-                                  segment.sequence == track.last_end;
-        return !open || segment.sequence == expected || follows_data ? RstVerdict::check_window
-                                                                     : RstVerdict::keep_state;
-    }
-    // The answer to a SYN or ACK that was let through although it did not fit: what it acknowledges is
-    // unknown here. So is the number of a RST that answers a challenge ACK.
-    const bool after_ignored = (flow.status.has(kSeenReply) && track.last_kind == TcpKind::syn) ||
-                               (!flow.status.has(kAssured) && track.last_kind == TcpKind::ack);
-    const bool after_challenge = track.state == TcpState::syn_sent && track.last_kind == TcpKind::ack &&
-                                 track.last_direction == Direction::reply;
-    if ((after_ignored && segment.ack == track.last_end) ||
-        (after_challenge && segment.sequence == track.last_ack))
-        return RstVerdict::close_unjudged;
-    return RstVerdict::check_window;
+    // What the receiver expects next is the last it has acknowledged, unless a SYN since then changed that.
+    const size_t receiver = index(opposite(flow.direction));
+    if (!track.flags[receiver].has(kTcpMaxAckKnown) || track.last_kind == TcpKind::syn)
+        return answers_unjudged(track, segment, flow) ? RstVerdict::close_unjudged : RstVerdict::check_window;
+    const uint32_t expected = track.windows[receiver].max_ack;
+    const bool open = track.state == TcpState::established && flow.status.has(kAssured);
+    if (!open && segment.sequence == 0)
+        return RstVerdict::check_window;  // the answer to a SYN
+    if (before(segment.sequence, expected) && !settings.tcp_ignore_invalid_rst)
+        return RstVerdict::invalid;
+    const bool follows_data = track.last_kind == TcpKind::ack && track.last_direction == flow.direction &&
+                              segment.sequence == track.last_end;
+    return !open || segment.sequence == expected || follows_data ? RstVerdict::check_window
+                                                                 : RstVerdict::keep_state;
 }
 
 // A FIN or RST outside the window, then one of the other end: the connection is probably dead and only we
