@@ -92,9 +92,10 @@ std::expected<QuotedPacket, InvalidReason> quoted4(Bytes bytes, const Settings& 
         return kUnreadable;
     const auto view = wire::Ipv4View::unchecked(bytes.data());
     const size_t header = view.header_length();
-    if (header < wire::kIpv4HeaderSize || header > bytes.size() || !view.is_first_fragment())
+    if (header > bytes.size() || !view.is_first_fragment())
         return kUnreadable;
-    if (settings.check_quoted_header && (bytes[0] >> 4 != 4 || !view.checksum_verifies()))
+    if (settings.check_quoted_header &&
+        (header < wire::kIpv4HeaderSize || bytes[0] >> 4 != 4 || !view.checksum_verifies()))
         return kUnreadable;
     return QuotedPacket{view.source(), view.destination(), view.protocol(), bytes, bytes.subspan(header)};
 }

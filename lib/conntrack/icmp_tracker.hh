@@ -38,7 +38,8 @@ struct QuotedPacket {
     IpAddress destination;
     wire::IpProtocol protocol{};
     wire::Bytes bytes;  // from its IP header on, as far as it is there; borrowed
-    wire::Bytes upper;  // from its transport header on; may be empty
+    // From its transport header on; may be empty. Where the header is not checked it begins where that says.
+    wire::Bytes upper;
 };
 // The packet is of class error.
 std::expected<QuotedPacket, InvalidReason> find_quotation(const wire::IpPacket& packet,

@@ -185,7 +185,9 @@ TEST(IcmpQuotation, LaterFragmentsHaveNoPorts) {
 
 TEST(IcmpQuotation, HeaderLengthBelowFiveWords) {
     const Buffer inner = wire::with(ip4(IpProtocol::udp, kPorts), 0, 0x44);
-    EXPECT_EQ(quoted4(inner, Profile::linux).error(), InvalidReason::icmp_quotation);
+    EXPECT_EQ(quoted4(inner).error(), InvalidReason::icmp_quotation);
+    EXPECT_EQ(quoted4(inner, Profile::linux)->upper.size(), 4 + kPorts.size()) << "begins where that says";
+    EXPECT_EQ(quoted4(wire::with(inner, 0, 0x40), Profile::linux)->upper.size(), inner.size());
 }
 
 TEST(IcmpQuotation, Ip6BehindExtensionHeaders) {

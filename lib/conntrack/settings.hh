@@ -30,7 +30,8 @@ struct Settings {
     bool tcp_ignore_invalid_rst = false;  // nor is a RST for data that has been acknowledged
     uint8_t tcp_max_retrans = 3;          // so many repetitions of a segment shorten the timeout
     bool checksum = true;                 // a wrong transport checksum makes a packet invalid
-    // Whether version and checksum of the IPv4 header that an ICMP error quotes must be right (R5508-3a).
+    // Whether version, length and checksum of the IPv4 header that an ICMP error quotes must be right
+    // (R5508-3a).
     bool check_quoted_header = true;
     // Whether the first answer makes a UDP flow a stream (R4787-5c), not what comes kUdpStreamDelay later.
     bool udp_stream_at_once = true;
