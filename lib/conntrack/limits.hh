@@ -11,7 +11,7 @@ namespace sluice::conntrack {
 
 enum class WhenFull : uint8_t {
     refuse_new,  // the packet that would begin a flow is dropped
-    early_drop,  // flows nearby that are not assured make room, as in Linux
+    early_drop,  // flows nearby that are not assured make room, or else such as are closing, as in Linux
 };
 
 // Of one worker. What is per box in the configuration has been divided already.

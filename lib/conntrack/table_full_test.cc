@@ -5,6 +5,7 @@ namespace sluice::conntrack {
 namespace {
 
 using wire::kTcpAck;
+using wire::kTcpFin;
 using wire::kTcpSyn;
 
 class TableFullTest : public TrackerTest {
@@ -62,6 +63,21 @@ TEST_F(TableFullTest, EarlyDropRefusesWhereAllAreAssured) {
         connect(port);
     EXPECT_EQ(flood(1).refusal, Refusal::table_full);
     EXPECT_EQ(count(Count::early_drop), 0U);
+}
+
+TEST_F(TableFullTest, EarlyDropEvictsWhatIsClosingWhereAllAreAssured) {
+    limits.when_full = WhenFull::early_drop;
+    make(30);
+    for (uint16_t port = 1; port <= 30; ++port)
+        connect(port);
+    pass(tcp(b, 80, a, 7, kTcpFin | kTcpAck, 501, 101));  // the only one that ends
+    EXPECT_EQ(flood(1).state, CtState::new_);
+    EXPECT_EQ(count(Count::early_drop), 1U);
+    EXPECT_EQ(pass(tcp(a, 7, b, 80, kTcpSyn, 9000, 0)).state, CtState::new_) << "in place of the flood's";
+    EXPECT_EQ(count(Count::early_drop), 2U);
+    for (uint16_t port = 1; port <= 30; ++port)
+        EXPECT_TRUE(port == 7 || is_established(port)) << port;
+    check();
 }
 
 TEST_F(TableFullTest, TheReserveIsForTheBox) {

@@ -43,6 +43,18 @@ bool may_clash(IpProtocol protocol) {
            protocol == IpProtocol::icmpv6 || protocol == IpProtocol::gre;
 }
 
+// Whether the conversation is over but for its last packets, so that an assured flow may go early too.
+bool is_closing(const Flow& flow) {
+    switch (flow.protocol()) {
+        case IpProtocol::tcp:
+            return is_closing(flow.track<TcpTrack>().state);
+        case IpProtocol::sctp:
+            return is_closing(flow.track<SctpTrack>().state);
+        default:
+            return false;
+    }
+}
+
 // Of a packet in this direction, as it comes.
 CtState state_of(const Flow& flow, Direction direction) {
     if (direction == Direction::reply || flow.status.has(kSeenReply))
@@ -243,13 +255,21 @@ bool Tracker::make_room(const Tuple& first, bool own_traffic, Instant now) {
         return true;
     if (limits_.when_full != WhenFull::early_drop)
         return false;
+    const auto is_unassured = [](const Flow& flow) { return !flow.status.has(kAssured); };
+    return evict_near(first, ticks_at(now), is_unassured) ||
+           evict_near(first, ticks_at(now), [](const Flow& flow) { return is_closing(flow); });
+}
+
+// All such flows of the nearest bucket that holds one.
+template <typename May>
+bool Tracker::evict_near(const Tuple& tuple, Ticks now, May&& may) {
     bool room = false;
     for (size_t distance = 0; distance < kEvictionRange && !room; ++distance)
-        table_.visit_near(first, distance, [&](Flow& flow) {
-            const Ticks tick = ticks_at(now);
-            if (flow.is_dying() || (flow.status.has(kAssured) && !flow.is_expired(tick)))
+        table_.visit_near(tuple, distance, [&](Flow& flow) {
+            const bool expired = flow.is_expired(now);
+            if (flow.is_dying() || (!expired && !may(flow)))
                 return;
-            end(flow, flow.is_expired(tick) ? Ending::expired : Ending::evicted, tick);
+            end(flow, expired ? Ending::expired : Ending::evicted, now);
             room = true;
         });
     return room;

@@ -90,6 +90,8 @@ class Tracker {
     [[nodiscard]] Flow* begin(const Tuple& first, InterfaceId in, bool own_traffic, Instant now,
                               Tracked& tracked);
     [[nodiscard]] bool make_room(const Tuple& first, bool own_traffic, Instant now);
+    template <typename May>
+    [[nodiscard]] bool evict_near(const Tuple& tuple, Ticks now, May&& may);
     [[nodiscard]] TrackResult examine(Flow& flow, const wire::IpPacket& packet, Direction direction,
                                       bool own_traffic, Instant now);
     [[nodiscard]] TrackResult judge(Flow& flow, const wire::IpPacket& packet, Direction direction,
