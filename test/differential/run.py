@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import dialogues
 import kernel
 import packets
 import shrink
@@ -23,8 +24,11 @@ from traffic import Traffic
 
 
 def generated(seed: int, count: int, kind: str = "rules") -> Case:
-    """The case of a seed: with rules, `plain` for a router without rules and connection tracking, or about `timeouts`."""
+    """The case of a seed: with rules, `plain` for a router without rules and connection tracking, or about `timeouts`, or
+    `dialogues`, without rules but tracked."""
     r = random.Random(seed)
+    if kind == "dialogues":
+        return Case({}, dialogues.packets(r, count), f"{kind}, seed {seed}")
     rules = None if kind == "plain" else Rulesets(r, kind == "timeouts").ruleset()
     return Case(rules, Traffic(r).packets(count, waits=8 if kind == "timeouts" else 0), f"{kind}, seed {seed}")
 
@@ -105,8 +109,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first ruleset; each next one has the next seed")
     parser.add_argument("--keep", metavar="DIR", help="keep cases that differ, whole and shrunk")
     parser.add_argument("--case", metavar="FILE", type=pathlib.Path, nargs="+", help="cases to judge instead of random ones")
-    parser.add_argument("--kind", choices=("rules", "plain", "timeouts"), default="rules",
-                        help="plain: routers without rules; timeouts: expiry, in real time (try --packets 100)")
+    parser.add_argument("--kind", choices=("rules", "plain", "timeouts", "dialogues"), default="rules",
+                        help="plain: routers without rules; timeouts: expiry, in real time (try --packets 100); "
+                             "dialogues: corners of TCP and SCTP")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="only report what differs")
     parser.add_argument("--show", type=int, default=3, help="how many differences of a case to print")
     return parser.parse_args()

@@ -27,5 +27,10 @@ def test_random_rules_and_traffic(boxes, seed, tmp_path):
     check(run.generated(seed, 600), tmp_path)
 
 
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_corners_of_the_trackers(boxes, seed, tmp_path):
+    check(run.generated(seed, 900, "dialogues"), tmp_path)
+
+
 def test_router_without_rules(boxes, tmp_path):
     check(run.generated(1, 1000, "plain"), tmp_path)
