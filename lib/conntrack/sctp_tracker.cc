@@ -36,8 +36,8 @@ constexpr std::array<Transitions, 11> kTransitions{{
     {Type::shutdown, {CL, CL, CW, CE, SS, SS, SR, SA, CL}, {NO, CL, CW, CE, SR, SS, SR, SA, NO}},
     {Type::shutdown_ack, {SA, CL, CW, CE, ES, SA, SA, SA, SA}, {NO, CL, CW, CE, ES, SA, SA, SA, NO}},
     {Type::error, {CL, CL, CW, CE, ES, SS, SR, SA, CL}, {NO, CL, CW, CL, ES, SS, SR, SA, NO}},
-    {Type::cookie_echo, {CL, CL, CE, CE, ES, SS, SR, SA, CL}, {NO, CL, CW, CE, ES, SS, SR, SA, NO}},
-    {Type::cookie_ack, {CL, CL, CW, CE, ES, SS, SR, SA, CL}, {NO, CL, CW, ES, ES, SS, SR, SA, NO}},
+    {Type::cookie_echo, {CL, CL, CE, CE, ES, SS, SR, SA, CL}, {NO, CL, CE, CE, ES, SS, SR, SA, NO}},
+    {Type::cookie_ack, {CL, CL, CW, ES, ES, SS, SR, SA, CL}, {NO, CL, CW, ES, ES, SS, SR, SA, NO}},
     {Type::shutdown_complete, {CL, CL, CW, CE, ES, SS, SR, CL, CL}, {NO, CL, CW, CE, ES, SS, SR, CL, NO}},
     {Type::heartbeat, {HS, CL, CW, CE, ES, SS, SR, SA, HS}, {NO, CL, CW, CE, ES, SS, SR, SA, HS}},
     {Type::heartbeat_ack, {CL, CL, CW, CE, ES, SS, SR, SA, HS}, {NO, CL, CW, CE, ES, SS, SR, SA, ES}},
@@ -111,7 +111,7 @@ InvalidReason begin(SctpTrack& track, wire::SctpView packet) {
             if (!initiate)
                 return InvalidReason::sctp_chunks;
             track.tags[index(Direction::reply)] = *initiate;
-        } else if (chunk->type == Type::heartbeat) {
+        } else if (chunk->type == Type::heartbeat || chunk->type == Type::heartbeat_ack) {
             track.tags[index(Direction::original)] = tag;
         } else {
             track.tags[index(Direction::reply)] = tag;  // RFC 9260 8.4: its answer reflects it

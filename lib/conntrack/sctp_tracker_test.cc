@@ -96,14 +96,14 @@ TEST(SctpTracker, AllTransitions) {
         // shutdown_ack_sent 7, heartbeat_sent 8, invalid -
         {{SctpState::closed, kOriginal}, "111111111111"},
         {{SctpState::cookie_wait, kOriginal}, "221222322222"},
-        {{SctpState::cookie_echoed, kOriginal}, "331333333333"},
+        {{SctpState::cookie_echoed, kOriginal}, "331333343333"},
         {{SctpState::established, kOriginal}, "441544444444"},
         {{SctpState::shutdown_sent, kOriginal}, "151575555555"},
         {{SctpState::shutdown_recd, kOriginal}, "161676666666"},
         {{SctpState::shutdown_ack_sent, kOriginal}, "771777771777"},
         {{SctpState::heartbeat_sent, kOriginal}, "211171111888"},
         {{SctpState::closed, kReply}, "121111111111"},
-        {{SctpState::cookie_wait, kReply}, "221222222222"},
+        {{SctpState::cookie_wait, kReply}, "221222322222"},
         {{SctpState::cookie_echoed, kReply}, "331331343333"},
         {{SctpState::established, kReply}, "441644444444"},
         {{SctpState::shutdown_sent, kReply}, "551575555555"},
@@ -212,6 +212,34 @@ TEST(SctpTracker, ASecondPathIsOpenedByHeartbeats) {
     EXPECT_EQ(sctp.client(Type::data, 0xaaaa).verdict, TrackVerdict::accept);
     EXPECT_EQ(sctp.server(Type::data, 0xbbbb).verdict, TrackVerdict::accept);
     EXPECT_EQ(sctp.server(Type::data, 0xcccc).reason, InvalidReason::sctp_tag);
+}
+
+// When INITs cross, the cookie of either side may be echoed first (RFC 9260 5.2.1).
+TEST(SctpTracker, TheCookieOfTheReplyingSide) {
+    Association sctp;
+    sctp.send(kOriginal, 0, {chunk(Type::init, kClientTag)});
+    sctp.send(kReply, 0, {chunk(Type::init, kServerTag)});
+    sctp.send(kReply, kClientTag, {chunk(Type::init_ack, kServerTag)});
+    EXPECT_EQ(sctp.track.state, SctpState::cookie_wait);
+    EXPECT_EQ(sctp.server(Type::cookie_echo).timeout, seconds(3));
+    EXPECT_EQ(sctp.track.state, SctpState::cookie_echoed);
+    const TrackResult opened = sctp.client(Type::cookie_ack);
+    EXPECT_EQ(opened.timeout, seconds(210));
+    EXPECT_TRUE(opened.assured);
+}
+
+// Whichever comes first tells the tag of its own direction, and nothing about the other.
+TEST(SctpTracker, HeartbeatsTellTheTagOfTheirDirection) {
+    for (const Type first : {Type::heartbeat, Type::heartbeat_ack}) {
+        Association sctp;
+        EXPECT_EQ(sctp.client(first, 0xaaaa).verdict, TrackVerdict::accept);
+        EXPECT_EQ(sctp.track.tags[0], Be32::from_host(0xaaaa));
+        EXPECT_EQ(sctp.track.tags[1], Be32());
+    }
+    Association sctp;
+    sctp.client(Type::heartbeat_ack, 0xaaaa);
+    EXPECT_EQ(sctp.server(Type::abort, 0xaaaa), TrackResult::invalid(InvalidReason::sctp_tag));
+    EXPECT_EQ(sctp.client(Type::abort, 0xaaaa).verdict, TrackVerdict::accept);
 }
 
 // An association that began anew between the same ports: new tags are learnt from a heartbeat and its answer.
