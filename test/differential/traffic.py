@@ -308,7 +308,7 @@ class Traffic:
             fragments.insert(r.randrange(len(fragments) + 1), r.choice(fragments))
         elif change == "missing":
             fragments.pop(r.randrange(len(fragments)))
-        elif change == "overlap":
+        elif change == "overlap" and packet[0] >> 4 == 4:  # in IPv6 a deliberate difference
             fragments.insert(r.randrange(len(fragments) + 1), self._overlapping(packet, fragments[0]))
         elif change == "change" and packet[0] >> 4 == 4:
             place = r.randrange(len(fragments))
