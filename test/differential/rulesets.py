@@ -92,6 +92,10 @@ class Rulesets:
 
     def _named(self, rule: dict) -> dict:
         self._names += 1
+        if "limit" in rule:
+            # In nft's language a rule about addresses or the TTL is two rules, each with a limit of its own.
+            for key in ("saddr", "daddr", "ttl"):
+                rule.pop(key, None)
         return {"name": f"r{self._names}", **rule}
 
     def _rule(self, table: str, hook: str, chains: list[str], inner: bool) -> dict:
