@@ -51,7 +51,9 @@ json::object base_json(const RulesView& view, const std::string& name, const std
     return object;
 }
 
-admin::Response rules(const RulesView& view, const admin::Request& request) {
+}  // namespace
+
+json::array rules_json(const RulesView& view) {
     json::array items;
     if (view.book != nullptr) {
         const std::string early(kEarlyChain);
@@ -62,8 +64,10 @@ admin::Response rules(const RulesView& view, const admin::Request& request) {
         for (const RegularChain& chain : view.book->chains)
             items.push_back(chain_json(view, chain_name(chain), chain.rules));
     }
-    return admin::paged(request, std::move(items));
+    return items;
 }
+
+namespace {
 
 admin::Response reset(const RulesView& view) {
     for (RuleId rule = kNoRule + 1; rule < view.directory->size(); ++rule)
@@ -75,7 +79,7 @@ admin::Response reset(const RulesView& view) {
 
 void add_verbs(admin::Verbs& verbs, std::function<RulesView()> view) {
     verbs.add("GET", "/v1/rules", "every chain, its policy, its rules as written with what they counted",
-              [view](const admin::Request& request) { return rules(view(), request); });
+              [view](const admin::Request& request) { return admin::paged(request, rules_json(view())); });
     verbs.add("POST", "/v1/rules/reset", "all rules count from zero",
               [view](const admin::Request&) { return reset(view()); });
 }

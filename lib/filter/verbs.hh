@@ -1,6 +1,7 @@
 // GET /v1/rules, POST /v1/rules/reset.
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <functional>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct RulesView {
     // Seconds since 1970 of an instant of the packet clock.
     std::function<double(Instant)> wall_clock;
 };
+
+// The chains with their rules, as GET /v1/rules lists them.
+boost::json::array rules_json(const RulesView& view);
 
 void add_verbs(admin::Verbs& verbs, std::function<RulesView()> view);
 

@@ -103,8 +103,8 @@ inline void rest(WorkerRun& run, uint32_t& false_alarms) {
 
 }  // namespace detail
 
-// Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round(), and
-// serve(), which does a slice of what the control thread asks for and tells whether there was anything.
+// Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round(),
+// and serve(), which does a slice of what the control thread asks for and tells whether there was anything.
 // begin_round() takes the snapshot that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
