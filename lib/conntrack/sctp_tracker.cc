@@ -111,9 +111,10 @@ InvalidReason begin(SctpTrack& track, wire::SctpView packet) {
             if (!initiate)
                 return InvalidReason::sctp_chunks;
             track.tags[index(Direction::reply)] = *initiate;
-        } else if (chunk->type == Type::heartbeat || chunk->type == Type::heartbeat_ack) {
+            track.init[index(Direction::original)] = true;
+        } else if (chunk->type == Type::heartbeat) {
             track.tags[index(Direction::original)] = tag;
-        } else {
+        } else if (chunk->type == Type::shutdown_ack) {
             track.tags[index(Direction::reply)] = tag;  // RFC 9260 8.4: its answer reflects it
         }
     }
@@ -223,9 +224,11 @@ class ChunkWalk {
         bool& own_init = track_.init[index(flow_.direction)];
         bool& peer_init = track_.init[index(opposite(flow_.direction))];
         if (chunk.type == Type::init) {
-            if (own_init && peer_init)
-                peer_init = false;
-            own_init = true;
+            if (peer_ != *initiate) {  // a repeated one begins nothing
+                if (own_init && peer_init)
+                    peer_init = false;
+                own_init = true;
+            }
             // Who only repeats an INIT must not hold the flow forever.
             stale_ |= from == State::closed && next_ == State::closed && flow_.status.has(kConfirmed);
         } else {

@@ -228,6 +228,19 @@ TEST(SctpTracker, TheCookieOfTheReplyingSide) {
     EXPECT_TRUE(opened.assured);
 }
 
+// An INIT that is sent again is no new one, whose answer could bring another tag.
+TEST(SctpTracker, ARepeatedInitTellsNothing) {
+    constexpr uint32_t kNewTag = 0x3333;
+    Association sctp;
+    sctp.open();
+    EXPECT_EQ(sctp.send(kOriginal, 0, {chunk(Type::init, kClientTag)}).verdict, TrackVerdict::accept);
+    EXPECT_EQ(sctp.send(kReply, kClientTag, {chunk(Type::init_ack, kNewTag)}),
+              TrackResult::invalid(InvalidReason::sctp_tag));
+    EXPECT_EQ(sctp.send(kOriginal, 0, {chunk(Type::init, 0x4444)}).verdict, TrackVerdict::accept);
+    EXPECT_EQ(sctp.send(kReply, 0x4444, {chunk(Type::init_ack, kNewTag)}).verdict, TrackVerdict::accept);
+    EXPECT_EQ(sctp.track.tags[0], Be32::from_host(kNewTag));
+}
+
 // Whichever comes first tells the tag of its own direction, and nothing about the other.
 TEST(SctpTracker, HeartbeatsTellTheTagOfTheirDirection) {
     for (const Type first : {Type::heartbeat, Type::heartbeat_ack}) {
@@ -240,6 +253,19 @@ TEST(SctpTracker, HeartbeatsTellTheTagOfTheirDirection) {
     sctp.client(Type::heartbeat_ack, 0xaaaa);
     EXPECT_EQ(sctp.server(Type::abort, 0xaaaa), TrackResult::invalid(InvalidReason::sctp_tag));
     EXPECT_EQ(sctp.client(Type::abort, 0xaaaa).verdict, TrackVerdict::accept);
+
+    // Of all others only a SHUTDOWN ACK tells one: that of its answer.
+    for (const auto& [other, tag] : {std::pair(Type::shutdown, 0U), std::pair(Type::shutdown_ack, 0xaaaaU)}) {
+        Association both;
+        both.send(kOriginal, 0xaaaa, {chunk(other), chunk(Type::heartbeat)});
+        EXPECT_EQ(both.track.tags[1], Be32::from_host(tag));
+    }
+
+    // What stands before it is judged without it.
+    Association bundled;
+    const TrackResult first =
+        bundled.send(kOriginal, 0xaaaa, {chunk(Type::cookie_echo), chunk(Type::heartbeat_ack)});
+    EXPECT_EQ(first, TrackResult::invalid(InvalidReason::sctp_tag));
 }
 
 // An association that began anew between the same ports: new tags are learnt from a heartbeat and its answer.
