@@ -34,7 +34,7 @@ def test_a_capture_gives_the_same_bytes_twice(recorded, name):
     """Every file of the results is equal. What the packets become is asked in test/captures."""
     first, second = recorded.replay(*sides(name)), recorded.replay(*sides(name))
     assert first.files() == second.files()
-    assert set(first.files()) == {"lan.pcap", "wan.pcap", "packets.jsonl", "conntrack.json", "summary.json"}
+    assert set(first.files()) == {"lan.pcap", "wan.pcap", "packets.jsonl", "conntrack.json", "rules.json", "summary.json"}
 
 
 def test_pcapng_is_read_as_pcap_is(gateway):
