@@ -284,8 +284,12 @@ TrackResult track_sctp(SctpTrack& track, wire::SctpView packet, const FlowFacts&
     auto chunks = packet.chunks();
     while (const auto chunk = chunks.next()) {
         const InvalidReason reason = walk.take(*chunk);
-        if (reason != InvalidReason::none)
-            return TrackResult::invalid(reason);
+        if (reason != InvalidReason::none) {
+            // The chunks in front of it hold.
+            TrackResult result = TrackResult::invalid(reason);
+            result.assured = walk.assured();
+            return result;
+        }
     }
     TrackResult result =
         walk.stale() ? TrackResult::keep() : TrackResult::live(timeout_of(walk.next(), settings.timeouts));

@@ -228,6 +228,17 @@ TEST(SctpTracker, TheCookieOfTheReplyingSide) {
     EXPECT_TRUE(opened.assured);
 }
 
+TEST(SctpTracker, ChunksInFrontOfAnInvalidOneHold) {
+    Association sctp;
+    sctp.send(kOriginal, 0, {chunk(Type::init, kClientTag)});
+    sctp.send(kReply, kClientTag, {chunk(Type::init_ack, kServerTag)});
+    sctp.client(Type::cookie_echo);
+    const TrackResult result = sctp.send(kReply, 0x3333, {chunk(Type::cookie_ack), chunk(Type::abort)});
+    EXPECT_EQ(result.verdict, TrackVerdict::invalid);
+    EXPECT_TRUE(result.assured);
+    EXPECT_EQ(sctp.track.state, SctpState::established);
+}
+
 // An INIT that is sent again is no new one, whose answer could bring another tag.
 TEST(SctpTracker, ARepeatedInitTellsNothing) {
     constexpr uint32_t kNewTag = 0x3333;

@@ -30,7 +30,7 @@ struct TrackResult {
     // The flow is to live for `timeout` from now, unless it has kFixedTimeout. An invalid segment can shorten
     // the life of a flow as well.
     bool refresh = false;
-    bool assured = false;        // the flow gets kAssured
+    bool assured = false;        // the flow gets kAssured, whatever the verdict
     bool state_changed = false;  // worth an event
     bool ended = false;          // the packet goes on, but the flow is to be erased at once
     Duration timeout{};          // positive if refresh is set

@@ -364,8 +364,10 @@ Duration Tracker::under_pressure(const Flow& flow, Duration timeout) {
                                               : std::min(timeout, Duration(std::chrono::seconds(1)));
 }
 
-// Packets that are invalid may do so too, to shorten a life.
+// Packets that are invalid do so too: they may shorten a life.
 void Tracker::refresh(Flow& flow, const TrackResult& result, Instant now) {
+    if (result.assured)
+        flow.status.set(kAssured);
     if (!result.refresh || flow.status.has(kFixedTimeout))
         return;
     const auto timeout = std::min(under_pressure(flow, result.timeout), kMaxTimeout);
@@ -374,11 +376,7 @@ void Tracker::refresh(Flow& flow, const TrackResult& result, Instant now) {
 
 void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction direction, const TrackResult& result,
                      Instant now) {
-    bool changed = result.state_changed;
-    if (result.assured && !flow.status.has(kAssured)) {
-        flow.status.set(kAssured);
-        changed = true;
-    }
+    bool changed = result.state_changed || (result.assured && !flow.status.has(kAssured));
     refresh(flow, result, now);
     if (result.refresh || result.ended) {
         auto& counters = flow.counters(direction);
