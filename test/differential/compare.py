@@ -119,12 +119,12 @@ def _headers(frame: bytes, place: int) -> bytes:
 
 
 def normalised(frame: bytes) -> bytes:
-    if frame[12:14] == b"\x08\x00" and frame[14] > 0x45:
-        frame = frame[:14] + _without_times(frame[14:])
     if frame[12:14] == b"\x08\x00" and is_from_box(frame):
-        frame = frame[:14] + _without_quoted_options(frame[14:])
         ident, = struct.unpack_from("!H", frame, 18)
-        return frame[:18] + bytes(2) + frame[20:24] + _without(frame[24:26], ident) + frame[26:]
+        frame = frame[:18] + bytes(2) + frame[20:24] + _without(frame[24:26], ident) + frame[26:]
+        frame = frame[:14] + _without_quoted_options(frame[14:])
+    if frame[12:14] == b"\x08\x00" and frame[14] > 0x45:
+        return frame[:14] + _without_times(frame[14:])
     if frame[12:14] == b"\x86\xdd":
         place = _fragment_header(frame)
         if place:
