@@ -325,7 +325,9 @@ bool Session::wants_input() const {
 }
 
 bool Session::done() {
-    return output().empty() && !impl_->answering && (!impl_->keep_alive || impl_->input_ended);
+    // A stream is not asked for more here: a piece that came just now would be left lying.
+    return !impl_->streaming && output().empty() && !impl_->answering &&
+           (!impl_->keep_alive || impl_->input_ended);
 }
 
 bool Session::in_header() const {

@@ -136,6 +136,24 @@ TEST_F(SessionTest, http10_streams_to_the_end_of_the_connection) {
     EXPECT_TRUE(session->done());
 }
 
+TEST_F(SessionTest, a_stream_that_has_nothing_yet_gets_another_turn) {
+    int asked = 0;
+    verbs.add("GET", "/late", "", [&](const Request&) {
+        return Response::stream(kText, [&asked]() -> std::optional<std::string> {
+            ++asked;
+            if (asked > 2)
+                return std::nullopt;
+            return asked == 1 ? "" : "late";
+        });
+    });
+    ask(get("/late"));
+    EXPECT_EQ(asked, 1);
+    EXPECT_FALSE(session->done());
+    EXPECT_TRUE(session->wants_turn());
+    EXPECT_EQ(asked, 1) << "what it has now would be sent only when something else happens";
+    EXPECT_EQ(drain(), "4\r\nlate\r\n0\r\n\r\n");
+}
+
 TEST_F(SessionTest, a_stream_that_throws_is_cut_short) {
     verbs.add("GET", "/throw", "", [](const Request&) {
         return Response::stream(kText,
