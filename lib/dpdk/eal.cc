@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 
 namespace sluice::dpdk {
@@ -72,8 +73,15 @@ std::vector<std::string> arguments(const EalPlan& plan, bool hugepages) {
     return args;
 }
 
+// What a launch hands to a worker's thread, and what its return hands back, said in C++'s terms: how EAL does
+// it is inside its library, where the thread sanitizer does not look. EAL too exists once in a process.
+std::atomic<uint64_t> launches{0};
+std::atomic<uint64_t> returns{0};
+
 int run_body(void* argument) {
+    launches.load(std::memory_order_acquire);
     (*static_cast<const std::function<void()>*>(argument))();
+    returns.fetch_add(1, std::memory_order_release);
     return 0;
 }
 
@@ -145,6 +153,7 @@ Eal::~Eal() {
 
 Expected<void> Eal::launch(WorkerId worker, const std::function<void()>& body) const {
     const auto lcore = static_cast<unsigned>(index(worker) + 1);
+    launches.fetch_add(1, std::memory_order_release);
     if (rte_eal_remote_launch(run_body, const_cast<std::function<void()>*>(&body), lcore) != 0)
         return fail("worker " + std::to_string(index(worker)) + " is busy and cannot be launched");
     return {};
@@ -152,6 +161,7 @@ Expected<void> Eal::launch(WorkerId worker, const std::function<void()>& body) c
 
 void Eal::wait() {
     rte_eal_mp_wait_lcore();
+    returns.load(std::memory_order_acquire);
 }
 
 uint64_t eal_memory() {
