@@ -18,8 +18,7 @@ constexpr uint8_t kOnlyNotCapable = 1;  // Datagram::ecn_seen without any ECN-ca
 
 // Does the first fragment hold the headers up to and including the upper-layer one (R7112)?
 bool holds_header_chain(wire::Ipv6View packet, const wire::Ipv6Chain& chain) {
-    // Where a hop-by-hop header may stand is for the reader of the whole to judge.
-    if (!chain.ok() && chain.error != wire::Ipv6ChainError::misplaced_hop_by_hop) {
+    if (chain.cut) {
         return false;
     }
     const size_t left = packet.total_length() - chain.upper_offset;

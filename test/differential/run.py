@@ -30,7 +30,7 @@ def generated(seed: int, count: int, kind: str = "rules") -> Case:
     if kind == "dialogues":
         return Case({}, dialogues.packets(r, count), f"{kind}, seed {seed}")
     rules = None if kind == "plain" else Rulesets(r, kind == "timeouts").ruleset()
-    return Case(rules, Traffic(r).packets(count, waits=8 if kind == "timeouts" else 0), f"{kind}, seed {seed}")
+    return Case(rules, Traffic(r, kind == "plain").packets(count, waits=8 if kind == "timeouts" else 0), f"{kind}, seed {seed}")
 
 
 def judge(case: Case, directory: pathlib.Path) -> list[Difference]:

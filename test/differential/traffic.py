@@ -19,8 +19,11 @@ Talk = list[tuple[Host, bytes]]  # (sender, IP packet)
 
 
 class Traffic:
-    def __init__(self, r: random.Random):
+    def __init__(self, r: random.Random, fills_options: bool = True):
+        """Without `fills_options` nothing asks for Record Route or a timestamp: Linux writes them without mending the
+        header's checksum until the packet leaves, and a reset that rejects it in between is not sent."""
         self.r = r
+        self._fills_options = fills_options
         self._ident = r.randrange(1, 30000)
         self._kinds = [
             (self._tcp, 10), (self._udp, 4), (self._echo, 4), (self._icmp_other, 1), (self._sctp, 2), (self._gre, 1),
@@ -256,7 +259,7 @@ class Traffic:
 
     def _options(self) -> bytes:
         r = self.r
-        kind = r.choice(("other", "route", "timestamp", "both"))
+        kind = r.choice(("other", "route", "timestamp", "both")) if self._fills_options else "other"
         if kind == "other":
             # No operation, router alert, end of options, a source route that is at its end.
             return r.choice((b"\x01" * 4, b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00", b"\x94\x03\x00\x00",
