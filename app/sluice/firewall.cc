@@ -8,10 +8,6 @@
 namespace sluice {
 namespace {
 
-filter::Date today() {
-    return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
-}
-
 std::vector<std::string> interface_names(const GatewayConfig& config) {
     std::vector<std::string> names;
     for (const auto& [name, interface, at] : config.interfaces)
@@ -34,6 +30,10 @@ bool has_chains(const GatewayConfig& config) {
 
 }  // namespace
 
+filter::Date today() {
+    return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+}
+
 conntrack::ConntrackConfig conntrack_of(const GatewayConfig& config) {
     return config.conntrack.value_or(conntrack::ConntrackConfig());
 }
@@ -55,8 +55,8 @@ void check_firewall(const GatewayConfig& config, config::Problems& problems) {
 }
 
 FirewallControl::FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed,
-                                 sets::Retire retire)
-    : random_(seed), sets_(random_.next(), std::move(retire)) {
+                                 sets::Retire retire, std::function<filter::Date()> calendar)
+    : random_(seed), sets_(random_.next(), std::move(retire)), calendar_(std::move(calendar)) {
     const auto conntrack = conntrack_of(config);
     const auto limits = conntrack.limits(workers, interfaces_of(config));
     for (size_t i = 0; i < workers; ++i)
@@ -71,6 +71,7 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
     prepared_sets_ = sets_.prepare(sets::declarations(config.sets), filter::set_uses(*book), now, problems);
     if (!prepared_sets_)
         return std::unexpected(problems.first());
+    prepared_expiry_.reset();
     if (!has_firewall(config))
         return nullptr;
     const auto conntrack = conntrack_of(config);
@@ -81,8 +82,9 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
     tables->sets = &sets_;
     rules_.begin();
     tables->ruleset = filter::Ruleset::compile(
-        book, {.interfaces = interfaces_of(config), .sets = prepared_sets_, .today = today()}, rules_);
+        book, {.interfaces = interfaces_of(config), .sets = prepared_sets_, .today = calendar_()}, rules_);
     rules_.end(rule_counters());
+    prepared_expiry_ = tables->ruleset->next_expiry();
     tables->limits = conntrack.limits(workers_.size(), interfaces_of(config));
     tables->settings = conntrack.settings();
     for (const auto& worker : workers_)
@@ -96,8 +98,22 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
     return tables;
 }
 
+Expected<std::shared_ptr<const filter::Ruleset>> FirewallControl::compile_aside(const GatewayConfig& config,
+                                                                                Instant now) {
+    const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
+    config::Problems problems;
+    auto sets = sets_.prepare(sets::declarations(config.sets), filter::set_uses(*book), now, problems);
+    if (!sets)
+        return std::unexpected(problems.first());
+    filter::RuleDirectory numbers;
+    numbers.begin();
+    return filter::Ruleset::compile(
+        book, {.interfaces = interfaces_of(config), .sets = std::move(sets), .today = calendar_()}, numbers);
+}
+
 void FirewallControl::adopt() {
     sets_.adopt(prepared_sets_);
+    next_expiry_ = prepared_expiry_;
 }
 
 std::vector<const filter::RuleCounters*> FirewallControl::rule_counters() const {

@@ -2,7 +2,9 @@
 // what outlives one: sets, the numbers of rules, each worker's flows and counters.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,15 +26,24 @@ bool has_firewall(const GatewayConfig& config);
 // Checks sets and rules, files of elements included.
 void check_firewall(const GatewayConfig& config, config::Problems& problems);
 
+// The day it is in UTC, by the clock on the wall.
+filter::Date today();
+
 class FirewallControl {
   public:
     // Takes address space for the flows of all workers.
-    FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed, sets::Retire retire);
+    FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed, sets::Retire retire,
+                    std::function<filter::Date()> calendar = today);
 
     // Null where the configuration has no firewall. Changes nothing that is in force.
     Expected<std::unique_ptr<const filter::FirewallTables>> prepare(const GatewayConfig& config, Instant now);
+    // Only the rules, to be asked in thought: neither counters nor sets of what is in force learn of them.
+    [[nodiscard]] Expected<std::shared_ptr<const filter::Ruleset>> compile_aside(const GatewayConfig& config,
+                                                                                 Instant now);
     // What prepare() gave last was published.
     void adopt();
+    // A rule in force has expired: the configuration is to be prepared anew.
+    [[nodiscard]] bool has_expired() const { return next_expiry_ && calendar_() >= *next_expiry_; }
 
     [[nodiscard]] filter::Firewall& of(WorkerId worker) { return *workers_[index(worker)]; }
     [[nodiscard]] const filter::Firewall& of(WorkerId worker) const { return *workers_[index(worker)]; }
@@ -45,7 +56,10 @@ class FirewallControl {
   private:
     Random random_;
     sets::SetRegistry sets_;
+    std::function<filter::Date()> calendar_;
     std::shared_ptr<const sets::SetTable> prepared_sets_;
+    std::optional<filter::Date> prepared_expiry_;
+    std::optional<filter::Date> next_expiry_;  // of what is in force
     filter::RuleDirectory rules_;
     std::vector<std::unique_ptr<filter::Firewall>> workers_;
     uint32_t generation_ = 0;  // of what was prepared last

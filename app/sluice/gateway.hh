@@ -42,6 +42,8 @@ class Gateway {
     Expected<void> apply(const GatewayConfig& config, uint64_t generation);
 
     [[nodiscard]] const Snapshot& snapshot() const { return *snapshot_; }
+    // Good for as long as it is kept, also when another one is in force.
+    [[nodiscard]] std::shared_ptr<const Snapshot> snapshot_to_keep() const { return snapshot_; }
     [[nodiscard]] const std::vector<dpdk::Device>& devices() const { return devices_; }
     [[nodiscard]] std::vector<const pipeline::Worker*> workers() const;
     [[nodiscard]] const telemetry::PacketCounters& control_counters() const { return control_counters_; }
@@ -78,7 +80,7 @@ class Gateway {
         const dpdk::Rcu& rcu_;
     };
     struct Retired {
-        std::unique_ptr<const Snapshot> snapshot;
+        std::shared_ptr<const Snapshot> snapshot;
         uint64_t token;
     };
     struct Postponed {
@@ -112,7 +114,7 @@ class Gateway {
     std::vector<dpdk::Device> devices_;
     std::vector<dpdk::Link> links_;
     std::vector<MacAddress> macs_;
-    std::unique_ptr<const Snapshot> snapshot_;
+    std::shared_ptr<const Snapshot> snapshot_;
     std::vector<Retired> retired_;
     std::vector<Postponed> postponed_;  // until all workers have been quiescent
     std::atomic<const Snapshot*> published_{nullptr};

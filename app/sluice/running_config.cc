@@ -6,6 +6,11 @@
 #include "config/print.hh"
 
 namespace sluice {
+namespace {
+
+constexpr Duration kRenewalPeriod = std::chrono::seconds(1);
+
+}  // namespace
 
 std::filesystem::path last_good_file() {
     const char* chosen = std::getenv("SLUICE_STATE_DIR");
@@ -16,6 +21,16 @@ RunningConfig::RunningConfig(std::filesystem::path file, GatewayConfig config, G
                              admin::ControlLoop& loop, telemetry::Log& log)
     : file_(std::move(file)), config_(std::move(config)), gateway_(gateway), loop_(loop), log_(log) {
     keep_as_last_good();
+    renewal_ = loop_.every(kRenewalPeriod, [this] { renew(); });
+}
+
+void RunningConfig::renew() {
+    if (!gateway_.firewall().has_expired())
+        return;
+    if (auto done = gateway_.apply(config_, generation_); !done)
+        log_.error(telemetry::Cause{"renewal"}, "expired rules still count: {}", done.error().text());
+    else
+        log_.info("rules that have expired no longer count");
 }
 
 std::optional<double> RunningConfig::unconfirmed_for() const {

@@ -47,6 +47,8 @@ class RunningConfig {
   private:
     Expected<void> put_in_force(GatewayConfig candidate);
     void keep_as_last_good() const;
+    // Compiles the rules anew once one of them has expired.
+    void renew();
 
     std::filesystem::path file_;
     GatewayConfig config_;
@@ -58,6 +60,7 @@ class RunningConfig {
     std::optional<GatewayConfig> former_;  // the one before, for rollback
     std::optional<Instant> deadline_;      // of the confirmation
     admin::ControlLoop::Registration timer_;
+    admin::ControlLoop::Registration renewal_;
 };
 
 // Where a configuration that worked is kept for `--last-good`: $SLUICE_STATE_DIR or /var/lib/sluice.

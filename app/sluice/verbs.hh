@@ -26,6 +26,9 @@ struct Box {
 // Words for what flows carry as numbers.
 conntrack::FlowNames flow_names(Gateway& gateway);
 
+// How questions about flows reach the workers.
+conntrack::FlowAccess flow_access(Gateway& gateway);
+
 void add_verbs(admin::Verbs& verbs, Box& box);
 
 pipeline::Observed observe(const Box& box);

@@ -1,6 +1,9 @@
 #include <boost/json.hpp>
 
+#include <algorithm>
+
 #include "config/print.hh"
+#include "sluice/flows_cut.hh"
 #include "sluice/verbs.hh"
 
 namespace sluice {
@@ -46,7 +49,7 @@ std::expected<GatewayConfig, config::Problems> candidate_of(const Box& box, cons
                                             std::filesystem::path(*file).parent_path().string());
 }
 
-json::value in_force(const Box& box) {
+json::object in_force(const Box& box) {
     json::object object{{"generation", box.config.generation()}};
     if (const auto left = box.config.unconfirmed_for())
         object["confirm"] = *left;
@@ -64,12 +67,22 @@ admin::Response check(const Box& box, const admin::Request& request) {
     return admin::Response::json(json::value{{"valid", true}});
 }
 
-admin::Response diff(const Box& box, const admin::Request& request) {
+admin::Response diff(Box& box, const admin::Request& request) {
     const auto candidate = candidate_of(box, request);
     if (!candidate)
         return refused(candidate.error());
-    return admin::Response::json(
-        json::value{{"changes", differences_json(box.config.difference(*candidate))}, {"flows_cut", 0}});
+    const auto differences = box.config.difference(*candidate);
+    json::object answer{{"changes", differences_json(differences)}};
+    // Rules that cannot be put in force here cut nothing here; their interfaces may be others.
+    if (std::ranges::any_of(differences, &config::Difference::fixed)) {
+        answer["flows_cut"] = nullptr;
+        return admin::Response::json(std::move(answer));
+    }
+    auto rules = box.gateway.firewall().compile_aside(*candidate, pipeline::read_clock());
+    if (!rules)
+        return admin::Response::error(409, rules.error());
+    return with_flows_cut(std::move(answer), conntrack::FlowAction::list, flow_access(box.gateway),
+                          not_let_begin(box.gateway, std::move(*rules)));
 }
 
 constexpr double kLongestConfirm = 86400;  // seconds
@@ -84,7 +97,15 @@ admin::Response apply(Box& box, const admin::Request& request) {
     std::optional<Duration> wait;
     if (*confirm > 0)
         wait = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*confirm));
-    return answer(box, box.config.apply(std::move(*candidate), wait));
+    const auto cut = request.query_value("cut");
+    if (cut && *cut != "true" && *cut != "false")
+        return admin::Response::error(400, Error{"?cut=" + *cut, "expected true or false"}, "cut");
+    auto done = box.config.apply(std::move(*candidate), wait);
+    const auto& firewall = box.gateway.snapshot().firewall;
+    if (!done || !cut || *cut == "false" || !firewall)
+        return answer(box, done);
+    return with_flows_cut(in_force(box), conntrack::FlowAction::erase, flow_access(box.gateway),
+                          not_let_begin(box.gateway, firewall->ruleset));
 }
 
 admin::Response reload(Box& box) {
@@ -102,11 +123,14 @@ void add_config_verbs(admin::Verbs& verbs, Box& box) {
               });
     verbs.add("POST", "/v1/config/check", "checks a configuration without applying it",
               [&box](const admin::Request& request) { return check(box, request); });
-    verbs.add("POST", "/v1/config/diff", "what a configuration would change",
+    verbs.add("POST", "/v1/config/diff",
+              "what a configuration would change, and which flows it would not have let begin",
               [&box](const admin::Request& request) { return diff(box, request); });
-    verbs.add("POST", "/v1/config/apply",
-              "puts a configuration in force; ?confirm=SECONDS takes it back unless confirmed",
-              [&box](const admin::Request& request) { return apply(box, request); });
+    verbs.add(
+        "POST", "/v1/config/apply",
+        "puts a configuration in force; ?confirm=SECONDS takes it back unless confirmed; ?cut=true ends "
+        "the flows it would not have let begin",
+        [&box](const admin::Request& request) { return apply(box, request); });
     verbs.add("POST", "/v1/config/confirm", "keeps the configuration that waits for confirmation",
               [&box](const admin::Request&) { return answer(box, box.config.confirm()); });
     verbs.add("POST", "/v1/config/rollback", "goes back to the configuration before",

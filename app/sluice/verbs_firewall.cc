@@ -31,19 +31,21 @@ conntrack::FlowNames flow_names(Gateway& gateway) {
                 }};
 }
 
+conntrack::FlowAccess flow_access(Gateway& gateway) {
+    return {.workers = [&gateway] { return gateway.firewall().workers(); },
+            .hand_over =
+                [&gateway](size_t worker, std::shared_ptr<conntrack::FlowJob> job) {
+                    gateway.ask(worker, std::move(job));
+                },
+            .counters = [&gateway](size_t worker) -> const conntrack::Counters& {
+                return gateway.firewall().of(static_cast<WorkerId>(worker)).conntrack_counters();
+            },
+            .names = flow_names(gateway)};
+}
+
 void add_firewall_verbs(admin::Verbs& verbs, Box& box) {
     auto& gateway = box.gateway;
-    conntrack::add_verbs(
-        verbs,
-        {.workers = [&gateway] { return gateway.firewall().workers(); },
-         .hand_over = [&gateway](
-                          size_t worker,
-                          std::shared_ptr<conntrack::FlowJob> job) { gateway.ask(worker, std::move(job)); },
-         .counters = [&gateway](size_t worker) -> const conntrack::Counters& {
-             return gateway.firewall().of(static_cast<WorkerId>(worker)).conntrack_counters();
-         },
-         .names = flow_names(gateway)},
-        box.events);
+    conntrack::add_verbs(verbs, flow_access(gateway), box.events);
     filter::add_verbs(verbs, [&gateway] { return rules_of(gateway); });
     sets::add_verbs(verbs, gateway.firewall().sets(), pipeline::read_clock);
 }

@@ -49,8 +49,12 @@ class WorkerPath {
 
     // A slice of a question about this worker's flows; true while there is one.
     bool serve() {
-        if (job_ == nullptr && !jobs_.pop(job_)) [[likely]]
-            return false;
+        if (job_ == nullptr) [[likely]] {
+            if (!jobs_.pop(job_)) [[likely]]
+                return false;
+            // What was published before the question holds from its first slice on.
+            begin_round();
+        }
         run_job();
         return true;
     }

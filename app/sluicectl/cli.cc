@@ -22,6 +22,7 @@ struct Chosen {
     double interval = 1;
     unsigned rounds = 0;
     double confirm = 0;
+    bool cut = false;
     Query query;
     std::string name;
     std::string other;
@@ -103,6 +104,17 @@ void add_conntrack(CLI::App& app, Chosen& c) {
                      [&c](Commands& commands) { return commands.conntrack_delete(c.query); }));
 }
 
+void add_rules(CLI::App& app, Chosen& c) {
+    CLI::App* rules = app.add_subcommand("rules", "rules and policies, and what they counted");
+    rules->add_option("CHAIN", c.names, "only these, such as filter.forward");
+    const CLI::App* reset = rules->add_subcommand("reset", "all rules count from zero");
+    rules->callback([&c, reset] {
+        c.command = [&c, resets = reset->parsed()](Commands& commands) {
+            return resets ? commands.rules_reset() : commands.rules(c.names);
+        };
+    });
+}
+
 void add_sets(CLI::App& app, Chosen& c) {
     CLI::App* set = app.add_subcommand("set", "sets of addresses, networks, ports");
     set->require_subcommand(1);
@@ -159,9 +171,12 @@ void add_changing(CLI::App& app, Chosen& c) {
                       [&c](Commands& commands) { return commands.config_check(c.file); }));
     with_file(command(*config, c, "diff", "what would this file change?",
                       [&c](Commands& commands) { return commands.config_diff(c.file); }));
-    with_file(command(*config, c, "apply", "put this file in force",
-                      [&c](Commands& commands) { return commands.config_apply(c.file, c.confirm); }))
-        ->add_option("--confirm", c.confirm, "roll back by itself unless confirmed within so many seconds")
+    CLI::App* apply =
+        with_file(command(*config, c, "apply", "put this file in force", [&c](Commands& commands) {
+            return commands.config_apply(c.file, c.confirm, c.cut);
+        }));
+    apply->add_flag("--cut", c.cut, "end the live flows that the new rules would not have let begin");
+    apply->add_option("--confirm", c.confirm, "roll back by itself unless confirmed within so many seconds")
         ->check(CLI::Range(1.0, kLongest));
     command(*config, c, "confirm", "keep what was applied with --confirm",
             [](Commands& commands) { return commands.config_confirm(); });
@@ -187,6 +202,7 @@ void declare(CLI::App& app, Chosen& chosen) {
     app.add_flag("--json", chosen.json, "print exactly what the API answers");
     add_showing(app, chosen);
     add_conntrack(app, chosen);
+    add_rules(app, chosen);
     add_sets(app, chosen);
     add_changing(app, chosen);
 }

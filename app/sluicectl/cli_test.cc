@@ -29,6 +29,9 @@ class CliTest : public testing::Test {
         for (const std::string path : {"/v1/status", "/v1/interfaces", "/v1/workers", "/v1/drops",
                                        "/v1/counters", "/v1/routes", "/v1/neighbours", "/v1/config"})
             answer("GET", path, R"({"items": [], "total": 0})");
+        answer("GET", "/v1/rules", R"({"items": [{"chain": "filter.forward", "policy": "drop", "rules": []},
+                                                 {"chain": "chains.guard", "rules": []}], "total": 2})");
+        answer("POST", "/v1/rules/reset", R"({"reset": true})");
         for (const std::string path : {"/v1/config/check", "/v1/config/diff", "/v1/config/apply",
                                        "/v1/config/confirm", "/v1/config/rollback", "/v1/reload", "/v1/stop"})
             answer("POST", path, R"({"generation": 7})");
@@ -103,10 +106,29 @@ TEST_F(CliTest, config_commands_send_the_file_and_its_name) {
     EXPECT_EQ(last.query_value("file"), std::nullopt);
     EXPECT_EQ(last.body, "zones: {}");
     EXPECT_EQ(out, "generation 7 is in force\n");
+    EXPECT_EQ(ctl({"config", "apply", "--cut", "--confirm", "30", "-"}, "{}"), kDone);
+    EXPECT_EQ(last.query_value("cut"), "true");
+    EXPECT_EQ(last.query_value("confirm"), "30");
+    EXPECT_EQ(ctl({"config", "apply", "--cut", file}), kDone);
+    EXPECT_EQ(last.query_value("cut"), "true");
     EXPECT_EQ(ctl({"config", "confirm"}), kDone);
     EXPECT_EQ(ctl({"config", "rollback"}), kDone);
     EXPECT_EQ(last.path, "/v1/config/rollback");
     EXPECT_EQ(ctl({"config", "show"}), kDone);
+}
+
+TEST_F(CliTest, rules_of_all_chains_or_some) {
+    EXPECT_EQ(ctl({"rules"}), kDone) << err;
+    EXPECT_NE(out.find("filter.forward\n"), std::string::npos) << out;
+    EXPECT_EQ(ctl({"rules", "chains.guard"}), kDone) << err;
+    EXPECT_EQ(out, "chains.guard\n");
+    EXPECT_EQ(ctl({"rules", "nope"}), kRefused);
+    EXPECT_TRUE(err.starts_with("sluicectl: there is no chain nope"));
+    EXPECT_EQ(ctl({"--json", "rules"}), kDone);
+    EXPECT_EQ(out, bodies["/v1/rules"]);
+    EXPECT_EQ(ctl({"rules", "reset"}), kDone);
+    EXPECT_EQ(last.method + last.path, "POST/v1/rules/reset");
+    EXPECT_EQ(out, "all rules count from zero\n");
 }
 
 TEST_F(CliTest, changing_commands) {

@@ -173,9 +173,12 @@ int Commands::config_diff(const std::string& file) {
     return post_file("/v1/config/diff", file, [this](const json::value& v) { return render_diff(v, look_); });
 }
 
-int Commands::config_apply(const std::string& file, double confirm) {
-    const std::string target =
-        confirm > 0 ? "/v1/config/apply?confirm=" + number_text(confirm) : "/v1/config/apply";
+int Commands::config_apply(const std::string& file, double confirm, bool cut) {
+    std::string target = "/v1/config/apply";
+    if (confirm > 0)
+        target += "?confirm=" + number_text(confirm);
+    if (cut)
+        target += std::string(confirm > 0 ? "&" : "?") + "cut=true";
     return post_file(target, file, [this](const json::value& v) { return render_applied(v, look_); });
 }
 

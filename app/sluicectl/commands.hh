@@ -70,6 +70,10 @@ class Commands {
     int conntrack_events(const Query& query);
     int conntrack_delete(const Query& query);
 
+    // All chains, or those named.
+    int rules(const std::vector<std::string>& chains);
+    int rules_reset();
+
     int set_list();
     // The elements, as lines that `set load` reads.
     int set_show(const std::string& name, const Query& query);
@@ -86,8 +90,9 @@ class Commands {
     int config_show();
     int config_check(const std::string& file);
     int config_diff(const std::string& file);
-    // confirm in seconds; 0: no confirmation needed.
-    int config_apply(const std::string& file, double confirm);
+    // confirm in seconds; 0: no confirmation needed. cut: ends the flows that the new rules would not have
+    // let begin.
+    int config_apply(const std::string& file, double confirm, bool cut);
     int config_confirm();
     int config_rollback();
     int reload();

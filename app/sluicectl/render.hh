@@ -27,6 +27,9 @@ std::string render_flow(const boost::json::value& flow, bool with_timeout);
 std::string render_flow_event(const boost::json::value& event);
 std::string render_conntrack_stats(const boost::json::value& list);
 
+// Chain by chain. `now`, in seconds since 1970, tells how long ago a rule was hit last.
+std::string render_rules(const boost::json::value& list, double now, const Look& look);
+
 std::string render_sets(const boost::json::value& list, const Look& look);
 // One element as a line that can be loaded again; what it counted stands in a remark.
 std::string render_element(const boost::json::value& element);

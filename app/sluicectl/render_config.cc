@@ -49,6 +49,10 @@ std::string problem_text(const json::value& problem) {
     return hint.empty() ? result : result + "; " + hint;
 }
 
+std::string flows_text(double count) {
+    return number_text(count) + (count == 1 ? " live flow" : " live flows");
+}
+
 std::string warnings_text(const json::value& answer, const Look& look) {
     std::string result;
     for (const json::value& warning : items(member(answer, "warnings")))
@@ -91,8 +95,15 @@ std::string render_diff(const json::value& answer, const Look& look) {
     }
     if (changes.empty())
         result = "no difference\n";
-    if (number(answer, "flows_cut") > 0)
-        result += text(answer, "flows_cut") + " live flows would not have been let begin\n";
+    if (const double cut = number(answer, "flows_cut"); cut > 0) {
+        const json::array& listed = items(member(answer, "flows"));
+        result += flows_text(cut) + " would not have been let begin" +
+                  (listed.empty() ? "\n" : " (config apply --cut ends them):\n");
+        for (const json::value& flow : listed)
+            result += "  " + render_flow(flow, true);
+        if (const double more = cut - static_cast<double>(listed.size()); more > 0 && !listed.empty())
+            result += "  and " + number_text(more) + " more\n";
+    }
     return warnings_text(answer, look) + result;
 }
 
@@ -100,6 +111,8 @@ std::string render_applied(const json::value& answer, const Look& look) {
     std::string result = warnings_text(answer, look);
     result +=
         has(answer, "generation") ? "generation " + text(answer, "generation") + " is in force\n" : "done\n";
+    if (has(answer, "flows_cut"))
+        result += flows_text(number(answer, "flows_cut")) + " ended\n";
     if (number(answer, "confirm") > 0)
         result += "it is rolled back in " + duration_text(number(answer, "confirm")) +
                   " unless you run: sluicectl config confirm\n";

@@ -178,7 +178,20 @@ TEST(Render, diff) {
     EXPECT_EQ(render_diff(json::parse(R"({"changes": [], "flows_cut": 0})"), {}), "no difference\n");
 }
 
+TEST(Render, diff_lists_flows) {
+    const std::string flow =
+        R"({"family": "ip4", "proto": "udp", "timeout": 29.5, "status": ["seen_reply"],
+        "original": {"src": "10.0.0.1", "dst": "10.0.0.2", "sport": 1, "dport": 2, "packets": 3, "bytes": 4},
+        "reply": {"src": "10.0.0.2", "dst": "10.0.0.1", "sport": 2, "dport": 1, "packets": 5, "bytes": 6}, "mark": 0})";
+    EXPECT_EQ(
+        render_diff(json::parse(R"({"changes": [], "flows_cut": 3, "flows": [)" + flow + "]}"), {}),
+        "no difference\n3 live flows would not have been let begin (config apply --cut ends them):\n  " +
+            render_flow(json::parse(flow), true) + "  and 2 more\n");
+}
+
 TEST(Render, applied) {
+    EXPECT_EQ(render_applied(json::parse(R"({"generation": 4, "flows_cut": 1})"), {}),
+              "generation 4 is in force\n1 live flow ended\n");
     EXPECT_EQ(render_applied(json::parse(R"({"generation": 4})"), {}), "generation 4 is in force\n");
     EXPECT_EQ(
         render_applied(json::parse(R"({"generation": 4, "confirm": 30})"), {}),

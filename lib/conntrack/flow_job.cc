@@ -9,8 +9,10 @@ bool FlowJob::run(Tracker& tracker, Instant now, size_t budget) {
     // A slice never yields more records than there is room for.
     if (action_ == FlowAction::list)
         budget = std::min(budget, kBatch - records_.size());
+    if (condition_)
+        budget = std::min(budget, kConditionsAtOnce);
     tracker.table().visit(cursor_, budget, [&](Flow& flow) {
-        if (flow.is_expired(tick) || !filter_.matches(flow))
+        if (flow.is_expired(tick) || !filter_.matches(flow) || (condition_ && !condition_(flow, now)))
             return;
         ++matched_;
         switch (action_) {

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "conntrack/flow_filter.hh"
@@ -18,6 +20,9 @@ enum class FlowAction : uint8_t {
     erase,  // ends them
 };
 
+// What else must hold of a flow. Called by the worker, so it must bear that; destroyed by the control thread.
+using FlowCondition = std::function<bool(const Flow&, Instant now)>;
+
 // Belongs to the control thread until it is handed to a worker, to the worker until is_back(). The control
 // thread takes the records out and, unless it is done(), hands it over again: so memory is bounded and the
 // walk goes on at the pace of whoever reads.
@@ -25,7 +30,8 @@ class FlowJob {
   public:
     static constexpr size_t kBatch = 512;
 
-    FlowJob(FlowAction action, const FlowFilter& filter) : action_(action), filter_(filter) {
+    FlowJob(FlowAction action, const FlowFilter& filter, FlowCondition condition = nullptr)
+        : action_(action), filter_(filter), condition_(std::move(condition)) {
         if (action == FlowAction::list)
             records_.reserve(kBatch);
     }
@@ -45,8 +51,11 @@ class FlowJob {
     [[nodiscard]] std::vector<FlowRecord>& records() { return records_; }
 
   private:
+    static constexpr size_t kConditionsAtOnce = 32;  // they may cost as much as a packet each
+
     FlowAction action_;
     FlowFilter filter_;
+    FlowCondition condition_;
     FlowCursor cursor_;
     uint64_t matched_ = 0;
     std::vector<FlowRecord> records_;

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "conntrack/flow_walk.hh"
 #include "conntrack/invalid_reason.hh"
 
 namespace sluice::conntrack {
@@ -28,50 +29,6 @@ Expected<FlowFilter> filter_of(const admin::Request& request,
     }
     return filter;
 }
-
-// Asks one worker after the other.
-class Walk {
-  public:
-    Walk(const FlowAccess& access, FlowAction action, const FlowFilter& filter)
-        : access_(access), action_(action), filter_(filter), workers_(access.workers()) {}
-
-    // A job that has come back with something to take, or nothing while a worker has it.
-    [[nodiscard]] FlowJob* poll() {
-        if (job_ == nullptr && worker_ < workers_) {
-            job_ = std::make_shared<FlowJob>(action_, filter_);
-            send();
-        }
-        return job_ != nullptr && job_->is_back() ? job_.get() : nullptr;
-    }
-    // The job's records have been taken.
-    void go_on() {
-        job_->records().clear();
-        if (!job_->done()) {
-            send();
-            return;
-        }
-        matched_ += job_->matched();
-        job_.reset();
-        ++worker_;
-    }
-    [[nodiscard]] bool finished() const { return job_ == nullptr && worker_ >= workers_; }
-    [[nodiscard]] size_t worker() const { return worker_; }
-    [[nodiscard]] uint64_t matched() const { return matched_; }
-
-  private:
-    void send() {
-        job_->send();
-        access_.hand_over(worker_, job_);
-    }
-
-    const FlowAccess& access_;
-    FlowAction action_;
-    FlowFilter filter_;
-    size_t workers_;
-    size_t worker_ = 0;
-    uint64_t matched_ = 0;
-    std::shared_ptr<FlowJob> job_;
-};
 
 // {"items": [...], "total": N} in pieces.
 class Listing {
@@ -109,7 +66,7 @@ class Listing {
 
   private:
     std::shared_ptr<const FlowAccess> access_;
-    Walk walk_;
+    FlowWalk walk_;
     uint64_t limit_;
     uint64_t offset_;
     uint64_t seen_ = 0;
@@ -137,7 +94,7 @@ admin::Response total(const Access& access, const admin::Request& request, FlowA
     const auto filter = filter_of(request, {});
     if (!filter)
         return admin::Response::error(400, filter.error(), request.path);
-    auto walk = std::make_shared<Walk>(*access, action, *filter);
+    auto walk = std::make_shared<FlowWalk>(*access, action, *filter);
     auto ended = std::make_shared<bool>(false);
     return admin::Response::stream(
         admin::kJson, [access, walk, ended, name = std::string(name)]() -> std::optional<std::string> {

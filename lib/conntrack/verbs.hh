@@ -11,20 +11,10 @@
 #include "admin/verbs.hh"
 #include "conntrack/counters.hh"
 #include "conntrack/event.hh"
-#include "conntrack/flow_job.hh"
 #include "conntrack/flow_json.hh"
+#include "conntrack/flow_walk.hh"
 
 namespace sluice::conntrack {
-
-// How the verbs reach what workers own. All of it is called on the control thread.
-struct FlowAccess {
-    std::function<size_t()> workers;
-    // Hands a job (after FlowJob::send()) to a worker and keeps it alive until it is back.
-    std::function<void(size_t worker, std::shared_ptr<FlowJob> job)> hand_over;
-    std::function<const Counters&(size_t worker)> counters;
-    // Of the configuration in force; none while there is none to name.
-    FlowNames names;
-};
 
 // The clients that listen to events. The owner calls pump() now and then, every few milliseconds.
 class EventFeeds {

@@ -33,14 +33,63 @@ class Candidates {
     Classifier::Candidates candidates_;
 };
 
-template <typename Places>
+// What a walk does besides finding an outcome: for packets in flight everything,
+class Doing {
+  public:
+    Doing(RulesetState& state, Trail& trail) : state_(state), trail_(trail) {}
+    bool holds(const CompiledRules& rules, const Check& check, const RulePacket& packet) {
+        return filter::holds(rules, check, packet, trail_);
+    }
+    bool limit_holds(const Ruleset&, uint32_t limit, const RulePacket& packet) {
+        trail_.varied();
+        return state_.limit_holds(limit, packet);
+    }
+    bool connlimit_holds(uint32_t connlimit, const RulePacket& packet) {
+        trail_.varied();
+        return state_.connlimit_holds(connlimit, packet);
+    }
+    void count(RuleId rule, const RulePacket& packet) {
+        state_.counters().count(rule, packet.ip.length(), packet.now);
+        trail_.counted(rule);
+    }
+    void varied() { trail_.varied(); }
+    [[nodiscard]] LogRing* logs() const { return state_.logs(); }
+    bool add(const SetCheck& check, const RulePacket& packet) {
+        sets::Fields fields;
+        return fill(check, packet, fields) && check.set->add(fields, packet.now, packet.ip.length());
+    }
+
+  private:
+    RulesetState& state_;
+    Trail& trail_;
+};
+
+// and for those that are only thought of nothing.
+class Thinking {
+  public:
+    static bool holds(const CompiledRules& rules, const Check& check, const RulePacket& packet) {
+        return filter::holds(rules, check, packet);
+    }
+    static bool limit_holds(const Ruleset& ruleset, uint32_t limit, const RulePacket&) {
+        return !ruleset.limits()[limit].over;
+    }
+    static bool connlimit_holds(uint32_t, const RulePacket&) { return false; }
+    static void count(RuleId, const RulePacket&) {}
+    static void varied() {}
+    [[nodiscard]] static LogRing* logs() { return nullptr; }
+    static bool add(const SetCheck& check, const RulePacket& packet) {
+        sets::Fields fields;
+        return fill(check, packet, fields);
+    }
+};
+
+template <typename Places, typename Effects>
 class Walk {
   public:
-    Walk(const Ruleset& ruleset, RulesetState& state, RulePacket& packet, Trail& trail, bool early, Hook hook)
+    Walk(const Ruleset& ruleset, Effects effects, RulePacket& packet, bool early, Hook hook)
         : ruleset_(ruleset),
-          state_(state),
+          effects_(effects),
           packet_(packet),
-          trail_(trail),
           point_(Point::of(packet)),
           early_(early),
           hook_(hook) {}
@@ -49,7 +98,7 @@ class Walk {
         if (!run(chain)) {
             outcome_.conclusion = chain.policy == Policy::accept ? Conclusion::accept : Conclusion::drop;
             outcome_.rule = chain.policy_id;
-            count(chain.policy_id);
+            effects_.count(chain.policy_id, packet_);
         }
         return outcome_;
     }
@@ -64,7 +113,7 @@ class Walk {
             const CompiledRule& rule = rules[place];
             if (!matches(rule))
                 continue;
-            count(rule.id);
+            effects_.count(rule.id, packet_);
             if (rule.statements != kNoIndex && !run_statements(rule))
                 continue;
             if (rule.observe)
@@ -94,23 +143,12 @@ class Walk {
 
     bool matches(const CompiledRule& rule) {
         for (const Check& check : ruleset_.rules().checks_of(rule)) {
-            if (!holds(ruleset_.rules(), check, packet_, trail_))
+            if (!effects_.holds(ruleset_.rules(), check, packet_))
                 return false;
         }
-        if (rule.limit != kNoIndex) {
-            trail_.varied();
-            if (!state_.limit_holds(rule.limit, packet_))
-                return false;
-        }
-        if (rule.connlimit == kNoIndex)
-            return true;
-        trail_.varied();
-        return state_.connlimit_holds(rule.connlimit, packet_);
-    }
-
-    void count(RuleId rule) {
-        state_.counters().count(rule, packet_.ip.length(), packet_.now);
-        trail_.counted(rule);
+        if (rule.limit != kNoIndex && !effects_.limit_holds(ruleset_, rule.limit, packet_))
+            return false;
+        return rule.connlimit == kNoIndex || effects_.connlimit_holds(rule.connlimit, packet_);
     }
 
     bool conclude(Conclusion conclusion, const CompiledRule& rule) {
@@ -129,7 +167,7 @@ class Walk {
         if (statements.sets_mark)
             packet_.mark = statements.mark;
         if (statements.sets_ct_mark && packet_.ct.mark != nullptr) {
-            trail_.varied();
+            effects_.varied();
             *packet_.ct.mark = statements.ct_mark;
         }
         if (statements.notrack)
@@ -140,17 +178,18 @@ class Walk {
     }
 
     void log(const CompiledRule& rule, const Statements& statements) {
-        trail_.varied();
-        if (state_.logs() == nullptr)
+        effects_.varied();
+        LogRing* const logs = effects_.logs();
+        if (logs == nullptr)
             return;
         LogEvent event = LogEvent::of(packet_, rule.id, statements.log);
         event.early = early_;
         event.hook = hook_;
-        state_.logs()->push(event);
+        logs->push(event);
     }
 
     void set_untracked() {
-        trail_.varied();
+        effects_.varied();
         if (packet_.ct.exists())
             return;
         packet_.ct.state = CtState::untracked;
@@ -158,7 +197,7 @@ class Walk {
     }
 
     bool lower(const Statements& statements) {
-        trail_.varied();
+        effects_.varied();
         if (!has_tcp_header(packet_.ip))
             return false;
         outcome_.clamp_mss = outcome_.clamp_mss || statements.clamp_mss;
@@ -169,15 +208,13 @@ class Walk {
     }
 
     bool add(const SetCheck& check) {
-        trail_.varied();
-        sets::Fields fields;
-        return fill(check, packet_, fields) && check.set->add(fields, packet_.now, packet_.ip.length());
+        effects_.varied();
+        return effects_.add(check, packet_);
     }
 
     const Ruleset& ruleset_;
-    RulesetState& state_;
+    Effects effects_;
     RulePacket& packet_;
-    Trail& trail_;
     const Point point_;
     const bool early_;
     const Hook hook_;
@@ -193,7 +230,7 @@ Outcome evaluate_with(const Ruleset& ruleset, RulesetState& state, Table table, 
     // In raw there is no flow yet.
     if (has_extension_headers(packet) || (table != Table::raw && !is_ordinary(packet)))
         trail.varied();
-    return Walk<Places>(ruleset, state, packet, trail, false, hook).run_base(*chain);
+    return Walk<Places, Doing>(ruleset, {state, trail}, packet, false, hook).run_base(*chain);
 }
 
 }  // namespace
@@ -213,7 +250,20 @@ Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& 
     if (chain == nullptr)
         return {};
     Trail trail;
-    return Walk<Candidates>(ruleset, state, packet, trail, true, Hook::prerouting).run_base(*chain);
+    return Walk<Candidates, Doing>(ruleset, {state, trail}, packet, true, Hook::prerouting).run_base(*chain);
+}
+
+Outcome foresee(const Ruleset& ruleset, Table table, Hook hook, RulePacket& packet) {
+    const CompiledChain* chain = ruleset.base(table, hook);
+    return chain == nullptr ? Outcome()
+                            : Walk<Candidates, Thinking>(ruleset, {}, packet, false, hook).run_base(*chain);
+}
+
+Outcome foresee_early(const Ruleset& ruleset, RulePacket& packet) {
+    const CompiledChain* chain = ruleset.early();
+    return chain == nullptr
+               ? Outcome()
+               : Walk<Candidates, Thinking>(ruleset, {}, packet, true, Hook::prerouting).run_base(*chain);
 }
 
 Field first_mismatch(const Ruleset& ruleset, const CompiledRule& rule, const RulePacket& packet) {

@@ -37,6 +37,11 @@ Outcome evaluate(const Ruleset& ruleset, RulesetState& state, Table table, Hook 
 // The early list: before conntrack, fragments as they come. Accept passes the packet on.
 Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& packet);
 
+// What they would conclude, changing nothing but the packet's marks: nothing is counted, logged or added to a
+// set. Limits are taken as if nothing had passed them yet, connlimits as if this were the only flow.
+Outcome foresee(const Ruleset& ruleset, Table table, Hook hook, RulePacket& packet);
+Outcome foresee_early(const Ruleset& ruleset, RulePacket& packet);
+
 // The same by trying every rule: what the classifier is held to. For tests and measurements.
 Outcome evaluate_linear(const Ruleset& ruleset, RulesetState& state, Table table, Hook hook,
                         RulePacket& packet, Trail& trail);
