@@ -97,10 +97,11 @@ class Sluice:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
+    def ctl_command(self) -> list[str]:
+        return [program("sluicectl"), "-s", str(self.socket)]
+
     def ctl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [program("sluicectl"), "-s", str(self.socket), *arguments], capture_output=True, text=True, timeout=30
-        )
+        done = subprocess.run([*self.ctl_command(), *arguments], capture_output=True, text=True, timeout=30)
         assert not check or done.returncode == 0, f"sluicectl {arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 

@@ -1,12 +1,15 @@
 """A stateful firewall between hosts with kernel stacks: who may begin, and what belongs to what was begun."""
+import copy
 import shutil
 import socket
+import subprocess
 
 import pytest
 from lab import LAN, WAN, two_hosts
-from traffic import make_file, serve_http, sha256
+from traffic import ManyConnections, UdpStream, make_file, serve_dns, serve_ftp, serve_http, serve_ssh, sha256
 from waiting import need, wait_for
 
+pytestmark = pytest.mark.sluice_only
 LAN4, LAN6, WAN4, WAN6 = "192.168.1.10", "fd00:1::10", "203.0.113.10", "fd00:2::10"
 
 NEIGHBOUR_DISCOVERY = ["nd-neighbor-solicit", "nd-neighbor-advert", "nd-router-solicit"]
@@ -16,6 +19,7 @@ def stateful() -> dict:
     """The inside may begin anything, the outside only what is published; the box answers pings."""
     config = two_hosts()
     config["conntrack"] = {"helpers": ["ftp", "tftp"]}
+    config["sets"] = {"blocked": {"type": "ip"}}
     config["filter"] = {
         "input": {"policy": "drop", "rules": [
             {"name": "established", "ct": ["established", "related"], "action": "accept"},
@@ -24,11 +28,13 @@ def stateful() -> dict:
             {"name": "ping6", "icmpv6_type": "echo-request", "action": "accept"},
         ]},
         "forward": {"policy": "drop", "rules": [
+            {"name": "blocked", "proto": "udp", "saddr": "@blocked", "action": "drop"},
             {"name": "established", "ct": ["established", "related"], "action": "accept"},
             {"name": "invalid", "ct": "invalid", "action": "drop"},
             {"name": "inside-out", "in": "lan", "out": "wan", "action": "accept"},
-            {"name": "published", "in": "wan", "proto": "tcp", "dport": 8080, "action": "accept"},
-            {"name": "refused", "in": "wan", "proto": "tcp", "dport": 113, "action": {"reject": "tcp-reset"}},
+            {"name": "published", "in": "wan", "proto": "tcp", "dport": [21, 22], "action": "accept"},
+            {"name": "refused", "in": "wan", "proto": "tcp", "dport": 113, "log": "ident: ",
+             "action": {"reject": "tcp-reset"}},
         ]},
     }
     return config
@@ -42,7 +48,7 @@ def firewall(lab):
 
 
 def rule(router, chain: str, name: str) -> dict:
-    chains = {entry["name"]: entry for entry in router.api.get("/v1/rules")["items"]}
+    chains = {entry["chain"]: entry for entry in router.api.get("/v1/rules")["items"]}
     return next(r for r in chains[chain]["rules"] if r["name"] == name)
 
 
@@ -118,8 +124,8 @@ def test_a_reload_keeps_connections_that_rules_accept(firewall):
         client = socket.create_connection((WAN4, 4001), timeout=5)
     served, _ = listener.accept()
     served.settimeout(5)
-    config = stateful()
-    config["filter"]["forward"]["rules"] = config["filter"]["forward"]["rules"][:2]
+    config = copy.deepcopy(firewall.router.config)
+    config["filter"]["forward"]["rules"] = config["filter"]["forward"]["rules"][:2]  # nobody may begin anything
     firewall.router.apply(config)
     client.sendall(b"still there")
     assert served.recv(100) == b"still there"
@@ -129,17 +135,139 @@ def test_a_reload_keeps_connections_that_rules_accept(firewall):
         end.close()
 
 
-@pytest.mark.parametrize("mode", ["passive", "active"])
-def test_ftp(firewall, tmp_path, mode):
+def test_diff_tells_which_flows_would_be_cut_and_apply_cuts_them(firewall):
+    router = firewall.router
+    with firewall.hosts["wan"].entered():
+        listeners = [socket.create_server((WAN4, port)) for port in (4002, 4003)]
+    with firewall.hosts["lan"].entered():
+        clients = [socket.create_connection((WAN4, port), timeout=5) for port in (4002, 4003)]
+    served = [listener.accept()[0] for listener in listeners]
+    for end in served:
+        end.settimeout(5)
+    config = copy.deepcopy(router.config)
+    config["filter"]["forward"]["rules"].insert(2, {"name": "closed", "proto": "tcp", "dport": 4003, "action": "drop"})
+    begun = rule(router, "filter.forward", "inside-out")["packets"]
+    router.write(config)
+    said = router.api.call("POST", "/v1/config/diff", router.config_file.read_text())
+    assert said["flows_cut"] == 1 and [flow["original"]["dport"] for flow in said["flows"]] == [4003]
+    assert rule(router, "filter.forward", "inside-out")["packets"] == begun, "a question counts nothing"
+    shown = router.ctl("config", "diff", str(router.config_file)).stdout
+    assert "1 live flow would not have been let begin" in shown and "dport=4003" in shown
+
+    router.ctl("config", "apply", str(router.config_file))
+    clients[1].sendall(b"still there")
+    assert served[1].recv(100) == b"still there", "established flows stay unless they are cut"
+    assert "1 live flow ended" in router.ctl("config", "apply", "--cut", str(router.config_file)).stdout
+    assert router.api.get("/v1/conntrack/count?proto=tcp&dport=4003")["count"] == 0
+    for client, end in zip(clients, served):
+        client.sendall(b"anybody there?")
+    assert served[0].recv(100) == b"anybody there?"
+    served[1].settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        served[1].recv(100)
+    for end in (*clients, *served, *listeners):
+        end.close()
+
+
+def without_helpers(firewall) -> None:
+    config = copy.deepcopy(firewall.router.config)
+    config["conntrack"]["helpers"] = []
+    firewall.router.apply(config)
+
+
+# Each way the data connection is begun from outside, which no rule allows: inside asks a server outside to connect to
+# it, outside connects to the port that a server inside names.
+@pytest.mark.parametrize("helped", [True, False], ids=["helper", "no_helper"])
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_ftp(firewall, tmp_path, mode, helped):
     need(shutil.which("curl") is not None, "curl is not installed")
-    ftp = pytest.importorskip("pyftpdlib", reason="python3-pyftpdlib is not installed")
-    assert ftp
+    need(subprocess.run(["/usr/bin/python3", "-c", "import pyftpdlib"]).returncode == 0,
+         "python3-pyftpdlib is not installed")
+    client, server, address, option = {
+        "active": ("lan", "wan", WAN4, "--ftp-port -"), "passive": ("wan", "lan", LAN4, "--ftp-pasv"),
+    }[mode]
+    if not helped:
+        without_helpers(firewall)
     digest = make_file(tmp_path / "file", 1)
-    server = firewall.hosts["wan"].start(f"/usr/bin/python3 -m pyftpdlib -i {WAN4} -p 21 -d {tmp_path}")
-    try:
-        wait_for(lambda: ":21" in firewall.hosts["wan"].run("ss -ltn").stdout, "the FTP server")
-        option = "--ftp-port -" if mode == "active" else "--ftp-pasv"
-        firewall.hosts["lan"].run(f"curl -sSf -m 20 {option} -o {tmp_path}/got ftp://{WAN4}/file", timeout=30)
+    process = serve_ftp(firewall.hosts[server], address, tmp_path)
+    done = firewall.hosts[client].run(
+        f"curl -sSf -m {20 if helped else 2} {option} -o {tmp_path}/got ftp://{address}/file", check=False)
+    firewall.hosts[server].stop(process)
+    if helped:
+        assert done.returncode == 0, done.stderr
         assert sha256(tmp_path / "got") == digest
-    finally:
-        firewall.hosts["wan"].stop(server)
+        assert "helper=ftp" in firewall.router.ctl("conntrack", "list", "-p", "tcp", "--dport", "21").stdout
+    else:
+        assert done.returncode != 0, "the data connection came through without a helper"
+
+
+def test_dns(firewall, tmp_path):
+    need(shutil.which("dnsmasq") and shutil.which("dig"), "dnsmasq and dig are not installed")
+    server = serve_dns(firewall.hosts["wan"], tmp_path)
+    for target in (WAN4, WAN6):
+        for how in ("+notcp", "+tcp"):
+            answer = firewall.hosts["lan"].run(f"dig +short +time=2 +tries=2 {how} @{target} server.test A").stdout
+            assert answer.strip() == WAN4
+    firewall.hosts["wan"].stop(server)
+
+
+def test_ssh_both_ways(firewall, tmp_path):
+    need(shutil.which("sshd", path="/usr/sbin") and shutil.which("ssh"), "ssh and sshd are not installed")
+    for client, server, address in (("lan", "wan", WAN4), ("wan", "lan", LAN4)):
+        (directory := tmp_path / server).mkdir()
+        process, login = serve_ssh(firewall.hosts[server], directory)
+        said = firewall.hosts[client].run([*login, f"root@{address}", "head -c 3000000 /dev/zero | sha256sum"]).stdout
+        assert said.split()[0] == subprocess.run("head -c 3000000 /dev/zero | sha256sum", shell=True,
+                                                 capture_output=True, text=True).stdout.split()[0]
+        firewall.hosts[server].stop(process)
+
+
+def test_ten_thousand_parallel_connections(firewall):
+    count = 10_000
+    with ManyConnections(firewall.hosts["lan"], firewall.hosts["wan"], WAN4, count) as connections:
+        assert connections.opened == count
+        assert connections.exchange() == count
+        query = "/v1/conntrack/count?proto=tcp&state=established&status=assured"
+        assert firewall.router.api.get(query)["count"] == count
+        assert len(firewall.router.ctl("conntrack", "list", "-p", "tcp").stdout.splitlines()) == count
+        assert connections.exchange() == count, "after the flows were listed"
+
+
+def test_a_rule_writes_to_the_log(firewall):
+    firewall.hosts["wan"].run(f"curl -s -m 2 http://{LAN4}:113/", check=False)
+    wait_for(lambda: "ident: IN=wan OUT=lan " in firewall.router.log(), "the line of the rule")
+    line = next(line for line in firewall.router.log().splitlines() if "ident: " in line)
+    assert f" SRC={WAN4} DST={LAN4} " in line and " PROTO=TCP " in line and " DPT=113 " in line and " SYN " in line
+    assert rule(firewall.router, "filter.forward", "refused")["packets"] == 1
+
+
+def test_sets_change_while_packets_flow(firewall):
+    """What is about others loses nothing; what is about the sender counts from that packet on, and no longer."""
+    ctl = firewall.router.ctl
+    firewall.hosts["lan"].run(f"ping -c 1 -W 2 {WAN4}")  # neighbours are known from here on
+    with UdpStream(firewall.hosts["lan"], firewall.hosts["wan"], WAN4) as stream:
+        for last in range(1, 101):
+            ctl("set", "add", "blocked", f"10.0.0.{last}")
+        ctl("set", "flush", "blocked")
+        assert rule(firewall.router, "filter.forward", "blocked")["packets"] == 0
+        ctl("set", "add", "blocked", LAN4)
+        wait_for(lambda: rule(firewall.router, "filter.forward", "blocked")["packets"] > 100, "dropped packets")
+        ctl("set", "del", "blocked", LAN4)
+    assert stream.received > 0
+    assert stream.lost() == rule(firewall.router, "filter.forward", "blocked")["packets"] > 100
+
+
+def test_events_of_flows(firewall, tmp_path):
+    lan = firewall.hosts["lan"]
+    with open(tmp_path / "events", "w+") as events:
+        listener = subprocess.Popen([*firewall.router.ctl_command(), "conntrack", "events", "-p", "icmp"], stdout=events)
+        try:
+            def told(*words) -> bool:
+                return any(all(w in line for w in words) for line in (tmp_path / "events").read_text().splitlines())
+
+            wait_for(lambda: lan.run(f"ping -c 1 -W 2 {WAN4}") and told("[NEW]", f"src={LAN4}", "icmp"), "a new flow")
+            firewall.router.ctl("conntrack", "delete", "-p", "icmp")
+            wait_for(lambda: told("[DESTROY]", f"src={LAN4}"), "its end")
+        finally:
+            listener.terminate()
+            listener.wait()

@@ -1,4 +1,4 @@
-"""Real transfers between hosts: HTTP, counted UDP streams, iperf3."""
+"""Real traffic between hosts: HTTP, DNS, ssh, FTP, iperf3, counted UDP streams, many connections at once."""
 import hashlib
 import json
 import os
@@ -10,6 +10,7 @@ from waiting import wait_for
 
 UDP_STREAM = pathlib.Path(__file__).with_name("udp_stream.py")
 HTTP_SERVER = pathlib.Path(__file__).with_name("http_server.py")
+MANY_CONNECTIONS = pathlib.Path(__file__).with_name("many_connections.py")
 
 
 def make_file(path: pathlib.Path, megabytes: int) -> str:
@@ -33,6 +34,38 @@ def serve_http(host, directory: pathlib.Path, port: int = 8000) -> subprocess.Po
     process = host.start([sys.executable, HTTP_SERVER, directory, port], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline().strip() == "ready"
     return process
+
+
+def serve_dns(host, directory: pathlib.Path) -> subprocess.Popen:
+    """Answers for server.test, by UDP and TCP, on every address of the host."""
+    names = directory / "names"
+    names.write_text("203.0.113.10 server.test\nfd00:2::10 server.test\n")
+    server = host.start(["dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-H", names, "-u", "root", "--pid-file="],
+                        stderr=subprocess.DEVNULL)
+    wait_for(lambda: ":53 " in host.run("ss -lun").stdout, "dnsmasq listens")
+    return server
+
+
+def serve_ssh(host, directory: pathlib.Path) -> tuple[subprocess.Popen, list[str]]:
+    """A server, and the command that logs in to it but for the destination and what to run there."""
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / name], check=True)
+    (directory / "sshd_config").write_text(
+        f"HostKey {directory}/host\nAuthorizedKeysFile {directory}/user.pub\nPermitRootLogin yes\nStrictModes no\n"
+        "UsePAM no\nPidFile none\n")
+    pathlib.Path("/run/sshd").mkdir(exist_ok=True)
+    server = host.start(["/usr/sbin/sshd", "-D", "-f", directory / "sshd_config"])
+    wait_for(lambda: ":22 " in host.run("ss -ltn").stdout, "sshd listens")
+    return server, ["ssh", "-F", "none", "-i", str(directory / "user"), "-o", "StrictHostKeyChecking=no",
+                    "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"]
+
+
+def serve_ftp(host, address: str, directory: pathlib.Path) -> subprocess.Popen:
+    """Anonymous FTP, active and passive. Debian's own python3 has the module."""
+    server = host.start(["/usr/bin/python3", "-m", "pyftpdlib", "-i", address, "-p", "21", "-d", directory],
+                        stderr=subprocess.DEVNULL)
+    wait_for(lambda: ":21 " in host.run("ss -ltn").stdout, "the FTP server listens")
+    return server
 
 
 def serve_iperf3(host) -> subprocess.Popen:
@@ -75,3 +108,31 @@ class UdpStream:
 
     def lost(self) -> int:
         return self.sent - self.received
+
+
+class ManyConnections:
+    """So many TCP connections from one host to another, all open at the same time."""
+
+    def __init__(self, client, server, destination: str, count: int, port: int = 7001):
+        self._hosts = client, server
+        self._arguments = [sys.executable, MANY_CONNECTIONS]
+        self._target = [destination, port, count]
+
+    def __enter__(self) -> "ManyConnections":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        client, server = self._hosts
+        self._server = server.start([*self._arguments, "serve", *self._target], **pipes)
+        assert self._server.stdout.readline().strip() == "ready"
+        self._client = client.start([*self._arguments, "connect", *self._target], **pipes)
+        self.opened = int(self._client.stdout.readline() or 0)
+        return self
+
+    def exchange(self) -> int:
+        """How many connections answer with what was sent on them."""
+        self._client.stdin.write("\n")
+        self._client.stdin.flush()
+        return int(self._client.stdout.readline() or 0)
+
+    def __exit__(self, *unused) -> None:
+        for host, process in zip(self._hosts, (self._client, self._server)):
+            host.stop(process)
