@@ -16,6 +16,7 @@ GatewayConfig config_of(std::string_view text) {
 }
 
 constexpr std::string_view kExpiring = R"(
+interfaces: {lan: {device: "net_null0"}}
 conntrack: {max: 1024}
 filter:
   forward:
@@ -46,7 +47,7 @@ TEST(FirewallControl, tells_that_a_rule_in_force_has_expired) {
 }
 
 TEST(FirewallControl, has_nothing_to_expire_without_rules) {
-    const GatewayConfig config = config_of("log: {level: info}");
+    const GatewayConfig config = config_of("interfaces: {lan: {device: net_null0}}");
     FirewallControl firewall(config, 1, 7, [](const std::function<void()>& retired) { retired(); });
     const auto tables = firewall.prepare(config, Instant{});
     ASSERT_TRUE(tables);
