@@ -73,6 +73,12 @@ std::optional<size_t> fault_of(const wire::Ipv4Option& option) {
     }
 }
 
+// As Linux sees whose turn it is: an address that is not a host's leaves it to the box.
+bool is_another_host(Ip4Address address, const SourceFilter& own) {
+    return !own.contains(address) && !address.is_this_network() && !address.is_loopback() &&
+           !address.is_multicast() && !address.is_limited_broadcast();
+}
+
 // The box's entry in an option that has room for it.
 void enter(Ipv4OptionType type, wire::MutableBytes option, const OptionStamp& stamp) {
     uint8_t* const entry = option.data() + option[kPointer] - 1;
@@ -92,7 +98,7 @@ void enter(Ipv4OptionType type, wire::MutableBytes option, const OptionStamp& st
             option[kPointer] += 8;
             return;
         case TimestampFlag::prespecified:
-            if (!stamp.own.contains(Ip4Address::load(entry)))
+            if (is_another_host(Ip4Address::load(entry), stamp.own))
                 return;
             wire::write32(entry + 4, stamp.time);
             option[kPointer] += 8;

@@ -27,7 +27,7 @@ struct OptionStamp {
     Ip4Address out;           // in Record Route: the address of the interface the datagram leaves by
     Ip4Address back;          // in Timestamp: the address its sender is answered from, as Linux has it
     uint32_t time = 0;        // as option_time() has it
-    const SourceFilter& own;  // addresses under which a timestamp may be asked of the box
+    const SourceFilter& own;  // addresses at which a timestamp may be asked of the box
 };
 
 // Milliseconds, marked as those of a clock that knows no universal time (RFC 791 3.1).

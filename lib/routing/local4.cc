@@ -28,12 +28,14 @@ void answer(Context& context, wire::Ipv4View asked, wire::IpProtocol protocol, s
                                                 .own = context.tables.source_filter});
     if (!options)
         return;
-    // A reset is atomic (RFC 6864): it needs no identification, and nobody is to fragment it.
-    const bool is_atomic = protocol == wire::IpProtocol::tcp;
+    // A reset is atomic (RFC 6864): it needs no identification, and nobody is to fragment it. Nor does it say
+    // anything of congestion (RFC 3168 5.2).
+    const bool is_reset = protocol == wire::IpProtocol::tcp;
+    const uint8_t kept = is_reset ? 0xfc : 0xff;
     const wire::Ipv4Header header{
-        .tos = asked.tos(),
-        .id = is_atomic ? uint16_t{0} : static_cast<uint16_t>(context.worker.random.next()),
-        .dont_fragment = is_atomic,
+        .tos = static_cast<uint8_t>(asked.tos() & kept),
+        .id = is_reset ? uint16_t{0} : static_cast<uint16_t>(context.worker.random.next()),
+        .dont_fragment = is_reset,
         .protocol = protocol,
         .source = asked.destination(),
         .destination = asked.source(),
