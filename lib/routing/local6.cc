@@ -35,12 +35,15 @@ wire::MutableBytes payload_room(Context& context) {
 // Writes an IPv6 header in front of what stands in the scratch buffer already, and sends it.
 void answer(const Delivery& delivery, const Ip6Address& source, wire::IpProtocol protocol,
             size_t payload_length) {
-    const wire::Ipv6Header header{.traffic_class = delivery.packet.traffic_class(),
-                                  .flow_label = 0,
-                                  .payload_length = static_cast<uint16_t>(payload_length),
-                                  .next_header = protocol,
-                                  .source = source,
-                                  .destination = delivery.packet.source()};
+    // A reset says nothing of congestion (RFC 3168 5.2).
+    const uint8_t kept = protocol == wire::IpProtocol::tcp ? 0xfc : 0xff;
+    const wire::Ipv6Header header{
+        .traffic_class = static_cast<uint8_t>(delivery.packet.traffic_class() & kept),
+        .flow_label = 0,
+        .payload_length = static_cast<uint16_t>(payload_length),
+        .next_header = protocol,
+        .source = source,
+        .destination = delivery.packet.source()};
     const wire::MutableBytes room(delivery.context.state.scratch);
     header.emit(room);
     originate(delivery.context, room.first(wire::kIpv6HeaderSize + payload_length), delivery.how.in);
@@ -277,9 +280,9 @@ Verdict reassemble(Delivery& delivery) {
     // Before anything else that may be wrong with it, as Linux.
     if (fragment.offset() == 0 && lacks_upper_header(delivery))
         return refuse(delivery, {.kind = Icmp6ErrorKind::incomplete_first_fragment}, drops::fragment_refused);
-    auto chain = delivery.chain;
-    if (!chain.cut)
-        chain.error = wire::Ipv6ChainError::none;  // a header out of its place is refused in the whole packet
+    // The chain as far as all parts have it; what else is wrong is told when the packet is whole.
+    const wire::Ipv6Chain chain{.fragment_offset = delivery.chain.fragment_offset,
+                                .fragment_named_at = delivery.chain.fragment_named_at};
     const auto result = delivery.context.state.reassembler.add(
         delivery.packet, chain, static_cast<uint32_t>(delivery.how.in), delivery.context.worker.now);
     switch (result.outcome) {

@@ -1,13 +1,15 @@
 """R8200, R5722, R6946, R7112: what an IPv6 router does with headers and fragments."""
 import struct
+from socket import AF_INET6, inet_pton
 
 import pytest
 import reason
 from net import HOST, LAN, REMOTE, SERVER, Ether, datagram6, from_lan, pattern
 from scapy.layers.inet import UDP
-from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6PacketTooBig, ICMPv6ParamProblem, IPv6,
-                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
-from wire import assert_right_checksums, ip_bytes
+from scapy.layers.inet6 import (HBHOptUnknown, ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
+                                ICMPv6PacketTooBig, ICMPv6ParamProblem, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
+from wire import assert_right_checksums, checksum, ip_bytes
 
 MTU = 1400
 
@@ -86,11 +88,52 @@ def test_R8200_hop_by_hop_stands_first_or_is_refused(gateway):
     assert (problem.code, problem.ptr) == (1, 40), "the next-header field of the destination options"
 
 
+def test_R8200_fragments_have_no_place_for_hop_by_hop(gateway):
+    """R8200 4.1: nor is a hop-by-hop header right that fragments bring: the field that names it is told when they are whole."""
+    body = bytes(IPv6ExtHdrHopByHop(nh=17, options=[PadN(optdata=bytes(4))])) + pattern(16)
+    parts = fragment(body[:16], 0, True, proto=0), fragment(body[16:], 16, False, proto=0), fragment(body, 0, False, proto=0)
+    first, last, atomic = gateway.send(*[("lan", from_lan(part)) for part in parts]).packets
+    assert first.out == []
+    problem = last.answered("lan")[ICMPv6ParamProblem]
+    assert (problem.code, problem.ptr) == (1, 6)
+    problem = atomic.answered("lan")[ICMPv6ParamProblem]
+    assert (problem.code, problem.ptr) == (1, 40), "the fragment header is still there"
+
+
+def test_R8200_a_fragment_header_that_is_cut_is_told(gateway):
+    """As Linux: parameter problem 0 where it begins."""
+    packet = IPv6(src=HOST.ip6, dst=LAN.ip6, nh=44) / b"\x11\0\0\x01"
+    problem = gateway.send(("lan", from_lan(packet))).packets[0].answered("lan")[ICMPv6ParamProblem]
+    assert (problem.code, problem.ptr) == (0, 40)
+
+
+def test_R8200_options_are_read_in_the_order_of_their_headers(gateway):
+    """R8200 4: of two destination options headers the first, too."""
+    unknown = IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x9E, optlen=4, optdata=bytes(4))])
+    packet = IPv6(src=HOST.ip6, dst=LAN.ip6) / unknown / IPv6ExtHdrRouting(addresses=[], segleft=0) / (
+        IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])) / UDP()
+    problem = gateway.send(("lan", from_lan(packet))).packets[0].answered("lan")[ICMPv6ParamProblem]
+    assert (problem.code, problem.ptr) == (2, 42)
+
+
 def test_R8200_unknown_next_header_to_the_box_is_told(gateway):
     """R8200 4: parameter problem code 1 with a pointer to the field that names it."""
     line = gateway.send(("lan", from_lan(IPv6(src=HOST.ip6, dst=LAN.ip6, nh=253) / pattern(20)))).packets[0]
     problem = line.answered("lan")[ICMPv6ParamProblem]
     assert (problem.code, problem.ptr) == (1, 6)
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["right_checksum", "wrong_checksum"])
+def test_R8200_udp_of_length_0_is_as_long_as_its_packet(gateway, right):
+    """RFC 2675 4, as Linux: also where it is short; its checksum counts."""
+    data = struct.pack("!HHHH", 4000, 5000, 0, 0) + b"data"
+    pseudo = inet_pton(AF_INET6, HOST.ip6) + inet_pton(AF_INET6, LAN.ip6) + struct.pack("!II", len(data), 17)
+    data = data[:6] + struct.pack("!H", checksum(pseudo + data) ^ (not right)) + data[8:]
+    line = gateway.send(("lan", from_lan(IPv6(src=HOST.ip6, dst=LAN.ip6, nh=17) / data))).packets[0]
+    if right:
+        assert line.answered("lan")[ICMPv6DestUnreach].code == 4
+    else:
+        line.assert_silent(reason.transport_malformed)
 
 
 def test_R8200_source_routes_through_the_box_are_refused(gateway):
@@ -167,6 +210,23 @@ def test_R7112_a_first_fragment_without_the_whole_header_chain_is_discarded(gate
     assert result.packets[0].verdict == "drop"
     assert result.packets[0].answered("lan")[ICMPv6ParamProblem].code == 3
     assert result.packets[1].out == []
+
+
+def test_R7112_a_header_chain_that_is_cut_is_told_before_an_odd_length(gateway):
+    """R7112, as Linux: parameter problem 3, not 0."""
+    line = gateway.send(("lan", from_lan(fragment(bytes(13), 0, True, proto=6)))).packets[0]
+    problem = line.answered("lan")[ICMPv6ParamProblem]
+    assert (line.verdict, problem.code, problem.ptr) == ("drop", 3, 0)
+
+
+def test_R7112_a_first_fragment_may_end_in_front_of_an_extension_header(gateway):
+    """As Linux: it does not show that the chain is cut, and the whole is answered."""
+    options = bytes(IPv6ExtHdrDestOpt(nh=60, options=[PadN(optdata=bytes(4))]))
+    body = bytes(IPv6(src=HOST.ip6, dst=LAN.ip6) / ping(16))[40:]
+    parts = fragment(options, 0, True, proto=60), fragment(bytes((58,)) + options[1:] + body, 8, False, proto=60)
+    first, last = gateway.send(*[("lan", from_lan(part)) for part in parts]).packets
+    assert first.out == []
+    assert last.answered("lan")[ICMPv6EchoReply].id == 11
 
 
 def test_R8200_an_odd_fragment_is_told(gateway):
