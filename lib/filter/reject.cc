@@ -16,7 +16,6 @@ namespace {
 using wire::Bytes;
 using wire::IpProtocol;
 
-constexpr IpProtocol kDccp{33};
 constexpr uint8_t kGreChecksumPresent = 0x80;
 
 // Whether the transport has a checksum over all of its bytes that can be asked for.
@@ -25,8 +24,7 @@ bool has_plain_checksum(IpProtocol protocol, Bytes upper) {
         return upper.size() < wire::kUdpHeaderSize || wire::UdpView::unchecked(upper.data()).has_checksum();
     if (protocol == IpProtocol::gre)
         return upper.size() < 4 || (upper[0] & kGreChecksumPresent) != 0;
-    constexpr std::array kOthers{IpProtocol::ah, IpProtocol::esp, IpProtocol::sctp, IpProtocol::udplite,
-                                 kDccp};
+    constexpr std::array kOthers{IpProtocol::ah, IpProtocol::esp, IpProtocol::sctp, IpProtocol::udplite};
     return std::ranges::find(kOthers, protocol) == kOthers.end();
 }
 

@@ -75,7 +75,7 @@ std::optional<size_t> fault_of(const wire::Ipv4Option& option) {
 
 // As Linux sees whose turn it is: an address that is not a host's leaves it to the box.
 bool is_another_host(Ip4Address address, const SourceFilter& own) {
-    return !own.contains(address) && !address.is_this_network() && !address.is_loopback() &&
+    return !own.contains(address) && !address.is_unspecified() && !address.is_loopback() &&
            !address.is_multicast() && !address.is_limited_broadcast();
 }
 

@@ -87,6 +87,7 @@ TEST(TimestampOption, GetsTheTimeItsFlagAsksFor) {
     EXPECT_EQ(passed({68, 12, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0}),
               (Packet{68, 12, 13, 3, 0, 0, 0, 0, 0x80, 0, 1, 2}))
         << "nobody's turn";
+    EXPECT_EQ(passed({68, 12, 5, 3, 0, 0, 0, 1, 0, 0, 0, 0}), (Packet{68, 12, 5, 3, 0, 0, 0, 1, 0, 0, 0, 0}));
     EXPECT_EQ(passed({68, 8, 5, 2, 0, 0, 0, 0}), (Packet{68, 8, 5, 2, 0, 0, 0, 0})) << "no such flag";
 }
 

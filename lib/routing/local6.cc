@@ -248,37 +248,42 @@ Verdict check_end(const Delivery& delivery) {
     return Verdict::drop(drops::bad_options);
 }
 
-// Whether a first fragment lacks a part of its upper-layer header (R7112). One that ends in front of an
-// extension header does not show that, and Linux does not ask.
-bool lacks_upper_header(const Delivery& delivery) {
-    const auto upper = delivery.upper();
-    if (delivery.chain.cut) {
-        if (upper.size() < 2 ||
-            upper.size() >= wire::extension_header_size(delivery.chain.upper_protocol, upper))
-            return false;
-        const auto next = wire::IpProtocol{upper[0]};
-        return !wire::is_extension_header(next) && next != wire::IpProtocol::none;
-    }
-    switch (delivery.chain.upper_protocol) {
+size_t smallest_header(wire::IpProtocol upper) {
+    switch (upper) {
         case wire::IpProtocol::tcp:
-            return upper.size() < wire::kTcpHeaderSize;
+            return wire::kTcpHeaderSize;
         case wire::IpProtocol::udp:
-            return upper.size() < wire::kUdpHeaderSize;
+            return wire::kUdpHeaderSize;
         case wire::IpProtocol::icmpv6:
-            return upper.size() < wire::kIcmpHeaderSize;
-        case wire::IpProtocol::none:
-            return false;
+            return wire::kIcmpHeaderSize;
         default:
-            return upper.empty();
+            return 1;
     }
+}
+
+// Whether a first fragment, from its fragment header on, lacks a part of its upper-layer header (R7112). One
+// that ends in front of an extension header does not show that, and Linux does not ask.
+bool lacks_upper_header(wire::Bytes fragment) {
+    auto protocol = wire::IpProtocol::fragment;
+    size_t at = 0;
+    while (wire::is_extension_header(protocol)) {
+        if (at + 2 > fragment.size())
+            return false;
+        const auto header = fragment.subspan(at);
+        if (protocol == wire::IpProtocol::fragment &&
+            (header.size() < wire::kIpv6FragmentHeaderSize ||
+             wire::Ipv6FragmentView::unchecked(header.data()).offset() != 0))
+            return false;  // the middle of another datagram
+        at += wire::extension_header_size(protocol, header);
+        protocol = wire::IpProtocol{header[0]};
+    }
+    return protocol != wire::IpProtocol::none && at + smallest_header(protocol) > fragment.size();
 }
 
 Verdict reassemble(Delivery& delivery) {
     delivery.counters().add(Protocol::Ip6ReasmReqds);
-    const auto fragment =
-        wire::Ipv6FragmentView::unchecked(delivery.packet.bytes().data() + delivery.chain.fragment_offset);
     // Before anything else that may be wrong with it, as Linux.
-    if (fragment.offset() == 0 && lacks_upper_header(delivery))
+    if (lacks_upper_header(delivery.packet.bytes().subspan(delivery.chain.fragment_offset)))
         return refuse(delivery, {.kind = Icmp6ErrorKind::incomplete_first_fragment}, drops::fragment_refused);
     // The chain as far as all parts have it; what else is wrong is told when the packet is whole.
     const wire::Ipv6Chain chain{.fragment_offset = delivery.chain.fragment_offset,
@@ -292,7 +297,8 @@ Verdict reassemble(Delivery& delivery) {
             delivery.counters().add(Protocol::Ip6ReasmOKs);
             delivery.packet = wire::Ipv6View::unchecked(result.datagram.data());
             delivery.chain = wire::walk_extensions(delivery.packet);
-            return Verdict::next();
+            // Fragments within fragments are not put together.
+            return is_part(delivery) ? Verdict::drop(drops::fragment_refused) : Verdict::next();
         case table::FragmentOutcome::refused:
             break;
     }
