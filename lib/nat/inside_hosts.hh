@@ -1,0 +1,58 @@
+// What each inside host holds: how many mappings, and the external address it is paired with.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/address.hh"
+#include "conntrack/tuple.hh"
+#include "nat/slots.hh"
+#include "table/flow_index.hh"
+
+namespace sluice::nat {
+
+struct InsideHost {
+    IpAddress address;
+    IpAddress paired;       // the external address of its first mapping, for all protocols (R6888-2)
+    uint32_t mappings = 0;  // never 0
+};
+
+// A place in a walk through the hosts.
+struct HostCursor {
+    uint32_t next = 0;
+    bool done = false;
+};
+
+// Of one worker; bounded: a host is remembered while it has mappings.
+class InsideHosts {
+  public:
+    InsideHosts(size_t capacity, const conntrack::TupleHash& hash);
+
+    // Nothing while it has no mapping.
+    [[nodiscard]] const InsideHost* find(const IpAddress& address) const;
+    // One mapping more. False if there is no room for another host.
+    [[nodiscard]] bool add_mapping(const IpAddress& address, const IpAddress& external);
+    // Its external address is another from now on: the old one is no longer of its pool.
+    void pair(const IpAddress& address, const IpAddress& external);
+    void end_mapping(const IpAddress& address);
+
+    // Looks at `budget` places from the cursor on and moves it: for top holders.
+    template <typename Visit>
+    void visit(HostCursor& cursor, size_t budget, Visit&& visit) const {
+        for (; budget > 0 && cursor.next < hosts_.touched(); --budget, ++cursor.next)
+            if (hosts_.is_in_use(cursor.next))
+                visit(hosts_[cursor.next]);
+        cursor.done = cursor.next >= hosts_.touched();
+    }
+    [[nodiscard]] size_t size() const { return hosts_.size(); }
+
+  private:
+    [[nodiscard]] uint64_t hash_of(const IpAddress& address) const;
+    [[nodiscard]] uint32_t place_of(const IpAddress& address) const;
+
+    conntrack::TupleHash hash_;
+    Slots<InsideHost> hosts_;
+    table::FlowIndex index_;
+};
+
+}  // namespace sluice::nat

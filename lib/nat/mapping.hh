@@ -1,0 +1,34 @@
+// A mapping: the external endpoint an inside endpoint is known by.
+#pragma once
+
+#include <cstdint>
+
+#include "base/interface_id.hh"
+#include "base/time.hh"
+#include "nat/endpoint.hh"
+#include "nat/port_spaces.hh"
+#include "nat/rule.hh"
+#include "wire/protocol.hh"
+
+namespace sluice::nat {
+
+// A mapping's place in its worker's table; reused when the mapping is gone.
+using MappingRef = uint32_t;
+inline constexpr MappingRef kNoMapping = 0xffffffff;
+
+struct Mapping {
+    Endpoint inside;
+    Endpoint external;
+    // The remote it is for: unspecified where it is endpoint independent, without port where it depends on
+    // the address alone. Nothing either where it overlaps: then flows tell it apart.
+    Endpoint remote;
+    wire::IpProtocol protocol{};             // mappings and filters are per protocol (R7857-5, R7857-6)
+    Dependence filtering{};                  // as it was when the mapping began
+    bool overlaps = false;                   // others may have its external endpoint too
+    InterfaceId out = kNoInterface;          // by which its first packet left
+    uint32_t flows = 0;                      // that use it, from either side
+    PortSpaceRef port_space = kNoPortSpace;  // in which its port is counted
+    Instant began{};
+};
+
+}  // namespace sluice::nat

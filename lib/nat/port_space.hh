@@ -1,0 +1,68 @@
+// The ports of one external address and protocol: which are in use, which are free.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "nat/rule.hh"
+#include "nat/settings.hh"
+
+namespace sluice::nat {
+
+// The class of ports that a port is kept in: 0-1023 or 1024-65535 (R4787-3a). Port 0 is never given out, the
+// identifier 0 of ICMP queries is.
+constexpr PortRange port_class(uint16_t port) {
+    return port < 1024 ? PortRange{1, 1023} : PortRange{1024, 65535};
+}
+
+// 8 KB; nothing is allocated later but the counts of sharers, at the first share(). One owner.
+class PortSpace {
+  public:
+    explicit PortSpace(const PortShare& share);
+
+    // Ports of other workers are never free.
+    [[nodiscard]] bool is_free(uint16_t port) const { return (busy_[port >> 6] >> (port & 63) & 1) == 0; }
+    // The first free port from `from` on, which is within the range, in it and around its end. Of the same
+    // parity as `from` if asked. Reads at most the range's words, 64 full ones with one look.
+    [[nodiscard]] std::optional<uint16_t> next_free(const PortRange& within, uint16_t from,
+                                                    bool same_parity) const;
+
+    // A free port becomes one in use.
+    void take(uint16_t port);
+    // One in use becomes free, or held: not in use and not free either (R6888-8).
+    void give_back(uint16_t port);
+    void hold(uint16_t port);
+    void end_hold(uint16_t port);
+
+    // For mappings that overlap: a port in use by several. False if it cannot be: it is taken, held or of
+    // another worker.
+    [[nodiscard]] bool share(uint16_t port);
+    void unshare(uint16_t port);
+    [[nodiscard]] bool is_shared(uint16_t port) const {
+        return sharers_ != nullptr && (*sharers_)[port] != 0;
+    }
+
+    // Of `size()` ports; each in use counts once, however many share it.
+    [[nodiscard]] uint32_t size() const { return size_; }
+    [[nodiscard]] uint32_t in_use() const { return in_use_; }
+    [[nodiscard]] uint32_t held() const { return held_; }
+    [[nodiscard]] bool is_idle() const { return in_use_ == 0 && held_ == 0; }
+
+  private:
+    static constexpr size_t kWords = 65536 / 64;
+    void set_busy(uint16_t port);
+    void set_free(uint16_t port);
+    [[nodiscard]] std::optional<uint16_t> search(uint32_t first, uint32_t last, uint64_t allowed) const;
+
+    std::array<uint64_t, kWords> busy_{};
+    std::array<uint64_t, kWords / 64> full_{};  // a bit for each word of busy_ that is all ones
+    uint32_t size_ = 0;
+    uint32_t in_use_ = 0;
+    uint32_t held_ = 0;
+    std::unique_ptr<std::array<uint32_t, 65536>> sharers_;
+};
+
+}  // namespace sluice::nat

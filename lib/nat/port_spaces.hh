@@ -1,0 +1,78 @@
+// The port spaces of one worker, by external address and protocol, and the ports in them that are held down.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/address.hh"
+#include "base/time.hh"
+#include "conntrack/tuple.hh"
+#include "nat/port_space.hh"
+#include "nat/settings.hh"
+#include "table/flow_index.hh"
+#include "wire/protocol.hh"
+
+namespace sluice::nat {
+
+using PortSpaceRef = uint32_t;
+inline constexpr PortSpaceRef kNoPortSpace = 0xffffffff;
+
+class PortSpaces {
+  public:
+    // At most so many spaces, and so many ports held down at a time.
+    PortSpaces(size_t capacity, size_t hold_down, const PortShare& share, const conntrack::TupleHash& hash);
+
+    // The space of an external address and protocol, made if there is none: 8 KB, the one thing that NAT
+    // allocates while it runs. At the bound a space none of whose ports is in use makes room; none if there
+    // is no such.
+    [[nodiscard]] PortSpaceRef open(const IpAddress& external, wire::IpProtocol protocol);
+    [[nodiscard]] PortSpaceRef find(const IpAddress& external, wire::IpProtocol protocol) const;
+
+    PortSpace& operator[](PortSpaceRef ref) { return spaces_[ref]->ports; }
+    const PortSpace& operator[](PortSpaceRef ref) const { return spaces_[ref]->ports; }
+
+    // Keeps a port in use from being used again until then (R6888-8). If too many wait, the first that would
+    // be free is freed.
+    void hold(PortSpaceRef ref, uint16_t port, Instant until);
+    // Frees those whose time has come, `budget` at most; false if more are due.
+    bool expire(Instant now, size_t budget);
+
+    // Calls visit(external address, protocol, const PortSpace&) for each.
+    template <typename Visit>
+    void visit(Visit&& visit) const {
+        for (const auto& space : spaces_)
+            visit(space->external, space->protocol, space->ports);
+    }
+    [[nodiscard]] size_t size() const { return spaces_.size(); }
+    [[nodiscard]] size_t capacity() const { return capacity_; }
+    [[nodiscard]] size_t held() const { return held_; }
+    [[nodiscard]] uint64_t cut_short() const { return cut_short_; }  // holds that ended early, so far
+
+  private:
+    struct Space {
+        IpAddress external;
+        wire::IpProtocol protocol;
+        PortSpace ports;
+    };
+    struct Hold {
+        Instant until;
+        PortSpaceRef space = kNoPortSpace;
+        uint16_t port = 0;
+    };
+    [[nodiscard]] uint64_t hash_of(const IpAddress& external, wire::IpProtocol protocol) const;
+    void end_first_hold();
+
+    size_t capacity_;
+    PortShare share_;
+    conntrack::TupleHash hash_;
+    std::vector<std::unique_ptr<Space>> spaces_;
+    table::FlowIndex index_;
+    std::vector<Hold> holds_;  // a ring, in the order they began
+    size_t first_hold_ = 0;
+    size_t held_ = 0;
+    uint64_t cut_short_ = 0;
+};
+
+}  // namespace sluice::nat

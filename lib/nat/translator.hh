@@ -1,0 +1,134 @@
+// NAT of one worker: which endpoint a flow gets in place of its source or destination, and which mapping a
+// packet from outside belongs to. Changes no packet and knows no flow table: rewrite.hh and conntrack do.
+//
+// Two ways to choose a source. Where mappings exclude one another (`mapping: endpoint_independent` and the
+// others unless ports may overlap) an inside endpoint keeps its external endpoint for whatever remote, and
+// nobody else has it (RFC 4787). Where they overlap, what nf_nat's get_unique_tuple does: any tuple that no
+// other flow has.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+
+#include "base/interface_id.hh"
+#include "base/random.hh"
+#include "base/time.hh"
+#include "conntrack/tuple.hh"
+#include "nat/contacts.hh"
+#include "nat/endpoint.hh"
+#include "nat/inside_hosts.hh"
+#include "nat/mapping.hh"
+#include "nat/mapping_table.hh"
+#include "nat/port_spaces.hh"
+#include "nat/refusal.hh"
+#include "nat/rule.hh"
+#include "nat/settings.hh"
+#include "nat/used_probe.hh"
+#include "nat/who_log.hh"
+
+namespace sluice::nat {
+
+// Behind which ends of a flow a mapping stands: `source` if choose_source() or choose_hairpin_source() gave
+// its source, `destination` if inbound() gave its destination. To be kept with the flow.
+struct MappedEnds {
+    bool source = false;
+    bool destination = false;
+};
+
+// A flow's first packet when its source is to be chosen.
+struct Leaving {
+    const conntrack::Tuple& tuple;  // as it would leave without; destination NAT is done
+    InterfaceId out = kNoInterface;
+    // For masquerade: addresses of `out`, the first of the packet's family is taken.
+    std::span<const IpAddress> out_addresses;
+    // Begun by an expectation: then the key of GRE stands for a port, otherwise it is left alone.
+    bool expected = false;
+};
+
+// A mapping that a packet from outside may use.
+struct Inbound {
+    Endpoint inside;
+    InterfaceId out = kNoInterface;  // where the mapping's external side is
+};
+
+// One owner. All of it is the slow path: flows begin and end here, packets do not come by.
+class Translator {
+  public:
+    // Allocates what it will use but port spaces. The seeds come from `random`.
+    Translator(const NatLimits& limits, const NatSettings& settings, const PortShare& share, Random& random,
+               Instant now);
+
+    // New settings between two bursts. Mappings stay as they are until their flows end.
+    void apply(const NatSettings& settings) { settings_ = settings; }
+
+    // For snat and masquerade: the source the flow shall have. Makes a mapping unless there is one; if no
+    // flow began with it until the next expire(), it ends. `used` is asked about candidates.
+    [[nodiscard]] std::expected<Endpoint, NatRefusal> choose_source(const NatRule& rule,
+                                                                    const Leaving& packet,
+                                                                    const UsedProbe& used, Instant now);
+
+    // The source of a packet from inside that goes to another inside host by the external address
+    // `reached_by`, through inbound() or a dnat rule with `hairpin`: it is shown an external source
+    // (R4787-9a), the one that outsiders see if there is one.
+    [[nodiscard]] std::expected<Endpoint, NatRefusal> choose_hairpin_source(const IpAddress& reached_by,
+                                                                            const Leaving& packet,
+                                                                            const UsedProbe& used,
+                                                                            Instant now);
+
+    // For flows no rule translates: the source as it is, or with another port if another flow has the tuple,
+    // as after a destination was translated to the same target. Linux's null binding. No mapping is made.
+    [[nodiscard]] std::expected<Endpoint, NatRefusal> keep_source(const Leaving& packet,
+                                                                  const UsedProbe& used);
+
+    // For dnat and redirect: the destination the flow shall have. `tuple` is as the packet came; redirect
+    // goes to the first address of its family in `own_addresses`. A port that is in use already is no reason
+    // to refuse: another source port is found when the packet leaves.
+    [[nodiscard]] std::expected<Endpoint, NatRefusal> choose_destination(
+        const NatRule& rule, const conntrack::Tuple& tuple, std::span<const IpAddress> own_addresses,
+        const UsedProbe& used);
+
+    // A packet that begins a flow, to an endpoint that may be a mapping's external one: the inside endpoint
+    // if the mapping's filter lets this remote in (R4787-8). Packets that came in elsewhere than by the
+    // mapping's interface are from inside (hairpin): no filter holds them. Changes nothing.
+    [[nodiscard]] std::expected<Inbound, NatRefusal> inbound(const conntrack::Tuple& tuple,
+                                                             InterfaceId in) const;
+
+    // A translated flow was confirmed, and has ended in whatever way. The tuples as the flow has them, the
+    // same ends both times.
+    void flow_began(const conntrack::Tuple& original, const conntrack::Tuple& reply, MappedEnds ends);
+    void flow_ended(const conntrack::Tuple& original, const conntrack::Tuple& reply, MappedEnds ends,
+                    Instant now);
+
+    // Between bursts: ends mappings that no flow began with, and frees ports that have been held down long
+    // enough. Looks at `budget` ports at most; false if more are due.
+    bool expire(Instant now, size_t budget);
+
+    // Who has or had an external endpoint: give(const WhoRecord&) for mappings that live, then for those in
+    // the log, newest first. `at`: only who had it then. Looks at `budget` mappings or records from the
+    // cursor on and moves it.
+    template <typename Give>
+    void who(const Endpoint& external, wire::IpProtocol protocol, std::optional<Instant> at,
+             WhoCursor& cursor, size_t budget, Give&& give) const;
+
+    [[nodiscard]] const NatSettings& settings() const { return settings_; }
+    [[nodiscard]] const MappingTable& mappings() const { return mappings_; }
+    [[nodiscard]] const InsideHosts& hosts() const { return hosts_; }
+    [[nodiscard]] const PortSpaces& port_spaces() const { return spaces_; }
+    [[nodiscard]] const Contacts& contacts() const { return contacts_; }
+
+  private:
+    NatSettings settings_;
+    PortShare share_;
+    Random random_;
+    Instant started_;
+    MappingTable mappings_;
+    InsideHosts hosts_;
+    PortSpaces spaces_;
+    Contacts contacts_;
+    WhoLog log_;
+};
+
+}  // namespace sluice::nat
