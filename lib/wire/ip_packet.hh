@@ -31,7 +31,8 @@ class IpPacket {
         return result;
     }
     // A chain that is broken ends where it breaks: the protocol is that of the header that could not be read.
-    // One in a wrong order is not: whom the packet is for may refuse it.
+    // One in a wrong order is not: whom the packet is for may refuse it. Nor, as Linux has it, is one whose
+    // last header reaches beyond the packet: nothing is left for the protocol that header names.
     static IpPacket of(Ipv6View view) {
         const auto chain = walk_extensions(view);
         IpPacket result;
@@ -43,6 +44,11 @@ class IpPacket {
         result.later_fragment_ = chain.non_first_fragment;
         result.fragment_ = chain.fragment_offset != 0;
         result.broken_ = chain.cut;
+        if (chain.protocol_beyond && !is_extension_header(*chain.protocol_beyond)) {
+            result.protocol_ = *chain.protocol_beyond;
+            result.upper_ = static_cast<uint16_t>(result.length_);
+            result.broken_ = false;
+        }
         return result;
     }
 

@@ -32,9 +32,11 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
             stop(Ipv6ChainError::repeated_fragment_header);
             break;
         }
-        if (packet.size() - at < 8 ||
-            packet.size() - at < extension_header_size(protocol, packet.subspan(at))) {
+        const size_t left = packet.size() - at;
+        if (left < 8 || left < extension_header_size(protocol, packet.subspan(at))) {
             stop(Ipv6ChainError::truncated);
+            if (left >= 2 && protocol != IpProtocol::fragment)
+                chain.protocol_beyond = IpProtocol{packet[at]};
             break;
         }
         ++chain.header_count;

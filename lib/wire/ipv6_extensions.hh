@@ -57,6 +57,8 @@ struct Ipv6Chain {
     IpProtocol upper_protocol = IpProtocol::none;
     uint8_t header_count = 0;
     bool cut = false;  // the walk ended at a header it could not pass: that is the upper protocol then
+    // What such a header names, where it is there but reaches beyond the packet.
+    std::optional<IpProtocol> protocol_beyond = {};
     bool non_first_fragment = false;
     uint8_t routing_type = 0;
     uint8_t segments_left = 0;

@@ -4,6 +4,7 @@
 
 #include "base/random.hh"
 #include "wire/fragment.hh"
+#include "wire/ip_packet.hh"
 #include "wire/ipv6_extensions.hh"
 #include "wire/test_bytes.hh"
 
@@ -129,6 +130,22 @@ Buffer chain_of(std::initializer_list<IpProtocol> protocols, IpProtocol upper) {
     }
     bytes[named_at] = static_cast<uint8_t>(upper);
     return bytes;
+}
+
+TEST(Ipv6Extensions, TheLastHeaderMayReachBeyondThePacketAsFarAsTheProtocolGoes) {
+    using enum IpProtocol;
+    Buffer bytes = chain_of({hop_by_hop, routing}, gre);
+    bytes[49] = 2;  // 24 bytes, of which eight are there
+    EXPECT_TRUE(walk_extensions(Ipv6View::checked(bytes).value()).cut);
+    const auto packet = IpPacket::of(Ipv6View::checked(bytes).value());
+    EXPECT_FALSE(packet.has_broken_chain());
+    EXPECT_EQ(packet.protocol(), gre);
+    EXPECT_TRUE(packet.upper().empty());
+
+    bytes[48] = static_cast<uint8_t>(destination_options);
+    const auto no_last = IpPacket::of(Ipv6View::checked(bytes).value());
+    EXPECT_TRUE(no_last.has_broken_chain()) << "what follows the next extension header is not known";
+    EXPECT_EQ(no_last.protocol(), routing);
 }
 
 TEST(Ipv6Extensions, RefusesBadOrders) {
