@@ -1,0 +1,88 @@
+"""Traffic of flows: what goes on in both directions, and what begins anew with every packet. All from a seed."""
+import random
+import struct
+
+import frames
+from rulesets import network_of, port_of
+
+SEED = 7
+_SERVERS = 0xC6120000  # 198.18.0.0/15
+
+
+def drawn(flows, service):
+    """Distinct flows to one service: (client, server, client's port, service's port)."""
+    chance = random.Random(SEED)
+    result = set()
+    while len(result) < flows:
+        result.add((network_of(service) | chance.randrange(1, 255), _SERVERS | chance.getrandbits(17),
+                    chance.randrange(1024, 65536), port_of(service)))
+    return sorted(result)
+
+
+def two_way_udp(flows):
+    """A packet each way of every flow, shuffled."""
+    result = []
+    for client, server, sport, dport in flows:
+        result += [frames.udp4(client, server, sport, dport), frames.udp4(server, client, dport, sport)]
+    random.Random(SEED).shuffle(result)
+    return result
+
+
+def _sequences(flow):
+    chance = random.Random(hash(flow))
+    return chance.getrandbits(31), chance.getrandbits(31)
+
+
+def tcp_openings(flows):
+    """SYN, SYN-ACK and ACK of every flow, without window scaling."""
+    for flow in flows:
+        client, server, sport, dport = flow
+        ours, theirs = _sequences(flow)
+        mss = b"\x02\x04\x05\xb4"
+        yield frames.tcp4(client, server, sport, dport, frames.SYN, ours, options=mss)
+        yield frames.tcp4(server, client, dport, sport, frames.SYN | frames.ACK, theirs, ours + 1, options=mss)
+        yield frames.tcp4(client, server, sport, dport, frames.ACK, ours + 1, theirs + 1)
+
+
+def two_way_tcp(flows):
+    """Six bytes each way of every flow, shuffled: the same ones again whenever it is played, always in the window."""
+    result = []
+    for flow in flows:
+        client, server, sport, dport = flow
+        ours, theirs = _sequences(flow)
+        result += [frames.tcp4(client, server, sport, dport, frames.PSH | frames.ACK, ours + 1, theirs + 1, b"abcdef"),
+                   frames.tcp4(server, client, dport, sport, frames.PSH | frames.ACK, theirs + 1, ours + 1, b"ghijkl")]
+    random.Random(SEED).shuffle(result)
+    return result
+
+
+_RECORD = struct.Struct(">40sHIIHHHH18x")
+_SAMPLE = frames.udp4(0, 0, 0, 0)
+_HEAD = struct.pack("<IIII", 0, 0, len(_SAMPLE), len(_SAMPLE)) + _SAMPLE[:24]
+_IP_SUM = sum(struct.unpack("!10H", _SAMPLE[14:24] + bytes(2) + _SAMPLE[26:34]))
+_UDP_SUM = 17 + 26 + 26  # protocol, length twice
+
+
+def write_beginnings(path, count, ruleset):
+    """A capture of `count` UDP packets, each the first of its flow, over all services or sources of a ruleset at random.
+    Written in one go, since there are millions."""
+    chance = random.Random(SEED)
+    services = [(network_of(number), port_of(number)) for number in range(ruleset.services)]
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        pack, draw = _RECORD.pack, chance.getrandbits
+        for _ in range(0, count, 4096):
+            block = []
+            for _ in range(4096):
+                bits = draw(80)
+                if services:
+                    source, dport = services[(bits >> 48) % len(services)]
+                    source |= 1 + (bits & 127)
+                else:
+                    source, dport = ruleset.sources[(bits >> 48) % len(ruleset.sources)], 53
+                destination, sport = _SERVERS | bits >> 7 & 0x1FFFF, 1024 + (bits >> 24 & 0x7FFF)
+                total = (source >> 16) + (source & 0xFFFF) + (destination >> 16) + (destination & 0xFFFF)
+                ip_sum = (0xFFFF - (_IP_SUM + total) % 0xFFFF) % 0xFFFF
+                udp_sum = 0xFFFF - (_UDP_SUM + total + sport + dport) % 0xFFFF
+                block.append(pack(_HEAD, ip_sum, source, destination, sport, dport, 26, udp_sum))
+            file.write(b"".join(block))

@@ -1,0 +1,104 @@
+"""Sluice with one worker on one CPU: started, asked, stopped; and its rate over a stretch of time."""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from frames import BOX_MAC, PEER_MAC
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+from api import Api  # noqa: E402
+
+_START_SECONDS = 180
+
+
+def configuration(source, cpu, socket, buffers=16384, interfaces="", sections=""):
+    """From net_pcap with these arguments to nowhere; `interfaces` and `sections` are added as they are."""
+    return f"""engine: {{workers: [{cpu}], poll: busy, mbufs: {buffers}}}
+control: {{socket: {socket}}}
+interfaces:
+  inside:
+    device: "net_pcap0,{source}"
+    mac: {BOX_MAC.hex(":")}
+    addresses: [10.255.255.1/30, "fd00:ffff::1/64"]
+  outside:
+    device: "net_null0,no-rx=1"
+    addresses: [192.0.2.2/24, "2001:db8:ffff::2/64"]
+{interfaces}neighbours:
+  - {{interface: outside, ip: 192.0.2.1, mac: {PEER_MAC.hex(":")}}}
+  - {{interface: outside, ip: "2001:db8:ffff::1", mac: {PEER_MAC.hex(":")}}}
+{sections}routes:
+  - {{to: default, via: 192.0.2.1}}
+  - {{to: "::/0", via: "2001:db8:ffff::1"}}
+"""
+
+
+class Gateway:
+    """A context: the process lives inside."""
+
+    def __init__(self, build, config, folder, command=()):
+        """`command` stands before the program's own, such as `ip netns exec`."""
+        self._program = [*command, str(build / "app/sluice"), "run", "-c", str(config)]
+        self.control = [str(build / "app/sluicectl"), "-s", str(folder / "sluice.sock")]
+        self._socket, self._log, self._folder = folder / "sluice.sock", folder / "sluice.log", folder
+
+    def __enter__(self):
+        environment = dict(os.environ, SLUICE_STATE_DIR=str(self._folder))
+        with open(self._log, "w", encoding="ascii") as log:
+            self.process = subprocess.Popen(self._program, stdout=log, stderr=log, env=environment)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._socket.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                sys.exit("sluice did not start:\n" + self._log.read_text(errors="replace"))
+            time.sleep(0.005)
+        self.api = Api(str(self._socket))
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._socket.unlink(missing_ok=True)
+
+    def status(self):
+        return self.api.get("/v1/status")
+
+    def worker(self):
+        return self.api.items("/v1/workers")[0]
+
+    def policy_drops(self):
+        """Packets the rules have dropped, and those dropped for any other reason."""
+        drops = self.api.items("/v1/drops")
+        by_policy = sum(drop["packets"] for drop in drops if drop["family"] == "policy")
+        return by_policy, sum(drop["packets"] for drop in drops) - by_policy
+
+    def sample(self):
+        """Where packets went up to now, and the time."""
+        before = time.monotonic()
+        packets = self.status()["packets"]
+        return {"at": (before + time.monotonic()) / 2, "cpu": self._worker_cpu_seconds(), **packets}
+
+    def rate(self, seconds):
+        """Over a stretch of time: see rate_between()."""
+        first = self.sample()
+        time.sleep(seconds)
+        return rate_between(first, self.sample())
+
+    def _worker_cpu_seconds(self):
+        """What the busiest thread has run for: a worker that polls is that one."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return max(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def rate_between(first, last):
+    """Packets that left, in a second by the clock and in a second the worker had the CPU."""
+    sent = last["sent"] - first["sent"]
+    return {"pps": sent / (last["at"] - first["at"]), "cpu_pps": sent / (last["cpu"] - first["cpu"]), "sent": sent,
+            "received": last["received"] - first["received"], "dropped": last["dropped"] - first["dropped"]}

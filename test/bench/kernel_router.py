@@ -1,0 +1,156 @@
+"""The kernel as the router, in a network namespace, between two pairs of virtual Ethernet devices:
+
+    source ─ inside ▶ forwarding, conntrack, nftables ▶ outside ─ sink (counted and dropped at once)
+    bare ─ wall (counted and dropped at once)
+
+A sender pinned to one CPU puts frames into `source`; all that follows happens on that CPU. The same frames put into `bare`
+tell what sending, one pair of devices, counting and dropping cost: what is left is the router's share, which
+includes the second pair.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from frames import BOX_MAC, PEER_MAC
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
+from namespace import Namespace  # noqa: E402
+
+FLOWS = 1 << 22  # the most the kernel shall track
+_BUCKETS = 1 << 21
+_MAX = pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max")
+_HASHSIZE = pathlib.Path("/sys/module/nf_conntrack/parameters/hashsize")
+_LOST = 0.001  # share of frames that may get lost before a run counts for nothing
+
+_DROPS = """table netdev ends {
+ counter arrived {
+ }
+ chain sink {
+  type filter hook ingress device "sink" priority 0; policy accept;
+  counter name "arrived" drop
+ }
+ chain wall {
+  type filter hook ingress device "wall" priority 0; policy accept;
+  counter name "arrived" drop
+ }
+}
+"""
+
+
+def why_not():
+    """Why the kernel cannot be measured here; empty if it can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode != 0:
+        return "network namespaces cannot be created here"
+    if subprocess.run(["unshare", "-n", "nft", "list", "ruleset"], capture_output=True, check=False).returncode != 0:
+        return "nft does not work here"
+    return ""
+
+
+class KernelRouter:
+    """A context: namespace, devices and limits of connection tracking are as they were afterwards."""
+
+    def __init__(self, build, cpu):
+        self._sender, self._cpu = build / "test/bench/raw_sender", cpu
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        self.namespace = Namespace("kernel", f"bench{os.getpid()}")
+        self._stack.callback(self.namespace.close)
+        try:
+            self._make_devices()
+            self._nft(_DROPS)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _make_devices(self):
+        space = self.namespace
+        for key in ("all", "default"):
+            space.sysctl(f"net.ipv4.conf.{key}.rp_filter", 0)
+            space.sysctl(f"net.ipv6.conf.{key}.disable_ipv6", 1)
+        for one, other in (("source", "inside"), ("outside", "sink"), ("bare", "wall")):
+            space.ip(f"link add {one} type veth peer name {other}")
+        space.ip(f"link set inside address {BOX_MAC.hex(':')}")
+        space.ip(f"link set wall address {BOX_MAC.hex(':')}")
+        for device in ("source", "inside", "outside", "sink", "bare", "wall"):
+            space.ip(f"link set {device} up")
+        space.sysctl("net.ipv4.ip_forward", 1)
+        space.ip("addr add 192.0.2.2/24 dev outside")
+        space.ip(f"neigh replace 192.0.2.1 lladdr {PEER_MAC.hex(':')} nud permanent dev outside")
+        space.ip("route add default via 192.0.2.1")
+
+    def load(self, ruleset, udp_timeout=30):
+        """Nothing but these rules, and an empty table of flows that is large enough."""
+        self._flush()
+        self._nft(ruleset)
+        for path, value in ((_MAX, FLOWS), (_HASHSIZE, _BUCKETS)):
+            before = path.read_text()
+            if int(before) < value:
+                self._stack.callback(path.write_text, before)
+                path.write_text(str(value))
+        self.namespace.sysctl("net.netfilter.nf_conntrack_udp_timeout", udp_timeout)
+
+    def _flush(self):
+        """A new table of flows costs nothing but the end of the old rules."""
+        self.namespace.run(["nft", "delete table inet gateway"], check=False)
+        self.namespace.run(["conntrack", "-F"], check=False, timeout=120)
+
+    def empty(self):
+        self.namespace.run(["conntrack", "-F"], timeout=120)
+
+    def flows(self):
+        return int(self.namespace.run(["conntrack", "-C"]).stdout)
+
+    def bare(self, capture, seconds):
+        return self._send("bare", capture, seconds)
+
+    def forward(self, capture, seconds):
+        return self._send("source", capture, seconds)
+
+    def play(self, capture, passes=1):
+        """All of a capture, not measured."""
+        return self._send("source", capture, 600, passes, lossy=True)
+
+    def _send(self, device, capture, seconds, passes=None, lossy=False):
+        """Seconds of CPU time for each frame that arrived at the end."""
+        arrived, softirq = self._arrived(), self._softirq_seconds()
+        command = [str(self._sender), device, str(capture), str(self._cpu), str(seconds)]
+        told = json.loads(self.namespace.run(command + ([str(passes)] if passes else []), timeout=seconds + 60).stdout)
+        arrived, softirq = self._arrived() - arrived, self._softirq_seconds() - softirq
+        if not lossy and arrived < told["sent"] * (1 - _LOST):
+            sys.exit(f"of {told['sent']} frames put into {device} {arrived} arrived: "
+                     + self.namespace.ip("-s link") + self.namespace.run(["conntrack", "-S"], check=False).stdout)
+        return {"arrived": arrived, "sent": told["sent"], "seconds": told["seconds"],
+                "cpu_seconds": told["cpu_seconds"] + softirq,
+                "cost": (told["cpu_seconds"] + softirq) / max(arrived, 1)}
+
+    def _arrived(self):
+        said = json.loads(self.namespace.run(["nft", "-j", "list", "counters"]).stdout)["nftables"]
+        return sum(entry["counter"]["packets"] for entry in said if "counter" in entry)
+
+    def _softirq_seconds(self):
+        """What the CPU's own thread for deferred work has run for."""
+        for task in pathlib.Path("/proc").glob("[0-9]*/comm"):
+            with contextlib.suppress(OSError):
+                if task.read_text().strip() == f"ksoftirqd/{self._cpu}":
+                    return int((task.parent / "schedstat").read_text().split()[0]) / 1e9
+        return 0.0
+
+    def _nft(self, text):
+        done = subprocess.run(self.namespace.command("nft -f -"), input=text, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"nft: {done.stderr[:2000]}")
+
+
+def router_share(forwarded, bare):
+    """Packets a second of the CPU time that the router itself takes."""
+    return 1 / max(forwarded["cost"] - bare["cost"], 1e-12)
