@@ -32,8 +32,6 @@ class InsideHosts {
     [[nodiscard]] const InsideHost* find(const IpAddress& address) const;
     // One mapping more. False if there is no room for another host.
     [[nodiscard]] bool add_mapping(const IpAddress& address, const IpAddress& external);
-    // Its external address is another from now on: the old one is no longer of its pool.
-    void pair(const IpAddress& address, const IpAddress& external);
     void end_mapping(const IpAddress& address);
 
     // Looks at `budget` places from the cursor on and moves it: for top holders.

@@ -22,8 +22,10 @@ struct Mapping {
     // The remote it is for: unspecified where it is endpoint independent, without port where it depends on
     // the address alone. Nothing either where it overlaps: then flows tell it apart.
     Endpoint remote;
-    wire::IpProtocol protocol{};             // mappings and filters are per protocol (R7857-5, R7857-6)
-    Dependence filtering{};                  // as it was when the mapping began
+    wire::IpProtocol protocol{};  // mappings and filters are per protocol (R7857-5, R7857-6)
+    Dependence filtering{};       // as it was when the mapping began
+    bool hairpin = false;         // inside hosts reach it by its external endpoint
+    bool had_flows = false;
     bool overlaps = false;                   // others may have its external endpoint too
     InterfaceId out = kNoInterface;          // by which its first packet left
     uint32_t flows = 0;                      // that use it, from either side

@@ -29,10 +29,11 @@ class MappingTable {
     [[nodiscard]] MappingRef create(const Mapping& mapping);
     void erase(MappingRef ref);
 
-    // The newest mapping of an inside endpoint for a remote as Mapping::remote has it, and the one before.
-    [[nodiscard]] MappingRef newest(const Endpoint& inside, const Endpoint& remote,
-                                    wire::IpProtocol protocol) const;
-    [[nodiscard]] MappingRef older(MappingRef ref) const { return entries_[ref].older; }
+    // The mappings of an inside endpoint that overlap or do not, for a remote as Mapping::remote has it.
+    // First comes that which overlaps and got a flow last, or which does not and is the oldest.
+    [[nodiscard]] MappingRef first(const Endpoint& inside, const Endpoint& remote, wire::IpProtocol protocol,
+                                   bool overlaps) const;
+    [[nodiscard]] MappingRef next(MappingRef ref) const { return entries_[ref].next; }
     // The one mapping that has an external endpoint for itself.
     [[nodiscard]] MappingRef by_external(const Endpoint& external, wire::IpProtocol protocol) const;
     // The mapping with these two ends, be it one that overlaps or not.
@@ -40,7 +41,7 @@ class MappingTable {
                                      wire::IpProtocol protocol) const;
 
     [[nodiscard]] const Mapping& operator[](MappingRef ref) const { return entries_[ref].mapping; }
-    // One more flow, which makes the mapping the newest of its inside endpoint.
+    // One more flow.
     void add_flow(MappingRef ref);
     // One flow less. True if the mapping is to be erased now: it was the last and settle() will not come by.
     [[nodiscard]] bool end_flow(MappingRef ref);
@@ -73,23 +74,24 @@ class MappingTable {
     struct Entry {
         Mapping mapping;
         // Of the same inside endpoint and remote.
-        MappingRef newer = kNoMapping;
-        MappingRef older = kNoMapping;
+        MappingRef next = kNoMapping;
+        MappingRef previous = kNoMapping;
         MappingRef next_unsettled = kNoMapping;
         bool settled = false;
     };
     [[nodiscard]] uint64_t inside_hash(const Endpoint& inside, const Endpoint& remote,
-                                       wire::IpProtocol protocol) const;
+                                       wire::IpProtocol protocol, bool overlaps) const;
+    [[nodiscard]] uint64_t inside_hash(const Mapping& mapping) const;
     [[nodiscard]] uint64_t external_hash(const Endpoint& external, wire::IpProtocol protocol) const;
     [[nodiscard]] uint64_t shared_hash(const Endpoint& inside, const Endpoint& external,
                                        wire::IpProtocol protocol) const;
     [[nodiscard]] uint64_t external_hash(const Mapping& mapping) const;
-    [[nodiscard]] bool put_first(MappingRef ref);
-    void take_out(MappingRef ref);
+    [[nodiscard]] bool put_in_chain(MappingRef ref);
+    void take_out_of_chain(MappingRef ref);
 
     conntrack::TupleHash hash_;
     Slots<Entry> entries_;
-    table::FlowIndex by_inside_;    // the newest of each inside endpoint and remote
+    table::FlowIndex by_inside_;    // the first of each inside endpoint and remote
     table::FlowIndex by_external_;  // of those that overlap with the inside endpoint
     MappingRef unsettled_ = kNoMapping;
 };

@@ -18,6 +18,9 @@ constexpr PortRange port_class(uint16_t port) {
     return port < 1024 ? PortRange{1, 1023} : PortRange{1024, 65535};
 }
 
+// Which ports will do (R4787-4).
+enum class Parity : uint8_t { any, even, odd };
+
 // 8 KB; nothing is allocated later but the counts of sharers, at the first share(). One owner.
 class PortSpace {
   public:
@@ -25,16 +28,17 @@ class PortSpace {
 
     // Ports of other workers are never free.
     [[nodiscard]] bool is_free(uint16_t port) const { return (busy_[port >> 6] >> (port & 63) & 1) == 0; }
-    // The first free port from `from` on, which is within the range, in it and around its end. Of the same
-    // parity as `from` if asked. Reads at most the range's words, 64 full ones with one look.
+    // The first free port of the range from `from` on, which is in it, going on at its beginning. Reads the
+    // range's words at most, 64 full ones with one look.
     [[nodiscard]] std::optional<uint16_t> next_free(const PortRange& within, uint16_t from,
-                                                    bool same_parity) const;
+                                                    Parity parity = Parity::any) const;
 
     // A free port becomes one in use.
     void take(uint16_t port);
-    // One in use becomes free, or held: not in use and not free either (R6888-8).
+    // One in use becomes free.
     void give_back(uint16_t port);
-    void hold(uint16_t port);
+    // One in use, which its owner remembers, is held: not in use and not free either (R6888-8).
+    void hold();
     void end_hold(uint16_t port);
 
     // For mappings that overlap: a port in use by several. False if it cannot be: it is taken, held or of

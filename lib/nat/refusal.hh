@@ -16,14 +16,12 @@ enum class NatRefusal : uint8_t {
     host_limit,   // the inside host holds as many mappings as it may
     table_full,   // the worker holds as many mappings as it can
     space_limit,  // ports of too many external addresses are in use
-    in_use,       // the mapping's own tuple belongs to a flow that came about without it
     held_down,    // just started: others may still believe that the port is theirs
 };
 
 constexpr std::string_view to_string(NatRefusal refusal) {
-    constexpr std::array<std::string_view, 9> kNames{"no_mapping",  "filtered",   "no_address",
-                                                     "exhausted",   "host_limit", "table_full",
-                                                     "space_limit", "in_use",     "held_down"};
+    constexpr std::array<std::string_view, 8> kNames{"no_mapping", "filtered",   "no_address",  "exhausted",
+                                                     "host_limit", "table_full", "space_limit", "held_down"};
     return kNames[static_cast<size_t>(refusal)];
 }
 

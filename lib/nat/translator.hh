@@ -17,6 +17,7 @@
 #include "base/random.hh"
 #include "base/time.hh"
 #include "conntrack/tuple.hh"
+#include "nat/address_choice.hh"
 #include "nat/contacts.hh"
 #include "nat/endpoint.hh"
 #include "nat/inside_hosts.hh"
@@ -44,8 +45,6 @@ struct Leaving {
     InterfaceId out = kNoInterface;
     // For masquerade: addresses of `out`, the first of the packet's family is taken.
     std::span<const IpAddress> out_addresses;
-    // Begun by an expectation: then the key of GRE stands for a port, otherwise it is left alone.
-    bool expected = false;
 };
 
 // A mapping that a packet from outside may use.
@@ -72,7 +71,8 @@ class Translator {
 
     // The source of a packet from inside that goes to another inside host by the external address
     // `reached_by`, through inbound() or a dnat rule with `hairpin`: it is shown an external source
-    // (R4787-9a), the one that outsiders see if there is one.
+    // (R4787-9a), the one that outsiders see if there is one. `packet.out` is the interface where the
+    // external address is, not that by which the packet leaves.
     [[nodiscard]] std::expected<Endpoint, NatRefusal> choose_hairpin_source(const IpAddress& reached_by,
                                                                             const Leaving& packet,
                                                                             const UsedProbe& used,
@@ -120,15 +120,75 @@ class Translator {
     [[nodiscard]] const Contacts& contacts() const { return contacts_; }
 
   private:
+    // A rule's words, or else the settings'.
+    struct Terms {
+        Dependence mapping;
+        Dependence filtering;
+        Pooling pooling;
+        bool hairpin;
+        bool parity;
+        bool overlaps;
+        bool random;
+        bool persistent;
+        uint32_t ports_per_host;
+    };
+    [[nodiscard]] Terms terms_of(const NatRule& rule, wire::IpProtocol protocol) const;
+    using Choice = std::expected<Endpoint, NatRefusal>;
+
+    [[nodiscard]] Choice choose(const Pool& pool, const Terms& terms, const Leaving& packet,
+                                const UsedProbe& used, Instant now);
+    [[nodiscard]] Choice choose_alone(const Pool& pool, const Terms& terms, const Leaving& packet,
+                                      const UsedProbe& used, Instant now);
+    [[nodiscard]] Choice choose_overlapping(const Pool& pool, const Terms& terms, const Leaving& packet,
+                                            const UsedProbe& used, Instant now);
+    // A free port of an external address.
+    [[nodiscard]] std::expected<uint16_t, NatRefusal> find_port(const IpAddress& external,
+                                                                const std::optional<PortRange>& ports,
+                                                                const Terms& terms,
+                                                                const conntrack::Tuple& tuple,
+                                                                const UsedProbe& used);
+    // The endpoint is the inside endpoint's from now on, if there is room to know it.
+    [[nodiscard]] Choice map(const Endpoint& external, const Terms& terms, const Leaving& packet,
+                             Instant now);
+    [[nodiscard]] Choice map_overlapping(const Endpoint& external, const Terms& terms, const Leaving& packet,
+                                         Instant now);
+    [[nodiscard]] MappingRef create(const Mapping& mapping);
+    // Whether no mapping has it for itself alone, and no other worker.
+    [[nodiscard]] bool may_overlap(const Endpoint& external, wire::IpProtocol protocol) const;
+    [[nodiscard]] bool is_to_be_held(const Mapping& mapping) const;
+    [[nodiscard]] static bool reaches_limit(const InsideHost* host, const Terms& terms);
+    void end_mapping(MappingRef ref, Instant now);
+    void add_flow(MappingRef ref, const IpAddress& remote);
+    void end_flow(MappingRef ref, const IpAddress& remote, Instant now);
+
     NatSettings settings_;
     PortShare share_;
     Random random_;
     Instant started_;
+    conntrack::TupleHash hash_;
     MappingTable mappings_;
     InsideHosts hosts_;
     PortSpaces spaces_;
     Contacts contacts_;
     WhoLog log_;
 };
+
+template <typename Give>
+void Translator::who(const Endpoint& external, wire::IpProtocol protocol, std::optional<Instant> at,
+                     WhoCursor& cursor, size_t budget, Give&& give) const {
+    if (cursor.living.done) {
+        log_.search(external, protocol, at, cursor, budget, give);
+        return;
+    }
+    mappings_.visit(cursor.living, budget, [&](const Mapping& mapping) {
+        const WhoRecord record{.external = mapping.external,
+                               .inside = mapping.inside,
+                               .protocol = mapping.protocol,
+                               .began = mapping.began,
+                               .ended = {}};
+        if (mapping.external == external && mapping.protocol == protocol && (!at || record.covers(*at)))
+            give(record);
+    });
+}
 
 }  // namespace sluice::nat

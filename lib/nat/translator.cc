@@ -1,0 +1,447 @@
+#include "nat/translator.hh"
+
+#include <algorithm>
+
+#include "nat/manip.hh"
+#include "nat/port_search.hh"
+
+namespace sluice::nat {
+namespace {
+
+using conntrack::Tuple;
+using wire::IpProtocol;
+
+// Ports tried that are free as far as mappings know and still belong to a flow, before the address counts as
+// exhausted; and addresses tried where pooling is soft.
+constexpr int kMostClashes = 128;
+constexpr int kMostAddresses = 64;
+
+// Of the remote endpoint what a mapping depends on.
+Endpoint scope_of(const Tuple& tuple, Dependence mapping) {
+    const IpAddress nobody = tuple.family() == Family::ip4 ? IpAddress(Ip4Address{}) : Ip6Address{};
+    switch (mapping) {
+        case Dependence::endpoint_independent:
+            return {nobody, 0};
+        case Dependence::address_dependent:
+            return {tuple.destination(), 0};
+        case Dependence::address_and_port_dependent:
+            break;
+    }
+    return tuple.is_icmp() ? Endpoint{tuple.destination(), 0} : endpoint_of(tuple, Manip::destination);
+}
+
+// Which ports may be given out where a rule names none (R4787-3a). Identifiers of queries have no classes.
+PortRange class_of(const Tuple& tuple) {
+    return tuple.is_icmp() ? PortRange{0, 65535} : port_class(tuple.sport);
+}
+
+// The first address of a family as a pool of one.
+std::optional<NatTarget> first_of(std::span<const IpAddress> addresses, Family family) {
+    const auto found =
+        std::ranges::find_if(addresses, [family](const auto& one) { return one.family() == family; });
+    if (found == addresses.end())
+        return std::nullopt;
+    return NatTarget{.first = *found, .last = *found, .ports = {}};
+}
+
+}  // namespace
+
+Translator::Translator(const NatLimits& limits, const NatSettings& settings, const PortShare& share,
+                       Random& random, Instant now)
+    : settings_(settings),
+      share_(share),
+      random_(random.next()),
+      started_(now),
+      hash_{{random.next(), random.next(), random.next(), random.next()}},
+      mappings_(limits.mappings, hash_),
+      hosts_(limits.mappings, hash_),
+      spaces_(limits.port_spaces, limits.hold_down, share, hash_),
+      contacts_(limits.mappings, hash_),
+      log_(limits.history) {}
+
+Translator::Terms Translator::terms_of(const NatRule& rule, IpProtocol protocol) const {
+    const auto mapping = rule.mapping.value_or(settings_.mapping);
+    const bool may_overlap = rule.port_overlap.value_or(settings_.port_overlap) &&
+                             mapping == Dependence::address_and_port_dependent;
+    return {.mapping = mapping,
+            .filtering = rule.filtering.value_or(settings_.filtering),
+            .pooling = rule.pooling.value_or(settings_.pooling),
+            .hairpin = rule.hairpin.value_or(settings_.hairpin),
+            .parity = rule.parity.value_or(settings_.parity),
+            // Without ports there is nothing else to tell hosts apart by than where they send to.
+            .overlaps = may_overlap || !has_port(protocol),
+            .random = rule.random,
+            .persistent = rule.persistent,
+            .ports_per_host = rule.ports_per_host.value_or(settings_.ports_per_host)};
+}
+
+std::expected<Endpoint, NatRefusal> Translator::choose_source(const NatRule& rule, const Leaving& packet,
+                                                              const UsedProbe& used, Instant now) {
+    const Terms terms = terms_of(rule, packet.tuple.protocol());
+    if (rule.kind != NatKind::masquerade)
+        return choose({rule.targets, rule.ports}, terms, packet, used, now);
+    const auto target = first_of(packet.out_addresses, packet.tuple.family());
+    if (!target)
+        return std::unexpected(NatRefusal::no_address);
+    return choose({{&*target, 1}, rule.ports}, terms, packet, used, now);
+}
+
+std::expected<Endpoint, NatRefusal> Translator::choose_hairpin_source(const IpAddress& reached_by,
+                                                                      const Leaving& packet,
+                                                                      const UsedProbe& used, Instant now) {
+    const Terms terms = terms_of({}, packet.tuple.protocol());
+    // Whoever has an external address already is not seen by another one.
+    const InsideHost* const host = hosts_.find(packet.tuple.source());
+    const IpAddress external = host != nullptr ? host->paired : reached_by;
+    const NatTarget target{.first = external, .last = external, .ports = {}};
+    return choose({{&target, 1}, {}}, terms, packet, used, now);
+}
+
+Translator::Choice Translator::choose(const Pool& pool, const Terms& terms, const Leaving& packet,
+                                      const UsedProbe& used, Instant now) {
+    return terms.overlaps ? choose_overlapping(pool, terms, packet, used, now)
+                          : choose_alone(pool, terms, packet, used, now);
+}
+
+bool Translator::reaches_limit(const InsideHost* host, const Terms& terms) {
+    return terms.ports_per_host != 0 && host != nullptr && host->mappings >= terms.ports_per_host;
+}
+
+Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms, const Leaving& packet,
+                                            const UsedProbe& used, Instant now) {
+    const Tuple& tuple = packet.tuple;
+    const Endpoint inside = endpoint_of(tuple, Manip::source);
+    // A second mapping of the endpoint is only made where the first would confuse two flows, which differ in
+    // what they were sent to before their destinations were translated.
+    for (MappingRef ref = mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
+         ref != kNoMapping; ref = mappings_.next(ref)) {
+        const Endpoint& external = mappings_[ref].external;
+        if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external)))
+            return external;
+    }
+
+    const InsideHost* const host = hosts_.find(inside.address);
+    if (reaches_limit(host, terms))
+        return std::unexpected(NatRefusal::host_limit);
+    if (mappings_.size() == mappings_.capacity())
+        return std::unexpected(NatRefusal::table_full);
+    std::optional<IpAddress> external;
+    if (host != nullptr && pool.target_of(host->paired) != nullptr)
+        external = host->paired;
+    else
+        external = choose_address(pool, inside.address, tuple.destination(), true);
+    if (!external)
+        return std::unexpected(NatRefusal::no_address);
+    const IpAddress first = *external;
+    for (int attempt = 0;; ++attempt) {
+        const auto port = find_port(*external, pool.ports_of(*pool.target_of(*external)), terms, tuple, used);
+        if (port)
+            return map({*external, *port}, terms, packet, now);
+        external = next_address(pool, *external);
+        if (terms.pooling != Pooling::soft || *external == first || attempt == kMostAddresses)
+            return std::unexpected(port.error());
+    }
+}
+
+std::expected<uint16_t, NatRefusal> Translator::find_port(const IpAddress& external,
+                                                          const std::optional<PortRange>& ports,
+                                                          const Terms& terms, const Tuple& tuple,
+                                                          const UsedProbe& used) {
+    const PortSpaceRef ref = spaces_.open(external, tuple.protocol());
+    if (ref == kNoPortSpace)
+        return std::unexpected(NatRefusal::space_limit);
+    const PortSpace& space = spaces_[ref];
+    const PortRange range = ports.value_or(class_of(tuple));
+    const auto is_usable = [&](uint16_t port) {
+        return !used(with_endpoint(tuple, Manip::source, {external, port}));
+    };
+    if (!terms.random && range.contains(tuple.sport) && space.is_free(tuple.sport) && is_usable(tuple.sport))
+        return tuple.sport;
+    Parity parity = Parity::any;
+    if (terms.parity && !tuple.is_icmp())
+        parity = tuple.sport % 2 == 0 ? Parity::even : Parity::odd;
+    auto from = static_cast<uint16_t>(range.first + random_.below(range.size()));  // R7857-9
+    for (int attempt = 0; attempt < kMostClashes; ++attempt) {
+        const auto port = space.next_free(range, from, parity);
+        if (!port)
+            break;
+        if (is_usable(*port))
+            return *port;
+        from = *port == range.last ? range.first : static_cast<uint16_t>(*port + 1);
+    }
+    return std::unexpected(NatRefusal::exhausted);
+}
+
+MappingRef Translator::create(const Mapping& mapping) {
+    if (!hosts_.add_mapping(mapping.inside.address, mapping.external.address))
+        return kNoMapping;
+    const MappingRef ref = mappings_.create(mapping);
+    if (ref == kNoMapping)
+        hosts_.end_mapping(mapping.inside.address);
+    return ref;
+}
+
+Translator::Choice Translator::map(const Endpoint& external, const Terms& terms, const Leaving& packet,
+                                   Instant now) {
+    const Tuple& tuple = packet.tuple;
+    const Mapping mapping{.inside = endpoint_of(tuple, Manip::source),
+                          .external = external,
+                          .remote = scope_of(tuple, terms.mapping),
+                          .protocol = tuple.protocol(),
+                          .filtering = terms.filtering,
+                          .hairpin = terms.hairpin,
+                          .out = packet.out,
+                          .port_space = spaces_.find(external.address, tuple.protocol()),
+                          .began = now};
+    if (settings_.hold_down_at_start && is_to_be_held(mapping) && now < started_ + settings_.hold_down)
+        return std::unexpected(NatRefusal::held_down);
+    if (create(mapping) == kNoMapping)
+        return std::unexpected(NatRefusal::table_full);
+    spaces_[mapping.port_space].take(external.port);
+    return external;
+}
+
+bool Translator::may_overlap(const Endpoint& external, IpProtocol protocol) const {
+    if (!has_port(protocol))
+        return true;
+    if (!share_.owns(external.port))
+        return false;
+    const PortSpaceRef ref = spaces_.find(external.address, protocol);
+    return ref == kNoPortSpace || spaces_[ref].is_free(external.port) ||
+           spaces_[ref].is_shared(external.port);
+}
+
+Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms& terms, const Leaving& packet,
+                                                  const UsedProbe& used, Instant now) {
+    const Tuple& tuple = packet.tuple;
+    const bool ported = has_port(tuple.protocol());
+    const Endpoint inside = endpoint_of(tuple, Manip::source);
+    const auto is_usable = [&](const Endpoint& external) {
+        return may_overlap(external, tuple.protocol()) &&
+               !used(with_endpoint(tuple, Manip::source, external));
+    };
+    if (!terms.random) {
+        if (pool.contains(inside, ported)) {
+            if (is_usable(inside))
+                return map_overlapping(inside, terms, packet, now);
+        } else {
+            const Endpoint anywhere = scope_of(tuple, Dependence::endpoint_independent);
+            MappingRef ref = mappings_.first(inside, anywhere, tuple.protocol(), true);
+            while (ref != kNoMapping && !pool.contains(mappings_[ref].external, ported))
+                ref = mappings_.next(ref);
+            if (ref != kNoMapping && is_usable(mappings_[ref].external))
+                return mappings_[ref].external;
+        }
+    }
+    const auto address = choose_address(pool, inside.address, tuple.destination(), terms.persistent);
+    if (!address)
+        return std::unexpected(NatRefusal::no_address);
+    Endpoint external{*address, inside.port};
+    const auto& ports = pool.ports_of(*pool.target_of(*address));
+    const bool keeps_port = !ported || (!terms.random && (!ports || ports->contains(inside.port)));
+    if (keeps_port && is_usable(external))
+        return map_overlapping(external, terms, packet, now);
+    if (!ported)
+        return std::unexpected(NatRefusal::exhausted);
+    uint16_t last = 0;
+    const auto port = search_port(
+        ports.value_or(replacement_ports(tuple.protocol(), inside.port)),
+        static_cast<uint16_t>(random_.below(65536)), random_,
+        [&](uint16_t candidate) { return is_usable({*address, candidate}); }, last);
+    if (!port)
+        return std::unexpected(NatRefusal::exhausted);
+    external.port = *port;
+    return map_overlapping(external, terms, packet, now);
+}
+
+Translator::Choice Translator::map_overlapping(const Endpoint& external, const Terms& terms,
+                                               const Leaving& packet, Instant now) {
+    const Tuple& tuple = packet.tuple;
+    const IpProtocol protocol = tuple.protocol();
+    const Endpoint inside = endpoint_of(tuple, Manip::source);
+    if (mappings_.between(inside, external, protocol) != kNoMapping)
+        return external;
+    if (reaches_limit(hosts_.find(inside.address), terms))
+        return std::unexpected(NatRefusal::host_limit);
+    Mapping mapping{.inside = inside,
+                    .external = external,
+                    .remote = scope_of(tuple, Dependence::endpoint_independent),
+                    .protocol = protocol,
+                    .filtering = Dependence::address_and_port_dependent,
+                    .overlaps = true,
+                    .out = packet.out,
+                    .began = now};
+    // Counting ports is for operators here: without a space the mapping is made all the same.
+    if (has_port(protocol))
+        mapping.port_space = spaces_.open(external.address, protocol);
+    if (mapping.port_space != kNoPortSpace && !spaces_[mapping.port_space].share(external.port))
+        return std::unexpected(NatRefusal::exhausted);
+    if (create(mapping) != kNoMapping)
+        return external;
+    if (mapping.port_space != kNoPortSpace)
+        spaces_[mapping.port_space].unshare(external.port);
+    return std::unexpected(NatRefusal::table_full);
+}
+
+std::expected<Endpoint, NatRefusal> Translator::keep_source(const Leaving& packet, const UsedProbe& used) {
+    const Tuple& tuple = packet.tuple;
+    Endpoint source = endpoint_of(tuple, Manip::source);
+    if (!used(tuple))
+        return source;
+    if (!has_port(tuple.protocol()))
+        return std::unexpected(NatRefusal::exhausted);
+    uint16_t last = 0;
+    const auto port = search_port(
+        replacement_ports(tuple.protocol(), source.port), static_cast<uint16_t>(random_.below(65536)),
+        random_,
+        [&](uint16_t candidate) {
+            const Endpoint other{source.address, candidate};
+            return may_overlap(other, tuple.protocol()) && !used(with_endpoint(tuple, Manip::source, other));
+        },
+        last);
+    if (!port)
+        return std::unexpected(NatRefusal::exhausted);
+    source.port = *port;
+    return source;
+}
+
+std::expected<Endpoint, NatRefusal> Translator::choose_destination(const NatRule& rule, const Tuple& tuple,
+                                                                   std::span<const IpAddress> own_addresses,
+                                                                   const UsedProbe& used) {
+    std::optional<NatTarget> own;
+    Pool pool{rule.targets, rule.ports};
+    if (rule.kind == NatKind::redirect) {
+        own = first_of(own_addresses, tuple.family());
+        if (!own)
+            return std::unexpected(NatRefusal::no_address);
+        pool.targets = {&*own, 1};
+    }
+    const auto address = choose_address(pool, tuple.source(), tuple.destination(), rule.persistent);
+    if (!address)
+        return std::unexpected(NatRefusal::no_address);
+    Endpoint destination{*address, endpoint_of(tuple, Manip::destination).port};
+    if (!has_port(tuple.protocol()))
+        return destination;
+    const auto& ports = pool.ports_of(*pool.target_of(*address));
+    const auto is_usable = [&](uint16_t port) {
+        return !used(with_endpoint(tuple, Manip::destination, {*address, port}));
+    };
+    const bool is_named = ports && ports->size() == 1;
+    if (!rule.random && (!ports || ports->contains(destination.port)) &&
+        (is_named || is_usable(destination.port)))
+        return destination;
+    // The port of a service is never exchanged for one that nobody named.
+    if (!ports && !tuple.is_icmp())
+        return destination;
+    const auto offset = rule.random ? static_cast<uint16_t>(random_.below(65536)) : uint16_t{0};
+    uint16_t last = 0;
+    static_cast<void>(search_port(ports.value_or(PortRange{0, 65535}), offset, random_, is_usable, last));
+    destination.port = last;
+    return destination;
+}
+
+std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, InterfaceId in) const {
+    // Queries are answered by whom they reach: only hosts inside begin them (R5508-1).
+    if (!has_port(tuple.protocol()) || tuple.is_icmp())
+        return std::unexpected(NatRefusal::no_mapping);
+    const MappingRef ref = mappings_.by_external(endpoint_of(tuple, Manip::destination), tuple.protocol());
+    if (ref == kNoMapping)
+        return std::unexpected(NatRefusal::no_mapping);
+    const Mapping& mapping = mappings_[ref];
+    // The box's own ports are for its own filter.
+    if (mapping.inside == mapping.external)
+        return std::unexpected(NatRefusal::no_mapping);
+    const Inbound found{.inside = mapping.inside, .out = mapping.out};
+    if (in != mapping.out) {
+        if (!mapping.hairpin)
+            return std::unexpected(NatRefusal::no_mapping);
+        return found;
+    }
+    switch (mapping.filtering) {
+        case Dependence::endpoint_independent:
+            return found;
+        case Dependence::address_dependent:
+            if (contacts_.has(ref, tuple.source()))
+                return found;
+            break;
+        case Dependence::address_and_port_dependent:
+            break;  // what this lets in belongs to a flow already
+    }
+    return std::unexpected(NatRefusal::filtered);
+}
+
+void Translator::add_flow(MappingRef ref, const IpAddress& remote) {
+    mappings_.add_flow(ref);
+    if (mappings_[ref].filtering == Dependence::address_dependent)
+        contacts_.add(ref, remote);
+}
+
+void Translator::end_flow(MappingRef ref, const IpAddress& remote, Instant now) {
+    if (mappings_[ref].filtering == Dependence::address_dependent)
+        contacts_.end(ref, remote);
+    if (mappings_.end_flow(ref))
+        end_mapping(ref, now);
+}
+
+// A mapping's remotes are known by what they send and are sent on its external side: what the other end of a
+// flow shows.
+void Translator::flow_began(const Tuple& original, const Tuple& reply, MappedEnds ends) {
+    if (ends.source) {
+        const MappingRef ref = mappings_.between(endpoint_of(original, Manip::source),
+                                                 endpoint_of(reply, Manip::destination), original.protocol());
+        if (ref != kNoMapping)
+            add_flow(ref, reply.source());
+    }
+    if (ends.destination) {
+        const MappingRef ref =
+            mappings_.by_external(endpoint_of(original, Manip::destination), original.protocol());
+        if (ref != kNoMapping)
+            add_flow(ref, reply.destination());
+    }
+}
+
+void Translator::flow_ended(const Tuple& original, const Tuple& reply, MappedEnds ends, Instant now) {
+    if (ends.source) {
+        const MappingRef ref = mappings_.between(endpoint_of(original, Manip::source),
+                                                 endpoint_of(reply, Manip::destination), original.protocol());
+        if (ref != kNoMapping)
+            end_flow(ref, reply.source(), now);
+    }
+    if (ends.destination) {
+        const MappingRef ref =
+            mappings_.by_external(endpoint_of(original, Manip::destination), original.protocol());
+        if (ref != kNoMapping)
+            end_flow(ref, reply.destination(), now);
+    }
+}
+
+bool Translator::is_to_be_held(const Mapping& mapping) const {
+    return settings_.hold_down > Duration::zero() && !mapping.overlaps &&
+           mapping.protocol != IpProtocol::icmp && mapping.protocol != IpProtocol::icmpv6 &&
+           (mapping.protocol != IpProtocol::tcp || settings_.hold_down_tcp) &&
+           (mapping.filtering == Dependence::endpoint_independent || settings_.hold_down_filtered);
+}
+
+void Translator::end_mapping(MappingRef ref, Instant now) {
+    const Mapping& mapping = mappings_[ref];
+    if (mapping.had_flows)
+        log_.add(mapping, now);
+    if (mapping.port_space != kNoPortSpace) {
+        PortSpace& space = spaces_[mapping.port_space];
+        if (mapping.overlaps)
+            space.unshare(mapping.external.port);
+        else if (mapping.had_flows && is_to_be_held(mapping))
+            spaces_.hold(mapping.port_space, mapping.external.port, now + settings_.hold_down);
+        else
+            space.give_back(mapping.external.port);
+    }
+    hosts_.end_mapping(mapping.inside.address);
+    mappings_.erase(ref);
+}
+
+bool Translator::expire(Instant now, size_t budget) {
+    mappings_.settle([&](MappingRef ref) { end_mapping(ref, now); });
+    return spaces_.expire(now, budget);
+}
+
+}  // namespace sluice::nat
