@@ -15,8 +15,9 @@ import time
 
 import nft
 import outcome
+import packets
 from case import Case
-from topology import ROUTER, SIDES, ip_commands, packed
+from topology import NEIGHBOURS, ROUTER, SIDES, ip_commands, packed
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -72,6 +73,7 @@ def run(case: Case) -> outcome.Outcome:
         for key, value in _SYSCTLS_OF_INTERFACES.items():
             for name in SIDES:
                 _write_sysctl(key.format(name), value)
+        _await_addresses(taps)
         if case.rules is not None:
             _write_options(case.rules.get("conntrack", {}))
             _command(["nft", "-f", "-"], nft.ruleset(case.config()))
@@ -83,15 +85,23 @@ def run(case: Case) -> outcome.Outcome:
     return outcome.Outcome(lines, flows, counters, times, idle)
 
 
+def _await_addresses(taps: dict) -> None:
+    """The kernel takes IPv6 addresses into use in its own time, even without duplicate address detection."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    for host in {host.side: host for host in NEIGHBOURS}.values():
+        src, dst = packed(host.ip6), packed(SIDES[host.side].ip6)
+        echo = packets.frame(host, packets.ip(src, dst, packets.icmp_proto(src), packets.echo(src, dst, 1, 1)))
+        tap = taps[host.side]
+        while not tap.take():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the kernel does not answer echo requests")
+            tap.send(echo)
+            tap.send(_probe(SIDES[host.side]))
+            tap.await_answer()
+
+
 def _drive(case: Case, taps: dict) -> tuple[list[outcome.Line], list[int]]:
     probes = {name: _probe(SIDES[name]) for name in taps}
-    # The announcements of a new interface are over when its first probe has been answered.
-    for name, tap in taps.items():
-        tap.send(probes[name])
-        tap.await_answer()
-    for tap in taps.values():
-        tap.take()
-
     lines, times = [], []
     for packet in case.packets:
         if packet.wait:
