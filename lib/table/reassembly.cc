@@ -265,10 +265,17 @@ wire::Bytes Reassembler::first_fragment(uint32_t index) {
     if (datagram.header_block == kNone) {
         return {};
     }
-    const size_t size = datagram.pieces[0].length;
-    std::memcpy(whole_.data(), block(datagram.header_block), datagram.header_length);
-    copy_payload(datagram, size, whole_.data() + datagram.header_length);
-    return {whole_.data(), datagram.header_length + size};
+    uint8_t* const to = whole_.data();
+    const size_t kept = datagram.header_length + size_t{datagram.pieces[0].length};
+    std::memcpy(to, block(datagram.header_block), datagram.header_length);
+    copy_payload(datagram, datagram.pieces[0].length, to + datagram.header_length);
+    if (datagram.key.family == Family::ip6) {
+        return {to, kept};
+    }
+    // Of an IPv4 fragment with an odd length the end was not kept.
+    const size_t size = wire::Ipv4View::unchecked(to).total_length();
+    std::memset(to + kept, 0, size - kept);
+    return {to, size};
 }
 
 }  // namespace sluice::table

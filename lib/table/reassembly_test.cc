@@ -323,6 +323,23 @@ TEST(Reassembly, TimesOut) {
     EXPECT_EQ(reassembler.next_expiry(), std::nullopt);
 }
 
+// What IPv4 cuts off a first fragment of an odd length is not told to anybody as what lay there before.
+TEST(Reassembly, TimesOutWithAnOddLength) {
+    Reassembler reassembler({}, 1);
+    Buffer payload = numbered(3000);
+    add(reassembler, fragment(Family::ip4, payload, 0, 1480, true));
+    add(reassembler, fragment(Family::ip4, payload, 1480, 80, false));
+    const Buffer odd = fragment(Family::ip4, payload, 0, 769, true, {.id = 2});
+    add(reassembler, odd);
+    Buffer told;
+    reassembler.expire(at(100), [&](const ExpiredDatagram& expired) {
+        told.assign(expired.first_fragment.begin(), expired.first_fragment.end());
+    });
+    Buffer expected = odd;
+    expected.back() = 0;
+    EXPECT_EQ(told, expected);
+}
+
 TEST(Reassembly, ExpiryHasABudget) {
     Reassembler reassembler({}, 1);
     for (uint32_t id = 0; id < 10; ++id) {
