@@ -23,13 +23,21 @@ _ADDRESS_TYPES = {"ip", "net"}
 _REJECTS = {"tcp-reset": "tcp reset", "port-unreachable": "icmpx port-unreachable",
             "host-unreachable": "icmpx host-unreachable", "admin-prohibited": "icmpx admin-prohibited"}
 _FLAGS_NONE = "0"
+_KEYED = ("limit", "connlimit")  # asked behind all other matches, in this order
+_FIELD_TYPES = {"saddr": "ip", "daddr": "ip", "dport": "port"}
+_ADDED = {"ip": "saddr", "port": "dport"}  # what a set is given of a packet
 
 
 def ruleset(config: dict) -> str:
     sets = config.get("sets", {})
     lines = ["table inet sluice {"]
+    rules = list(_all_rules(config))
+    grown = {rule["add_to"][1:] for _, rule in rules if "add_to" in rule}
     for name, declared in sets.items():
-        lines += _set(name, declared)
+        lines += _set(name, declared, name in grown)
+    for chain, rule in rules:
+        for version in _versions(rule):
+            lines += [line for key in _KEYED if key in rule for line in _keyed_set(chain, rule, key, version)]
     # Regular chains before those that jump to them; nft takes them in any order within one table.
     for name, rules in config.get("chains", {}).items():
         lines += [f" chain c_{name} {{", *_rules(f"chains.{name}", rules, sets), " }"]
@@ -61,7 +69,36 @@ def ruleset(config: dict) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _set(name: str, declared: dict) -> list[str]:
+def _all_rules(config: dict):
+    """(chain, rule) of all chains."""
+    for name, rules in config.get("chains", {}).items():
+        yield from ((f"chains.{name}", rule) for rule in rules)
+    for table, hooks in _HOOKS.items():
+        for hook in hooks:
+            chain = config.get(table, {}).get(hook, [])
+            yield from ((f"{table}.{hook}", rule) for rule in (chain if isinstance(chain, list) else chain.get("rules", [])))
+
+
+def _keyed_set(chain: str, rule: dict, key: str, version: int) -> list[str]:
+    """The set in which a limit per address or port keeps what it remembers."""
+    fields = _per(rule[key])
+    if not fields:
+        return []
+    kinds = [_set_field(_FIELD_TYPES[field], version) for field in fields]
+    return [f" set {_keyed_name(chain, rule, key, version)} {{", f"  type {' . '.join(kinds)}", "  size 65535",
+            "  flags dynamic", " }"]
+
+
+def _keyed_name(chain: str, rule: dict, key: str, version: int) -> str:
+    return f"{key}_{chain.replace('.', '_')}_{rule['name']}{version or ''}"
+
+
+def _per(value) -> list[str]:
+    per = value.get("per", "rule") if isinstance(value, dict) else "rule"
+    return [] if per == "rule" else [each.strip() for each in per.split(".")]
+
+
+def _set(name: str, declared: dict, grows: bool) -> list[str]:
     fields = [each.strip() for each in declared["type"].split(",")]
     elements = [str(each) for each in declared.get("elements", [])]
     families = _FAMILIES if _ADDRESS_TYPES & set(fields) else {0: ""}
@@ -72,6 +109,10 @@ def _set(name: str, declared: dict) -> list[str]:
         lines += [f" set s_{name}{version or ''} {{", f"  type {' . '.join(kinds)}"]
         if "net" in fields or any("-" in each for each in elements):
             lines += ["  flags interval", "  auto-merge"] if len(fields) == 1 else ["  flags interval"]
+        elif grows:
+            timeout = declared.get("timeout")
+            lines += [f"  size {declared['size']}", "  flags dynamic,timeout" if timeout else "  flags dynamic",
+                      *([f"  timeout {timeout}"] if timeout else [])]
         if mine:
             lines.append("  elements = { " + ", ".join(" . ".join(each.split(",")) for each in mine) + " }")
         lines.append(" }")
@@ -83,15 +124,16 @@ def _set_field(field: str, version: int) -> str:
 
 
 def _rules(chain: str, rules: list[dict], sets: dict) -> list[str]:
-    return [f'  {text} comment "{chain}/{rule["name"]}"' for rule in rules for text in _rule(rule, sets)]
+    return [f'  {text} comment "{chain}/{rule["name"]}"' for rule in rules for text in _rule(chain, rule, sets)]
 
 
-def _rule(rule: dict, sets: dict) -> list[str]:
+def _rule(chain: str, rule: dict, sets: dict) -> list[str]:
     texts = []
     for version in _versions(rule):
         words = [*_matches(rule, version, sets)]
         if None not in words:
-            texts.append(" ".join([*words, "counter", *_statements(rule)]))
+            words += [_limited(chain, rule, key, version) for key in _KEYED if key in rule]
+            texts.append(" ".join([*words, "counter", *_statements(rule, version, sets)]))
     return texts
 
 
@@ -99,7 +141,8 @@ def _versions(rule: dict) -> list[int]:
     """The families a rule needs a text of its own for; 0 for a text that does for both."""
     if "family" in rule:
         return [4 if rule["family"] == "ip4" else 6]
-    if {"saddr", "daddr", "ttl", "match"} & rule.keys():
+    by_address = any(field.endswith("addr") for key in _KEYED if key in rule for field in _per(rule[key]))
+    if {"saddr", "daddr", "ttl", "match", "add_to"} & rule.keys() or by_address:
         return [4, 6]
     return [0]
 
@@ -146,8 +189,6 @@ def _matches(rule: dict, version: int, sets: dict):
         yield f"exthdr {rule['exthdr']} exists"
     if "mac_saddr" in rule:
         yield _member("ether saddr", rule["mac_saddr"])
-    if "limit" in rule:
-        yield _limit(rule["limit"])
 
 
 def _negated(value) -> tuple[bool, list]:
@@ -200,6 +241,16 @@ def _tcp_flags(text: str) -> str:
     return f"tcp flags & ({mask.replace(',', '|')}) == {wanted}"
 
 
+def _limited(chain: str, rule: dict, key: str, version: int) -> str:
+    """A limit of packets or flows, for the rule or in a set for each key."""
+    limit = _limit(rule[key]) if key == "limit" else f"ct count over {rule[key]['over']}"
+    fields = _per(rule[key])
+    if not fields:
+        return limit
+    words = " . ".join(_field(field, version, rule.get("proto")) for field in fields)
+    return f"add @{_keyed_name(chain, rule, key, version)} {{ {words} {limit} }}"
+
+
 def _limit(value) -> str:
     if isinstance(value, str):
         value = {"rate": value}
@@ -208,7 +259,11 @@ def _limit(value) -> str:
     return f"limit rate {over}{rate} burst {value.get('burst', 5)} packets"
 
 
-def _statements(rule: dict):
+def _statements(rule: dict, version: int, sets: dict):
+    if "log" in rule:
+        yield f'log prefix "{rule["log"]}"'
+    if rule.get("observe"):
+        return
     if "set_mark" in rule:
         yield f"meta mark set {rule['set_mark']}"
     if "ct_mark" in rule:
@@ -217,6 +272,11 @@ def _statements(rule: dict):
         yield "notrack"
     if "mss" in rule:
         yield f"tcp option maxseg size set {'rt mtu' if rule['mss'] == 'clamp' else rule['mss']}"
+    if "add_to" in rule:
+        name = rule["add_to"][1:]
+        fields = [_ADDED[each.strip()] for each in sets[name]["type"].split(",")]
+        words = " . ".join(_field(field, version, rule.get("proto")) for field in fields)
+        yield f"add @s_{name}{version} {{ {words} }}"
     action = rule.get("action")
     if isinstance(action, str):
         yield action

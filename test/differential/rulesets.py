@@ -21,11 +21,12 @@ _SIDES = ["lan", "wan", "dmz"]
 
 
 class Rulesets:
-    """Those `about_time` have timeouts of a few seconds."""
+    """Those `about_time` have timeouts of a few seconds; those `about_flows` count them."""
 
-    def __init__(self, r: random.Random, about_time: bool = False):
+    def __init__(self, r: random.Random, about_time: bool = False, about_flows: bool = False):
         self.r = r
         self._about_time = about_time
+        self._about_flows = about_flows
         self._sets: dict[str, dict] = {}
         self._chains: dict[str, list] = {}
         self._names = 0
@@ -36,7 +37,8 @@ class Rulesets:
                       "nets": {"type": "net", "elements": self._some(_NETS, 1, 4)},
                       "ports": {"type": "port", "elements": sorted(self._some(SERVER_PORTS + CLIENT_PORTS, 1, 4))},
                       "pairs": {"type": "ip,port", "elements": sorted({
-                          f"{r.choice(self._addresses())},{r.choice(SERVER_PORTS)}" for _ in range(4)})}}
+                          f"{r.choice(self._addresses())},{r.choice(SERVER_PORTS)}" for _ in range(4)})},
+                      "seen": {"type": "ip", "size": 1024}, "talks": {"type": "ip,port", "size": 1024, "timeout": "1h"}}
         self._chains, self._names = {}, 0
         filter_chains = self._regular("f", "filter", r.choice((0, 0, 1, 3)))
         mangle_chains = self._regular("m", "mangle", r.choice((0, 0, 0, 1)))
@@ -75,7 +77,7 @@ class Rulesets:
             rules.insert(place, self._named({"ct": r.choice((["established", "related"], ["established"])),
                                              "action": "accept"}))
             if r.random() < 0.5:
-                rules.insert(place + 1, self._named({"ct": "invalid", "action": self._action("filter", [], "drop")}))
+                rules.insert(place + 1, self._named({"ct": "invalid", "action": self._action("filter", [], "drop", hook=hook)}))
             if policy == "drop":
                 rules.append(self._named({"ct": r.choice(("new", ["new", "untracked"])), "action": "accept"}))
         return {"policy": policy, "rules": rules}
@@ -92,9 +94,9 @@ class Rulesets:
 
     def _named(self, rule: dict) -> dict:
         self._names += 1
-        if "limit" in rule:
+        if any(key in rule and "addr" not in rule[key].get("per", "") for key in ("limit", "connlimit")):
             # In nft's language a rule about addresses or the TTL is two rules, each with a limit of its own.
-            for key in ("saddr", "daddr", "ttl"):
+            for key in ("saddr", "daddr", "ttl", "match", "add_to"):
                 rule.pop(key, None)
         return {"name": f"r{self._names}", **rule}
 
@@ -123,7 +125,25 @@ class Rulesets:
             return self._named(rule)
         if r.random() < 0.85:
             rule["action"] = self._action(table, chains, None, inner, rule, hook)
+        if self._about_flows and hook in ("input", "forward") and r.random() < 0.7:
+            # Packets without a flow are a deliberate difference.
+            rule["ct"] = r.choice(("new", "new", ["new", "established"], ["established", "related"]))
+            rule["connlimit"] = {"over": r.choice((0, 1, 2, 4)), **self._per(rule)}
+        if r.random() < 0.1:
+            fields = self._fields(rule)
+            rule["add_to"] = r.choice(("@seen", "@talks") if "saddr . dport" in fields else ("@seen",))
+        for key, value in (("observe", True), ("log", f"rule {self._names} ")):
+            if r.random() < 0.07:
+                rule[key] = value
         return self._named(rule)
+
+    def _fields(self, rule: dict) -> list[str]:
+        """What a limit may be for in such a rule."""
+        ports = ["dport", "saddr . dport", "daddr . dport"] if rule.get("proto") in ("tcp", "udp", ["tcp", "udp"]) else []
+        return ["saddr", "daddr", "saddr . daddr", *ports]
+
+    def _per(self, rule: dict) -> dict:
+        return {"per": self.r.choice(self._fields(rule))} if self.r.random() < 0.6 else {}
 
     def _action(self, table: str, chains: list[str], default: str | None, inner: bool = False,
                 rule: dict | None = None, hook: str = "any"):
@@ -177,7 +197,7 @@ class Rulesets:
         if kind == "exthdr":
             return {"family": "ip6", "exthdr": r.choice(("hbh", "rt", "frag", "dst"))}
         if kind == "pairs":
-            return {"proto": r.choice(("tcp", "udp")), "match": {r.choice(("saddr . dport", "daddr . dport")): "@pairs"}}
+            return {"proto": r.choice(("tcp", "udp")), "match": {r.choice(("saddr . dport", "daddr . dport")): r.choice(("@pairs", "@pairs", "@talks"))}}
         if kind == "mac":
             return {"mac_saddr": mac_text(r.choice([*LAN_HOSTS, *DMZ_HOSTS]).mac)}
         if kind == "ct":
@@ -187,7 +207,8 @@ class Rulesets:
         if kind == "ct_direction":
             return {"ct_direction": r.choice(("original", "reply"))}
         if kind == "limit":
-            return {"limit": {r.choice(("rate", "over")): f"{r.choice((1, 3))}/hour", "burst": r.choice((1, 5, 20))}}
+            return {"limit": {r.choice(("rate", "over")): f"{r.choice((1, 3))}/hour", "burst": r.choice((1, 5, 20)),
+                              **self._per(so_far)}}
         return {"mark": r.choice(("=1", "=2", "=7", "!1", "<3"))}
 
     def _list(self, values: list):
@@ -210,6 +231,7 @@ class Rulesets:
     def _address(self):
         r = self.r
         return r.choice((r.choice(self._addresses()), r.choice(_NETS), self._some(self._addresses(), 2, 5), "@hosts", "!@hosts",
+                         "@seen", "!@seen",
                          "@nets", "!@nets", f"!{r.choice(_NETS)}", {"not": self._some(self._addresses(), 2, 5)},
                          "192.168.1.10-192.168.1.11"))
 

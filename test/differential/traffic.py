@@ -20,8 +20,9 @@ Talk = list[tuple[Host, bytes]]  # (sender, IP packet)
 
 class Traffic:
     def __init__(self, r: random.Random, fills_options: bool = True):
-        """Without `fills_options` nothing asks for Record Route or a timestamp: Linux writes them without mending the
-        header's checksum until the packet leaves, and a reset that rejects it in between is not sent."""
+        """Without `fills_options` nothing asks for Record Route or a timestamp, nor is anything behind the end of options:
+        Linux writes there without mending the header's checksum until the packet leaves, and what rejects it in between is
+        not sent."""
         self.r = r
         self._fills_options = fills_options
         self._ident = r.randrange(1, 30000)
@@ -262,8 +263,8 @@ class Traffic:
         kind = r.choice(("other", "route", "timestamp", "both")) if self._fills_options else "other"
         if kind == "other":
             # No operation, router alert, end of options, a source route that is at its end.
-            return r.choice((b"\x01" * 4, b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00", b"\x94\x03\x00\x00",
-                             b"\x01\x00\x07\x03"))
+            quiet = (b"\x01" * 4, b"\x94\x04\x00\x00", b"\x00" * 4, b"\x83\x03\x04\x00", b"\x94\x03\x00\x00")
+            return r.choice((*quiet, b"\x01\x00\x07\x03") if self._fills_options else quiet)
         options = b""
         if kind != "timestamp":
             options += self._route_option()
