@@ -54,7 +54,7 @@ class Gateway:
                 self.__exit__()
                 sys.exit("sluice did not start:\n" + self._log.read_text(errors="replace"))
             time.sleep(0.005)
-        self.api = Api(str(self._socket))
+        self.api = Api(str(self._socket), timeout=60)
         return self
 
     def __exit__(self, *_):
@@ -92,9 +92,11 @@ class Gateway:
         return rate_between(first, self.sample())
 
     def _worker_cpu_seconds(self):
-        """What the busiest thread has run for: a worker that polls is that one."""
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return max(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        """What the only worker has run for; DPDK names its thread."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            if "worker" in (task / "comm").read_text():
+                return int((task / "schedstat").read_text().split()[0]) / 1e9
+        sys.exit("no thread of sluice is called a worker")
 
 
 def rate_between(first, last):

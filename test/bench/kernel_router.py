@@ -23,6 +23,7 @@ FLOWS = 1 << 22  # the most the kernel shall track
 _BUCKETS = 1 << 21
 _MAX = pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _HASHSIZE = pathlib.Path("/sys/module/nf_conntrack/parameters/hashsize")
+_LONG = 120  # seconds, for what is not measured
 _LOST = 0.001  # share of frames that may get lost before a run counts for nothing
 
 _DROPS = """table netdev ends {
@@ -90,7 +91,8 @@ class KernelRouter:
 
     def load(self, ruleset, udp_timeout=30):
         """Nothing but these rules, and an empty table of flows that is large enough."""
-        self._flush()
+        self.namespace.run(["nft", "delete table inet gateway"], check=False)
+        self.namespace.run(["conntrack", "-F"], check=False, timeout=_LONG)
         self._nft(ruleset)
         for path, value in ((_MAX, FLOWS), (_HASHSIZE, _BUCKETS)):
             before = path.read_text()
@@ -98,14 +100,6 @@ class KernelRouter:
                 self._stack.callback(path.write_text, before)
                 path.write_text(str(value))
         self.namespace.sysctl("net.netfilter.nf_conntrack_udp_timeout", udp_timeout)
-
-    def _flush(self):
-        """A new table of flows costs nothing but the end of the old rules."""
-        self.namespace.run(["nft", "delete table inet gateway"], check=False)
-        self.namespace.run(["conntrack", "-F"], check=False, timeout=120)
-
-    def empty(self):
-        self.namespace.run(["conntrack", "-F"], timeout=120)
 
     def flows(self):
         return int(self.namespace.run(["conntrack", "-C"]).stdout)
@@ -116,17 +110,20 @@ class KernelRouter:
     def forward(self, capture, seconds):
         return self._send("source", capture, seconds)
 
-    def play(self, capture, passes=1):
-        """All of a capture, not measured."""
-        return self._send("source", capture, 600, passes, lossy=True)
+    def play(self, capture, passes=1, cpu=None, per_second=0):
+        """All of a capture, not measured; on another CPU and at a rate if these are given."""
+        self._run_sender("source", capture, self._cpu if cpu is None else cpu, _LONG, passes, per_second)
 
-    def _send(self, device, capture, seconds, passes=None, lossy=False):
+    def _run_sender(self, *arguments):
+        command = [str(self._sender), *map(str, arguments)]
+        return json.loads(self.namespace.run(command, timeout=2 * _LONG).stdout)
+
+    def _send(self, device, capture, seconds):
         """Seconds of CPU time for each frame that arrived at the end."""
         arrived, softirq = self._arrived(), self._softirq_seconds()
-        command = [str(self._sender), device, str(capture), str(self._cpu), str(seconds)]
-        told = json.loads(self.namespace.run(command + ([str(passes)] if passes else []), timeout=seconds + 60).stdout)
+        told = self._run_sender(device, capture, self._cpu, seconds)
         arrived, softirq = self._arrived() - arrived, self._softirq_seconds() - softirq
-        if not lossy and arrived < told["sent"] * (1 - _LOST):
+        if arrived < told["sent"] * (1 - _LOST):
             sys.exit(f"of {told['sent']} frames put into {device} {arrived} arrived: "
                      + self.namespace.ip("-s link") + self.namespace.run(["conntrack", "-S"], check=False).stdout)
         return {"arrived": arrived, "sent": told["sent"], "seconds": told["seconds"],

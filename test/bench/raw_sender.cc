@@ -2,7 +2,7 @@
 // discipline. What a virtual Ethernet's other end does with a frame happens on the same CPU, in this thread's
 // time or its ksoftirqd's. Prints what it did as JSON.
 //
-//   raw_sender INTERFACE CAPTURE CPU SECONDS [PASSES]
+//   raw_sender INTERFACE CAPTURE CPU SECONDS [PASSES [FRAMES_PER_SECOND]]
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -23,6 +23,7 @@
 #include <ctime>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -137,14 +138,15 @@ class Sender {
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 5 && count != 6) {
-        std::fputs("usage: raw_sender INTERFACE CAPTURE CPU SECONDS [PASSES]\n", stderr);
+    if (count < 5 || count > 7) {
+        std::fputs("usage: raw_sender INTERFACE CAPTURE CPU SECONDS [PASSES [FRAMES_PER_SECOND]]\n", stderr);
         return 2;
     }
     const std::string interface = arguments[1];
     const std::string capture = arguments[2];
     auto frames = frames_of(capture);
-    const uint64_t passes = count == 6 ? std::strtoull(arguments[5], nullptr, 10) : UINT64_MAX;
+    const uint64_t passes = count > 5 ? std::strtoull(arguments[5], nullptr, 10) : UINT64_MAX;
+    const double pace = count > 6 ? std::strtod(arguments[6], nullptr) : 0;
     const int made = open_socket(interface);
     pin_to(std::atoi(arguments[3]));
 
@@ -162,6 +164,10 @@ int main(int count, char** arguments) {
             at = 0;
             ++passed;
         }
+        if (pace > 0)
+            std::this_thread::sleep_until(
+                began + std::chrono::duration_cast<Clock::duration>(
+                            std::chrono::duration<double>(static_cast<double>(sender.sent()) / pace)));
     }
     const double cpu = cpu_seconds() - cpu_began;
     const std::chrono::duration<double> took = Clock::now() - began;

@@ -1,4 +1,5 @@
 """Rates of dpdk-testpmd, DPDK's own bare forwarder: what the same source and sink cost with next to no work between."""
+import math
 import re
 import shutil
 import statistics
@@ -21,7 +22,7 @@ def run(capture, cpu, seconds, mode="macswap", buffers=16384, memory_mb=128):
                "--log-level=4", f"--vdev=net_pcap0,rx_pcap={capture},infinite_rx=1", "--vdev=net_null0,no-rx=1", "--",
                f"--forward-mode={mode}", "--auto-start", "--stats-period=1", f"--total-num-mbufs={buffers}",
                "--burst=64"]
-    done = subprocess.run(["timeout", "-s", "INT", str(seconds + 3), *command], stdin=subprocess.DEVNULL,
+    done = subprocess.run(["timeout", "-s", "INT", str(max(2, math.ceil(seconds)) + 3), *command], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)
     rates = [int(rate) for rate in re.findall(r"Rx-pps:\s+(\d+)", done.stdout)]
     rates = [rate for rate in rates if rate > 0]
