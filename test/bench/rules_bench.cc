@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kPackets = 4096;
 constexpr size_t kPacketSize = 40;
 constexpr uint32_t kUdp = 17;
-constexpr size_t kRounds = 16;  // of all packets, before the flow table is emptied
-constexpr uint16_t kFirstPort = 1024;
+// New flows before the table is emptied: as many as source ports, so that no two are the same.
+constexpr size_t kFlows = 65536;
 
 Ip4Address source_of(uint32_t rule) {
     return Ip4Address::from_host(0x0a000000 | rule << 8 | 7);
@@ -58,7 +58,6 @@ class World {
             header.destination = Ip4Address::from_host(0xc0000201);
             header.payload_length = kPacketSize - wire::kIpv4HeaderSize;
             header.emit(packet);
-            wire::write16(packet.data() + 20, kFirstPort);
             wire::write16(packet.data() + 24, header.payload_length);
             wire::write16(packet.data() + 22, port_of(rule));
         }
@@ -90,13 +89,13 @@ void new_flow(benchmark::State& run) {
     World world(static_cast<uint32_t>(run.range(0)));
     conntrack::Counters counters;
     Random random(2);
-    conntrack::Tracker tracker({.max = 2 * kPackets * kRounds}, conntrack::Settings(), random, counters);
+    conntrack::Tracker tracker({.max = 2 * kFlows}, conntrack::Settings(), random, counters);
     const Instant now(std::chrono::seconds(1));
     size_t next = 0;
     uint64_t accepted = 0;
     for (auto _ : run) {
         auto& bytes = world.packets[next % kPackets];
-        wire::write16(bytes.data() + 20, static_cast<uint16_t>(kFirstPort + next / kPackets));
+        wire::write16(bytes.data() + 20, static_cast<uint16_t>(next));
         const auto ip = wire::IpPacket::of(wire::Ipv4View::unchecked(bytes.data()));
         auto tracked = tracker.track(ip, InterfaceId{0}, false, now);
         RulePacket packet(ip, now);
@@ -106,11 +105,11 @@ void new_flow(benchmark::State& run) {
             evaluate(*world.ruleset, *world.state, Table::filter, Hook::forward, packet, trail);
         accepted += outcome.rule != world.ruleset->base(Table::filter, Hook::forward)->policy_id;
         accepted += tracker.confirm(tracked, ip, now);
-        if (++next == kPackets * kRounds) {
+        if (++next == kFlows) {
             run.PauseTiming();
             next = 0;
             tracker.flush(now);
-            tracker.expire(now, kPackets * kRounds);
+            tracker.expire(now, kFlows);
             run.ResumeTiming();
         }
     }
