@@ -1,0 +1,32 @@
+// What NAT does to the packets of one direction of a flow, read from the flow's two tuples.
+#pragma once
+
+#include "conntrack/flow.hh"
+#include "conntrack/state.hh"
+#include "conntrack/tuple.hh"
+#include "nat/endpoint.hh"
+#include "nat/manip.hh"
+
+namespace sluice::nat {
+
+struct FlowTranslation {
+    conntrack::Status status;
+    conntrack::Direction direction{};
+    conntrack::Tuple other_way;  // the flow's tuple of the opposite direction
+
+    static FlowTranslation of(const conntrack::Flow& flow, conntrack::Direction direction) {
+        return {flow.status, direction, flow.tuple(opposite(direction))};
+    }
+
+    // Is this end of the packets changed? What changes the source of one direction changes the destination of
+    // the other.
+    [[nodiscard]] bool changes(Manip manip) const {
+        const bool source_of_original =
+            (manip == Manip::source) == (direction == conntrack::Direction::original);
+        return status.has(source_of_original ? conntrack::kSnat : conntrack::kDnat);
+    }
+    // What stands there when they leave: the end from which the other direction comes, or to which it goes.
+    [[nodiscard]] Endpoint target(Manip manip) const { return endpoint_of(other_way, opposite(manip)); }
+};
+
+}  // namespace sluice::nat
