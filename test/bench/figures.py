@@ -22,7 +22,9 @@ def print_machine(told):
 
 
 def millions(figure):
-    return f"{figure['median'] / 1e6:.2f} ({figure['least'] / 1e6:.2f}-{figure['most'] / 1e6:.2f})"
+    """Three digits, of rates that differ by orders of magnitude."""
+    median, least, most = (f"{figure[key] / 1e6:#.3g}" for key in ("median", "least", "most"))
+    return f"{median} ({least}-{most})"
 
 
 def row(*cells, widths):

@@ -2,7 +2,7 @@
 """Forwarding rate of one worker against dpdk-testpmd in macswap mode, same source, same run.
 
 Frames of 64 bytes (with check sequence) come from net_pcap (infinite_rx) and go to net_null. Runs of the two
-alternate, so that a noisy machine disturbs both. Run it as root on an otherwise idle machine:
+alternate, so that a noisy machine disturbs both; rates are by the CPU time of the thread that forwards. Run it as root on an otherwise idle machine:
 
     test/bench/forward.py [--build build] [--runs 5] [--seconds 4] [--cpu 1] [--case NAME] [--json FILE]
 """
@@ -70,13 +70,13 @@ CASES = {
 
 
 def run_sluice(options, config, folder):
-    """Packets a second by the clock, cycles by stage, memory."""
+    """Packets a second of CPU time, cycles by stage, memory."""
     with Gateway(options.build, config, folder) as gateway:
         gateway.rate(0.5)
         rate = gateway.rate(options.seconds)
         if rate["sent"] < rate["received"] * 0.999:
             sys.exit(f"sluice received {rate['received']} packets but sent {rate['sent']}: {gateway.api.items('/v1/drops')}")
-        return rate["pps"], gateway.worker()["stages"], gateway.status()["memory"]
+        return rate["cpu_pps"], gateway.worker()["stages"], gateway.status()["memory"]
 
 
 def measure(name, options, folder):
@@ -89,7 +89,7 @@ def measure(name, options, folder):
     config.write_text(configuration(f"rx_pcap={capture},infinite_rx=1", options.cpu, folder / "sluice.sock") + routes)
     ours, theirs, stages = [], [], {}
     for _ in range(options.runs):
-        theirs.append(testpmd.run(capture, options.cpu, options.seconds) / 1e6)
+        theirs.append(testpmd.run(capture, options.cpu, options.seconds)["cpu_pps"] / 1e6)
         rate, stages, memory = run_sluice(options, config, folder)
         ours.append(rate / 1e6)
     result = {"case": name, "sluice_mpps": figures.summary(ours)["median"],

@@ -63,7 +63,7 @@ class Sluice:
         self.lines.write_text("".join(f"{address}\n" for address in addresses))
         capture = folder / "traffic.pcap"
         chance = random.Random(flows.SEED)
-        inside = [int(address) for address in addresses[:_TRAFFIC // 2]]
+        inside = [int(ipaddress.IPv4Address(address)) for address in addresses[:_TRAFFIC // 2]]
         # Addresses of 128.0.0.0/8 are in no set here.
         sources = inside + [0x80000000 | chance.getrandbits(24) for _ in inside]
         chance.shuffle(sources)
@@ -86,8 +86,7 @@ class Sluice:
             told = _run([*gateway.control, "set", "load", "blocked", self.lines])
             loaded = gateway.sample()
             cpu = self._control_seconds(gateway) - cpu
-            while gateway.policy_drops() == drops:  # workers see a new set from their next round on
-                time.sleep(0.001)
+            self._await_drops(gateway, drops)
             after, peak = self._memory(gateway), self._memory(gateway, "VmHWM")
             later = gateway.rate(_SECONDS)
             account = self._account(gateway, first, drops)
@@ -98,6 +97,15 @@ class Sluice:
                 "grown_mb": after - memory, "peak_mb": peak - memory, **account, "pps_before": before["cpu_pps"],
                 "pps_while_loading": (loaded["received"] - first["received"]) / (loaded["cpu"] - first["cpu"]),
                 "pps_after": later["received"] / max(later["sent"], 1) * later["cpu_pps"]}
+
+    @staticmethod
+    def _await_drops(gateway, drops):
+        """Workers see a new set from their next round on."""
+        deadline = time.monotonic() + 10
+        while gateway.policy_drops() == drops:
+            if time.monotonic() > deadline:
+                sys.exit("nothing is dropped after the set was loaded")
+            time.sleep(0.001)
 
     @staticmethod
     def _account(gateway, first, drops):
@@ -187,7 +195,7 @@ class Nft(InNamespace):
         super().__init__(options, folder)
         self.file = folder / "addresses.nft"
         self.file.write_text("table ip sets {\n set blocked {\n  type ipv4_addr\n  size " + str(len(addresses))
-                             + "\n  elements = {\n" + ",\n".join(map(str, addresses)) + "\n  }\n }\n}\n")
+                             + "\n  elements = {\n" + ",\n".join(addresses) + "\n  }\n }\n}\n")
 
     def run(self):
         with self._namespace() as space:
@@ -201,9 +209,13 @@ def _kernel_memory():
     return sum(int(re.search(key + r":\s+(\d+)", text).group(1)) for key in ("Slab", "VmallocUsed")) * 1024
 
 
+def _dotted(address):
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+
+
 def load(options, folder):
     chance = random.Random(flows.SEED)
-    addresses = [ipaddress.IPv4Address(each) for each in chance.sample(range(0x10000000, 0x7E000000), options.elements)]
+    addresses = [_dotted(each) for each in chance.sample(range(0x10000000, 0x7E000000), options.elements)]
     tools = [Sluice(options, folder, addresses), Ipset(options, folder, addresses), Nft(options, folder, addresses)]
     runs = {tool.name: [] for tool in tools}
     for _ in range(options.runs):
