@@ -1,9 +1,16 @@
-"""What all benchmarks here print and write: medians with their spread, the machine, a table, JSON."""
+"""What all benchmarks here print and write: medians with their spread, the machine, a table, JSON; and how they end."""
 import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
+import sys
+
+
+def clean_up_when_ended():
+    """SIGTERM takes the way of Ctrl-C: processes, namespaces and files go."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
 
 
 def summary(values):

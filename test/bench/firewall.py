@@ -236,6 +236,7 @@ def _arguments():
 
 
 def main():
+    figures.clean_up_when_ended()
     options = _arguments()
     if reason := kernel_router.why_not():
         print(f"skipped: {reason}")

@@ -102,6 +102,7 @@ def measure(name, options, folder):
 
 
 def main():
+    figures.clean_up_when_ended()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("--runs", type=int, default=5)

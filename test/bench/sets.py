@@ -10,7 +10,8 @@ disturb it); for both the peak of the command. Look-ups are set_bench's, bursts 
 
 Runs alternate; median (least-most). As root on an otherwise idle machine:
 
-    test/bench/sets.py [--build build] [--runs 5] [--elements 1000000] [--cpu 1] [--json FILE] [--quick]
+    test/bench/sets.py [--build build] [--runs 5] [--elements 1000000] [--part load] [--cpu 1] [--json FILE]
+                       [--quick]
 """
 import argparse
 import contextlib
@@ -279,6 +280,7 @@ def _arguments():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--elements", type=int, default=1_000_000)
     parser.add_argument("--cpu", type=int, default=1)
+    parser.add_argument("--part", choices=("load", "lookup"), help="only this")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="once, ten thousand elements: does it all work?")
     options = parser.parse_args()
@@ -289,15 +291,20 @@ def _arguments():
 
 
 def main():
+    figures.clean_up_when_ended()
     options = _arguments()
     if reason := kernel_router.why_not():
         print(f"skipped: {reason}")
         return
     told = figures.machine()
     figures.print_machine(told)
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/dev/shm") as folder:
-        loaded = load(options, pathlib.Path(folder))
-    figures.write(options.json, told, {"load": loaded, "lookup": lookups(options)})
+    results = {}
+    if options.part != "lookup":
+        with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/dev/shm") as folder:
+            results["load"] = load(options, pathlib.Path(folder))
+    if options.part != "load":
+        results["lookup"] = lookups(options)
+    figures.write(options.json, told, results)
 
 
 if __name__ == "__main__":
