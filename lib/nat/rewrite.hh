@@ -29,8 +29,8 @@ void rewrite_address(uint8_t* header, Manip manip, const IpAddress& to);
 
 // What rewrite() does to the upper layer, also of a packet of which an ICMP error quotes the beginning.
 // `upper` begins with the transport header and ends where the bytes do; `from` is the address that `to`
-// replaces. Eight bytes suffice: a checksum of TCP or SCTP that was not quoted is not missed. SCTP's is
-// computed over what is there.
+// replaces. Eight bytes suffice: TCP's and SCTP's checksums are left alone where less than the header is
+// there. SCTP's is computed over what is there.
 [[nodiscard]] bool rewrite_upper(wire::MutableBytes upper, wire::IpProtocol protocol, Manip manip,
                                  const IpAddress& from, const Endpoint& to);
 
