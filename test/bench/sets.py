@@ -6,7 +6,7 @@ Sluice: net_pcap (infinite_rx) to net_null through an early rule that drops what
 sources are. No packet may be lost: what came in left or was dropped by that rule. Times are those of the command, by the
 clock, and CPU time of all that worked for it (worker excluded). Memory is what the set counts itself, what the process
 has grown by, and its peak over the start; for ipset what it says, for nft what /proc/meminfo says (other programs
-disturb it); for both the peak of the command. Look-ups are set_bench's, bursts of 32 keys at random.
+disturb it); for both the most the command can have had (this program's own memory counts until it begins). Look-ups are set_bench's, bursts of 32 keys at random.
 
 Runs alternate; median (least-most). As root on an otherwise idle machine:
 
@@ -42,7 +42,7 @@ _SIZES = (1000, 10_000, 100_000, 1_000_000)
 
 
 def _run(command, **options):
-    """Runs a command to its end: seconds by the clock, its CPU seconds, the peak of its memory."""
+    """Runs a command to its end: seconds by the clock, its CPU seconds, a bound of its memory: exec() keeps the peak of before."""
     began = time.monotonic()
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL, **options)
     told = process.stderr.read()
@@ -52,7 +52,7 @@ def _run(command, **options):
     process.stderr.close()
     if process.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}: {told[:2000]}")
-    return {"seconds": took, "cpu_seconds": used.ru_utime + used.ru_stime, "command_peak_mb": used.ru_maxrss / 1024}
+    return {"seconds": took, "cpu_seconds": used.ru_utime + used.ru_stime, "command_most_mb": used.ru_maxrss / 1024}
 
 
 class Sluice:
@@ -167,7 +167,7 @@ class InNamespace:
 
     @staticmethod
     def cells(result):
-        return "kernel {:.0f} MB, command's peak {:.0f}".format(result["own_mb"]["median"], result["command_peak_mb"]["median"]), ""
+        return "kernel {:.0f} MB, command at most {:.0f}".format(result["own_mb"]["median"], result["command_most_mb"]["median"]), ""
 
 
 class Ipset(InNamespace):
