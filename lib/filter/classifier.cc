@@ -1,7 +1,5 @@
 #include "filter/classifier.hh"
 
-#include <algorithm>
-
 #include "filter/compiled_rule.hh"
 #include "filter/match.hh"
 
@@ -18,59 +16,39 @@ Wide Wide::of(const Ip6Address& address) {
 Point Point::of(const RulePacket& packet) {
     Point point;
     point.family = packet.ip.family();
-    const auto set = [&](Dimension dimension, uint64_t value) {
-        point.at[static_cast<size_t>(dimension)] = value;
-    };
-    const auto set_number = [&](Dimension dimension, Field field) {
-        set(dimension, static_cast<uint64_t>(number_of(field, packet)));  // kMissing becomes kAbsent
+    const auto set_words = [&](Dimension first, Dimension second, const Ip6Address& address) {
+        const Wide wide = Wide::of(address);
+        point.set(first, static_cast<uint32_t>(wide.high >> 32));
+        auto* more = &point.at[static_cast<size_t>(second)];
+        more[0] = static_cast<uint32_t>(wide.high);
+        more[1] = static_cast<uint32_t>(wide.low >> 32);
+        more[2] = static_cast<uint32_t>(wide.low);
     };
     if (point.family == Family::ip4) {
-        set(Dimension::saddr_high, packet.ip.ip4().source().host());
-        set(Dimension::daddr_high, packet.ip.ip4().destination().host());
+        point.set(Dimension::saddr, packet.ip.ip4().source().host());
+        point.set(Dimension::daddr, packet.ip.ip4().destination().host());
     } else {
-        const Wide source = Wide::of(packet.ip.ip6().source());
-        const Wide destination = Wide::of(packet.ip.ip6().destination());
-        set(Dimension::saddr_high, source.high);
-        set(Dimension::saddr_low, source.low);
-        set(Dimension::daddr_high, destination.high);
-        set(Dimension::daddr_low, destination.low);
+        set_words(Dimension::saddr, Dimension::saddr_1, packet.ip.ip6().source());
+        set_words(Dimension::daddr, Dimension::daddr_1, packet.ip.ip6().destination());
     }
+    const auto set_number = [&](Dimension dimension, Field field) {
+        point.set(dimension, static_cast<uint32_t>(number_of(field, packet)));  // kMissing becomes kAbsent
+    };
     set_number(Dimension::sport, Field::sport);
     set_number(Dimension::dport, Field::dport);
     set_number(Dimension::proto, Field::proto);
     set_number(Dimension::in, Field::in);
     set_number(Dimension::out, Field::out);
+    set_number(Dimension::ct, Field::ct);
     return point;
 }
 
-uint32_t Classifier::Candidates::next() {
-    if (count_ == 0)
-        return kEnd;
-    size_t least = 0;
-    for (size_t run = 1; run < count_; ++run) {
-        if (*runs_[run].at < *runs_[least].at)
-            least = run;
-    }
-    const uint32_t place = *runs_[least].at;
-    if (++runs_[least].at == runs_[least].end)
-        runs_[least] = runs_[--count_];
-    return place;
-}
-
-Classifier::Candidates Classifier::candidates(const Point& point) const {
-    Candidates result;
-    for (const uint32_t root : roots_[point.family == Family::ip4 ? 0 : 1]) {
-        const Node* node = &nodes_[root];
-        while (node->dimension != Node::kLeaf)
-            node = &nodes_[point.at[node->dimension] <= node->split ? node->left : node->right];
-        if (node->left != node->right)
-            result.runs_[result.count_++] = {places_.data() + node->left, places_.data() + node->right};
-    }
-    return result;
-}
-
 size_t Classifier::memory_bytes() const {
-    return nodes_.capacity() * sizeof(Node) + places_.capacity() * sizeof(uint32_t);
+    size_t sum = 0;
+    for (const Forest& forest : forests_)
+        sum += forest.nodes.capacity() * sizeof(Node) + forest.leaves.capacity() * sizeof(uint32_t) +
+               forest.boxes.capacity() * sizeof(Box) + forest.open.capacity() * sizeof(uint32_t);
+    return sum;
 }
 
 }  // namespace sluice::filter

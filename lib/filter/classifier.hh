@@ -1,11 +1,15 @@
 // Finds the rules of a chain that a packet may match, without trying all of them. Rules are sorted by which
-// of the four large fields (addresses and ports) they narrow down; each kind gets a binary tree that halves
-// the space of headers until few rules are left in a leaf. A leaf lists, in the chain's order, every rule
-// that meets its part of the space; the leaves of all trees are merged. Rules found this way are then tried
-// in full, so the trees decide only how much is tried, never what matches.
+// of the four large fields (addresses and ports) they narrow down; each kind gets a tree that divides the
+// space of headers until few rules are left in a leaf. A leaf lists, in the chain's order, every rule that
+// meets its part of the space; the leaves of all trees are merged. Each rule found this way is held to its
+// box, the smallest part of the space with all packets it matches; for many rules nothing is left to check
+// then. Trees and boxes decide only how much is tried, never what matches.
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -19,58 +23,188 @@ namespace sluice::filter {
 
 struct CompiledRules;
 
-// A packet's place in the space of headers. An absent field is beyond all values.
-enum class Dimension : uint8_t { saddr_high, saddr_low, daddr_high, daddr_low, sport, dport, proto, in, out };
-inline constexpr size_t kDimensions = 9;
-inline constexpr uint64_t kAbsent = std::numeric_limits<uint64_t>::max();
+// The space of headers. An IPv6 address takes four dimensions, of 32 bits each.
+enum class Dimension : uint8_t {
+    saddr,  // IPv4: all of it
+    daddr,
+    sport,
+    dport,
+    proto,
+    in,
+    out,
+    ct,
+    saddr_1,  // IPv6 only from here on
+    saddr_2,
+    saddr_3,
+    daddr_1,
+    daddr_2,
+    daddr_3,
+};
+inline constexpr size_t kDimensions = 14;
+// Of a field that the packet does not have; beyond all values but those of addresses, which are never absent.
+inline constexpr uint32_t kAbsent = std::numeric_limits<uint32_t>::max();
 
+// A packet's place in the space.
 struct Point {
+    static constexpr size_t kSize = 16;  // two lines of lanes; those beyond kDimensions are free
+    alignas(32) std::array<uint32_t, kSize> at{};
     Family family{};
-    std::array<uint64_t, kDimensions> at{};
+
     static Point of(const RulePacket& packet);
+    void set(Dimension dimension, uint32_t value) { at[static_cast<size_t>(dimension)] = value; }
 };
 
 class Classifier {
   public:
     static constexpr size_t kMaxTrees = 16;  // for each family
-    static constexpr size_t kLeafRules = 8;
+    static constexpr size_t kLeafRules = 2;
+    // Of open_checks(): stands for the check of that place and all behind it.
+    static constexpr size_t kLastOpenBit = 31;
 
     Classifier() = default;
     // Of `count` rules from `first` on; places count from there.
     Classifier(const CompiledRules& rules, size_t first, size_t count);
 
     // Walks over the places of candidates in ascending order.
-    class Candidates {
-      public:
-        static constexpr uint32_t kEnd = 0xffffffff;
-        // The next place, or kEnd.
-        uint32_t next();
-
-      private:
-        friend class Classifier;
-        struct Run {
-            const uint32_t* at;
-            const uint32_t* end;
-        };
-        std::array<Run, kMaxTrees> runs_;  // none is empty
-        size_t count_ = 0;
-    };
+    class Candidates;
+    // Borrows the classifier.
     [[nodiscard]] Candidates candidates(const Point& point) const;
     [[nodiscard]] size_t memory_bytes() const;
 
   private:
     friend class ClassifierBuilder;
-    // A leaf has no dimension: `left` and `right` are a span of places_.
-    struct Node {
-        uint64_t split = 0;  // values up to it are on the left
-        uint32_t left = 0;
-        uint32_t right = 0;
-        uint8_t dimension = kLeaf;
-        static constexpr uint8_t kLeaf = 0xff;
+
+    // Ranges of eight dimensions in one line of memory.
+    struct alignas(64) Box {
+        std::array<uint32_t, 8> first{};
+        std::array<uint32_t, 8> extent{};  // last - first
+        [[nodiscard]] bool holds(const uint32_t* point) const {
+            const auto load = [](const uint32_t* at) {
+                return _mm256_load_si256(reinterpret_cast<const __m256i*>(at));
+            };
+            const __m256i most = load(extent.data());
+            const __m256i distance = _mm256_sub_epi32(load(point), load(first.data()));
+            return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(distance, most), most)) == -1;
+        }
     };
-    std::array<std::vector<uint32_t>, 2> roots_;  // of IPv4 and IPv6 trees, into nodes_
-    std::vector<Node> nodes_;
-    std::vector<uint32_t> places_;
+
+    // What a node divides into: another node and the dimension that one divides, or a leaf.
+    class Link {
+      public:
+        constexpr Link() = default;
+        static Link to_node(size_t node, size_t dimension) {
+            return Link(static_cast<uint32_t>(dimension << kIndexBits | node));
+        }
+        static Link to_leaf(size_t at) { return Link(static_cast<uint32_t>(kLeaf << kIndexBits | at)); }
+        [[nodiscard]] bool is_leaf() const { return dimension() == kLeaf; }
+        [[nodiscard]] size_t dimension() const { return word_ >> kIndexBits; }
+        [[nodiscard]] size_t index() const { return word_ & ((1U << kIndexBits) - 1); }
+
+      private:
+        explicit constexpr Link(uint32_t word) : word_(word) {}
+        static constexpr unsigned kIndexBits = 28;
+        static constexpr size_t kLeaf = 15;
+        uint32_t word_ = kLeaf << kIndexBits;
+    };
+
+    // Divides one dimension into up to sixteen parts. Two lines of memory.
+    struct alignas(64) Node {
+        static constexpr size_t kParts = 16;
+        std::array<uint32_t, kParts>
+            last;  // of each part, ascending; of the last part and behind it the maximum
+        std::array<Link, kParts> parts;
+        [[nodiscard]] Link part_with(uint32_t value) const {
+            const __m256i wanted = _mm256_set1_epi32(static_cast<int>(value));
+            const auto not_before = [&](size_t at) {
+                const auto* half = reinterpret_cast<const __m256i*>(last.data() + at);
+                const __m256i lasts = _mm256_load_si256(half);
+                const __m256i reaches = _mm256_cmpeq_epi32(_mm256_max_epu32(lasts, wanted), lasts);
+                return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(reaches)));
+            };
+            return parts[static_cast<size_t>(std::countr_zero(not_before(0) | not_before(8) << 8))];
+        }
+    };
+
+    // What is kept for one family.
+    struct Forest {
+        std::vector<Link> roots;
+        std::vector<Node> nodes;
+        std::vector<uint32_t> leaves;  // each its number of places, then the places
+        std::vector<Box> boxes;        // of each rule one, of IPv6 two
+        std::vector<uint32_t> open;    // of each rule the checks that its box does not decide
+    };
+
+    static constexpr size_t boxes_per_rule(Family family) { return family == Family::ip4 ? 1 : 2; }
+    [[nodiscard]] const Forest& forest(Family family) const {
+        return forests_[family == Family::ip4 ? 0 : 1];
+    }
+    std::array<Forest, 2> forests_;
 };
+
+class Classifier::Candidates {
+  public:
+    static constexpr uint32_t kEnd = 0xffffffff;
+    // The place of the next rule whose box has the point, or kEnd. The point may have moved in dimension `ct`
+    // since candidates().
+    uint32_t next(const Point& point) {
+        for (;;) {
+            const uint32_t place = next_listed();
+            if (place == kEnd || in_box(place, point))
+                return place;
+        }
+    }
+    // Of a place from next(): a bit for each of the rule's checks that is to be tried yet.
+    [[nodiscard]] uint32_t open_checks(uint32_t place) const { return forest_->open[place]; }
+
+  private:
+    friend class Classifier;
+    struct Run {
+        const uint32_t* at;
+        const uint32_t* end;
+    };
+    Candidates() = default;
+
+    uint32_t next_listed() {
+        if (count_ == 0)
+            return kEnd;
+        size_t least = 0;
+        for (size_t run = 1; run < count_; ++run) {
+            if (*runs_[run].at < *runs_[least].at)
+                least = run;
+        }
+        const uint32_t place = *runs_[least].at;
+        if (++runs_[least].at == runs_[least].end)
+            runs_[least] = runs_[--count_];
+        return place;
+    }
+    [[nodiscard]] bool in_box(uint32_t place, const Point& point) const {
+        if (point.family == Family::ip4)
+            return forest_->boxes[place].holds(point.at.data());
+        const Box* boxes = &forest_->boxes[size_t{place} * 2];
+        return boxes[0].holds(point.at.data()) && boxes[1].holds(point.at.data() + 8);
+    }
+
+    const Forest* forest_;
+    size_t count_ = 0;
+    std::array<Run, kMaxTrees> runs_;  // none is empty
+};
+
+inline Classifier::Candidates Classifier::candidates(const Point& point) const {
+    Candidates result;
+    const Forest& forest = this->forest(point.family);
+    result.forest_ = &forest;
+    for (Link link : forest.roots) {
+        while (!link.is_leaf())
+            link = forest.nodes[link.index()].part_with(point.at[link.dimension()]);
+        const uint32_t* leaf = &forest.leaves[link.index()];
+        const uint32_t count = *leaf++;
+        if (count == 0)
+            continue;
+        for (const uint32_t place : std::span(leaf, count))
+            __builtin_prefetch(&forest.boxes[place * boxes_per_rule(point.family)]);
+        result.runs_[result.count_++] = {leaf, leaf + count};
+    }
+    return result;
+}
 
 }  // namespace sluice::filter

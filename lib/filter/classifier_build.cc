@@ -10,8 +10,8 @@ namespace sluice::filter {
 namespace {
 
 struct Interval {
-    uint64_t first = 0;
-    uint64_t last = kAbsent;
+    uint32_t first = 0;
+    uint32_t last = kAbsent;
 };
 using Intervals = std::vector<Interval>;  // sorted, disjoint
 
@@ -26,32 +26,29 @@ constexpr double kMaxGrowth = 1.6;
 // Places of all leaves together, for each rule: bounds the memory.
 constexpr size_t kMaxPlacesPerRule = 24;
 
-// What a rule takes of each dimension. The rule matches nothing outside; inside it may or may not.
-struct Box {
-    std::array<Intervals, kDimensions> of;
-};
-
 constexpr size_t place(Dimension dimension) {
     return static_cast<size_t>(dimension);
 }
 
-uint64_t largest(Dimension dimension, Family family) {
-    switch (dimension) {
-        case Dimension::saddr_high:
-        case Dimension::daddr_high:
-            return family == Family::ip4 ? UINT32_MAX : kAbsent;
-        case Dimension::saddr_low:
-        case Dimension::daddr_low:
-            return kAbsent;
+// What a rule takes of each dimension. The rule matches nothing outside; inside it may or may not.
+struct Space {
+    std::array<Intervals, kDimensions> of;
+    uint32_t open = 0;  // checks that may fail inside
+};
+
+uint32_t largest(size_t dimension) {
+    switch (static_cast<Dimension>(dimension)) {
         case Dimension::proto:
+        case Dimension::ct:
             return UINT8_MAX;
         case Dimension::sport:
         case Dimension::dport:
         case Dimension::in:
         case Dimension::out:
-            break;
+            return UINT16_MAX;
+        default:
+            return UINT32_MAX;
     }
-    return UINT16_MAX;
 }
 
 Intervals tidy(Intervals intervals) {
@@ -65,14 +62,12 @@ Intervals tidy(Intervals intervals) {
         else
             result.push_back(each);
     }
-    if (result.size() > kMaxIntervals)
-        return {{result.front().first, result.back().last}};
     return result;
 }
 
-Intervals inverted(const Intervals& intervals, uint64_t last) {
+Intervals inverted(const Intervals& intervals, uint32_t last) {
     Intervals result;
-    uint64_t next = 0;
+    uint32_t next = 0;
     for (const Interval& each : intervals) {
         if (each.first > next)
             result.push_back({next, each.first - 1});
@@ -96,96 +91,129 @@ std::optional<Dimension> dimension_of(Field field) {
             return Dimension::in;
         case Field::out:
             return Dimension::out;
+        case Field::ct:
+            return Dimension::ct;
         default:
             return std::nullopt;
     }
 }
 
-void narrow_number(const CompiledRules& rules, const Check& check, Dimension dimension, Family family,
-                   Box& box) {
+// How a check and the part of the space taken for it are to one another.
+enum class Fit : uint8_t {
+    none,   // no packet passes the check
+    loose,  // some packets inside may fail it
+    exact,  // all inside pass it
+};
+
+Fit narrow(Intervals intervals, size_t dimension, Space& space) {
+    if (intervals.empty())
+        return Fit::none;
+    const bool exact = intervals.size() == 1;
+    if (intervals.size() > kMaxIntervals)
+        intervals = {{intervals.front().first, intervals.back().last}};
+    space.of[dimension] = std::move(intervals);
+    return exact ? Fit::exact : Fit::loose;
+}
+
+Fit narrow_number(const CompiledRules& rules, const Check& check, Dimension dimension, Space& space) {
     Intervals intervals;
     for (const NumberRange& range : rules.numbers_of(check))
         intervals.push_back({range.first, range.last});
     intervals = tidy(std::move(intervals));
-    const uint64_t last = largest(dimension, family);
-    box.of[place(dimension)] = check.negated ? inverted(intervals, last) : intervals;
+    if (check.negated)
+        intervals = inverted(intervals, largest(place(dimension)));
+    return narrow(std::move(intervals), place(dimension), space);
 }
 
-// IPv6: each half of the address is a dimension. The lower half is narrowed only by ranges within one network
-// of /64, and negated ranges not at all.
-void narrow_wide(std::span<const WideRange> ranges, Dimension high, Dimension low, Box& box) {
-    Intervals highs;
-    Intervals lows;
+// IPv6: a word of an address is narrowed down by ranges within which all words before it are the same.
+Fit narrow_wide(std::span<const WideRange> ranges, const std::array<Dimension, 4>& words, Space& space) {
+    const auto word_of = [](const Wide& wide, size_t word) {
+        const uint64_t half = word < 2 ? wide.high : wide.low;
+        return static_cast<uint32_t>(word % 2 == 0 ? half >> 32 : half);
+    };
+    std::array<Intervals, 4> intervals;
+    bool exact = ranges.size() == 1;
     for (const WideRange& range : ranges) {
-        highs.push_back({range.first.high, range.last.high});
-        if (range.first.high == range.last.high)
-            lows.push_back({range.first.low, range.last.low});
-        else
-            lows.push_back({});
+        bool same = true;
+        for (size_t word = 0; word < words.size(); ++word) {
+            const Interval whole;
+            const Interval here{word_of(range.first, word), word_of(range.last, word)};
+            intervals[word].push_back(same ? here : whole);
+            exact = exact && (same || (here.first == whole.first && here.last == whole.last));
+            same = same && here.first == here.last;
+        }
     }
-    box.of[place(high)] = tidy(std::move(highs));
-    box.of[place(low)] = tidy(std::move(lows));
+    for (size_t word = 0; word < words.size(); ++word)
+        narrow(tidy(std::move(intervals[word])), place(words[word]), space);
+    return exact ? Fit::exact : Fit::loose;
 }
 
-// False if the rule matches no packet of the family.
-bool narrow_address(const CompiledRules& rules, const Check& check, Family family, Box& box) {
+Fit narrow_address(const CompiledRules& rules, const Check& check, Family family, Space& space) {
+    using enum Dimension;
     const bool is_source = check.field == Field::saddr;
-    const auto high = is_source ? Dimension::saddr_high : Dimension::daddr_high;
-    const auto low = is_source ? Dimension::saddr_low : Dimension::daddr_low;
     if (check.set_count != 0)
-        return true;
-    if (family == Family::ip4) {
-        if (check.count == 0)
-            return false;
-        narrow_number(rules, check, high, family, box);
-        return true;
-    }
+        return Fit::loose;
+    if (family == Family::ip4)
+        return check.count == 0 ? Fit::none : narrow_number(rules, check, is_source ? saddr : daddr, space);
     if (check.wide_count == 0)
-        return false;
-    if (!check.negated)
-        narrow_wide(rules.wide_of(check), high, low, box);
-    return true;
+        return Fit::none;
+    if (check.negated)
+        return Fit::loose;
+    constexpr std::array kSource{saddr, saddr_1, saddr_2, saddr_3};
+    constexpr std::array kDestination{daddr, daddr_1, daddr_2, daddr_3};
+    return narrow_wide(rules.wide_of(check), is_source ? kSource : kDestination, space);
+}
+
+Fit narrow_family(const CompiledRules& rules, const Check& check, Family family) {
+    const auto number = static_cast<uint32_t>(family);
+    const bool listed = std::ranges::any_of(rules.numbers_of(check), [&](const NumberRange& range) {
+        return range.first <= number && number <= range.last;
+    });
+    return listed == check.negated ? Fit::none : Fit::exact;
+}
+
+Fit narrow_check(const CompiledRules& rules, const Check& check, Family family, Space& space) {
+    if (check.field == Field::saddr || check.field == Field::daddr)
+        return narrow_address(rules, check, family, space);
+    if (check.field == Field::family)
+        return narrow_family(rules, check, family);
+    const auto dimension = dimension_of(check.field);
+    if (!dimension || check.set_count != 0)
+        return Fit::loose;
+    return narrow_number(rules, check, *dimension, space);
 }
 
 // Nothing if the rule matches no packet of the family.
-std::optional<Box> box_of(const CompiledRules& rules, const CompiledRule& rule, Family family) {
-    Box box;
-    box.of.fill({{}});
-    for (auto& intervals : box.of)
-        intervals = {Interval{}};
+std::optional<Space> space_of(const CompiledRules& rules, const CompiledRule& rule, Family family) {
+    Space space;
+    space.of.fill({Interval{}});
+    size_t at = 0;
     for (const Check& check : rules.checks_of(rule)) {
-        if (check.field == Field::saddr || check.field == Field::daddr) {
-            if (!narrow_address(rules, check, family, box))
-                return std::nullopt;
-        } else if (check.field == Field::family) {
-            const auto number = static_cast<uint32_t>(family);
-            const bool listed = std::ranges::any_of(rules.numbers_of(check), [&](const NumberRange& range) {
-                return range.first <= number && number <= range.last;
-            });
-            if (listed == check.negated)
-                return std::nullopt;
-        } else if (const auto dimension = dimension_of(check.field); dimension && check.set_count == 0) {
-            narrow_number(rules, check, *dimension, family, box);
-        }
+        const Fit fit = narrow_check(rules, check, family, space);
+        if (fit == Fit::none)
+            return std::nullopt;
+        if (fit == Fit::loose)
+            space.open |= 1U << std::min<size_t>(at, Classifier::kLastOpenBit);
+        ++at;
     }
-    return box;
+    return space;
 }
 
 // The part of a dimension that a rule takes.
-double share(const Intervals& intervals, uint64_t largest_value) {
+double share(const Space& space, Dimension dimension) {
+    const uint32_t last = largest(place(dimension));
     double sum = 0;
-    for (const Interval& each : intervals)
-        sum += static_cast<double>(std::min(each.last, largest_value) - each.first) + 1;
-    return sum / (static_cast<double>(largest_value) + 1);
+    for (const Interval& each : space.of[place(dimension)])
+        sum += static_cast<double>(std::min(each.last, last) - std::min(each.first, last)) + 1;
+    return sum / (static_cast<double>(last) + 1);
 }
 
 // Which of the large fields a rule narrows down, as bits.
-size_t sort_of(const Box& box, Family family) {
+size_t sort_of(const Space& space) {
     size_t bits = 0;
     size_t bit = 1;
-    for (const Dimension dimension :
-         {Dimension::saddr_high, Dimension::daddr_high, Dimension::sport, Dimension::dport}) {
-        if (share(box.of[place(dimension)], largest(dimension, family)) <= kNarrow)
+    for (const auto dimension : {Dimension::saddr, Dimension::daddr, Dimension::sport, Dimension::dport}) {
+        if (share(space, dimension) <= kNarrow)
             bits |= bit;
         bit <<= 1;
     }
@@ -193,7 +221,7 @@ size_t sort_of(const Box& box, Family family) {
 }
 
 // The first interval that does not end before `value`.
-Intervals::const_iterator not_before(const Intervals& intervals, uint64_t value) {
+Intervals::const_iterator not_before(const Intervals& intervals, uint32_t value) {
     return std::ranges::lower_bound(intervals, value, {}, &Interval::last);
 }
 
@@ -204,45 +232,61 @@ bool meets(const Intervals& intervals, const Interval& part) {
 
 }  // namespace
 
-// Builds the trees of one family.
+// Builds the trees and boxes of one family.
 class ClassifierBuilder {
   public:
     ClassifierBuilder(Classifier& classifier, const CompiledRules& rules, size_t first, size_t count,
                       Family family)
-        : classifier_(classifier), family_(family) {
-        boxes_.reserve(count);
+        : forest_(classifier.forests_[family == Family::ip4 ? 0 : 1]),
+          boxes_per_rule_(Classifier::boxes_per_rule(family)),
+          budget_(count * kMaxPlacesPerRule + 1024) {
+        spaces_.reserve(count);
         for (size_t i = 0; i < count; ++i)
-            boxes_.push_back(box_of(rules, rules.rules[first + i], family));
-        budget_ = count * kMaxPlacesPerRule + 1024;
+            spaces_.push_back(space_of(rules, rules.rules[first + i], family));
     }
 
     void build() {
-        for (auto& places : sorts()) {
+        const auto groups = sorts();
+        if (groups.empty())
+            return;
+        for (const auto& places : groups) {
             Part all;
-            for (size_t dimension = 0; dimension < kDimensions; ++dimension)
-                all[dimension] = {0, kAbsent};
-            const uint32_t root = grow(std::move(places), all, 0);
-            classifier_.roots_[family_ == Family::ip4 ? 0 : 1].push_back(root);
+            all.fill({});
+            splits_.clear();
+            const uint32_t root = divide(places, all, 0);
+            forest_.roots.push_back(link_to(root));
         }
+        make_boxes();
+        forest_.nodes.shrink_to_fit();
+        forest_.leaves.shrink_to_fit();
     }
 
   private:
     using Part = std::array<Interval, kDimensions>;  // of the space
     using Places = std::vector<uint32_t>;
+    // Halves a part of the space: values up to `at` are on the left. Without a dimension a leaf, at `left`.
     struct Split {
         size_t dimension = kDimensions;
-        uint64_t at = 0;
+        uint32_t at = 0;
+        uint32_t left = 0;
+        uint32_t right = 0;
+        [[nodiscard]] bool is_leaf() const { return dimension == kDimensions; }
+    };
+    // A split that is thought of, and how many rules it would leave on each side.
+    struct Choice {
+        size_t dimension = kDimensions;
+        uint32_t at = 0;
         size_t left = 0;
         size_t right = 0;
     };
     static constexpr size_t kMaxDepth = 48;
 
     // Rules by sort; small sorts together.
-    std::vector<Places> sorts() const {
+    [[nodiscard]] std::vector<Places> sorts() const {
         std::array<Places, Classifier::kMaxTrees> by_sort;
-        for (uint32_t i = 0; i < boxes_.size(); ++i) {
-            if (boxes_[i])
-                by_sort[sort_of(*boxes_[i], family_)].push_back(i);
+        for (uint32_t i = 0; i < spaces_.size(); ++i) {
+            if (spaces_[i])
+                by_sort[sort_of(*spaces_[i])].push_back(i);
         }
         std::vector<Places> result;
         Places rest;
@@ -258,77 +302,132 @@ class ClassifierBuilder {
         return result;
     }
 
-    uint32_t grow(Places places, const Part& part, size_t depth) {
-        const auto node = static_cast<uint32_t>(classifier_.nodes_.size());
-        classifier_.nodes_.emplace_back();
-        const Split split = places.size() <= Classifier::kLeafRules || depth == kMaxDepth
-                                ? Split{}
-                                : best_split(places, part);
-        if (split.dimension == kDimensions) {
-            make_leaf(node, places);
-            return node;
+    uint32_t divide(const Places& places, const Part& part, size_t depth) {
+        const auto split = static_cast<uint32_t>(splits_.size());
+        splits_.emplace_back();
+        const Choice choice = places.size() <= Classifier::kLeafRules || depth == kMaxDepth
+                                  ? Choice{}
+                                  : best_choice(places, part);
+        if (choice.dimension == kDimensions) {
+            splits_[split].left = make_leaf(places);
+            return split;
         }
         Part left_part = part;
         Part right_part = part;
-        left_part[split.dimension].last = split.at;
-        right_part[split.dimension].first = split.at + 1;
-        Places left = within(places, split.dimension, left_part[split.dimension]);
-        Places right = within(places, split.dimension, right_part[split.dimension]);
-        const size_t more = left.size() + right.size() - places.size();
+        left_part[choice.dimension].last = choice.at;
+        right_part[choice.dimension].first = choice.at + 1;
+        const size_t more = choice.left + choice.right - places.size();
         budget_ -= std::min(budget_, more);
-        places = {};
-        const uint32_t left_node = grow(std::move(left), left_part, depth + 1);
-        const uint32_t right_node = grow(std::move(right), right_part, depth + 1);
-        classifier_.nodes_[node] = {.split = split.at,
-                                    .left = left_node,
-                                    .right = right_node,
-                                    .dimension = static_cast<uint8_t>(split.dimension)};
-        return node;
+        const uint32_t left =
+            divide(within(places, choice.dimension, left_part[choice.dimension]), left_part, depth + 1);
+        const uint32_t right =
+            divide(within(places, choice.dimension, right_part[choice.dimension]), right_part, depth + 1);
+        splits_[split] = {.dimension = choice.dimension, .at = choice.at, .left = left, .right = right};
+        return split;
     }
 
-    void make_leaf(uint32_t node, const Places& places) {
-        auto& all = classifier_.places_;
-        classifier_.nodes_[node].left = static_cast<uint32_t>(all.size());
-        all.insert(all.end(), places.begin(), places.end());
-        classifier_.nodes_[node].right = static_cast<uint32_t>(all.size());
+    uint32_t make_leaf(const Places& places) {
+        const auto at = static_cast<uint32_t>(forest_.leaves.size());
+        forest_.leaves.push_back(static_cast<uint32_t>(places.size()));
+        forest_.leaves.insert(forest_.leaves.end(), places.begin(), places.end());
+        return at;
+    }
+
+    // Lays splits of one dimension under one another into one node, those nearest the root first.
+    Classifier::Link link_to(uint32_t root) {
+        const Split& top = splits_[root];
+        if (top.is_leaf())
+            return Classifier::Link::to_leaf(top.left);
+        struct Branch {
+            uint32_t split;
+            uint32_t last;
+        };
+        std::vector<Branch> branches{{root, kAbsent}};
+        for (bool divided = true; divided;) {
+            divided = false;
+            std::vector<Branch> next;
+            for (size_t i = 0; i < branches.size(); ++i) {
+                const Split& split = splits_[branches[i].split];
+                const size_t would_be = next.size() + (branches.size() - i) + 1;
+                if (split.dimension == top.dimension && would_be <= Classifier::Node::kParts) {
+                    next.push_back({split.left, split.at});
+                    next.push_back({split.right, branches[i].last});
+                    divided = true;
+                } else {
+                    next.push_back(branches[i]);
+                }
+            }
+            branches = std::move(next);
+        }
+        const size_t node = forest_.nodes.size();
+        forest_.nodes.emplace_back();
+        forest_.nodes[node].last.fill(kAbsent);
+        for (size_t i = 0; i < branches.size(); ++i) {
+            const Classifier::Link link = link_to(branches[i].split);
+            forest_.nodes[node].last[i] = branches[i].last;
+            forest_.nodes[node].parts[i] = link;
+        }
+        return Classifier::Link::to_node(node, top.dimension);
+    }
+
+    void make_boxes() {
+        constexpr size_t kLanes = 8;
+        forest_.boxes.resize(spaces_.size() * boxes_per_rule_);
+        forest_.open.resize(spaces_.size());
+        for (size_t i = 0; i < spaces_.size(); ++i) {
+            if (!spaces_[i])
+                continue;
+            forest_.open[i] = spaces_[i]->open;
+            for (size_t lane = 0; lane < boxes_per_rule_ * kLanes; ++lane) {
+                const Interval hull = lane < kDimensions ? Interval{spaces_[i]->of[lane].front().first,
+                                                                    spaces_[i]->of[lane].back().last}
+                                                         : Interval{};
+                auto& box = forest_.boxes[i * boxes_per_rule_ + lane / kLanes];
+                box.first[lane % kLanes] = hull.first;
+                box.extent[lane % kLanes] = hull.last - hull.first;
+            }
+        }
     }
 
     [[nodiscard]] Places within(const Places& places, size_t dimension, const Interval& part) const {
         Places result;
         for (const uint32_t each : places) {
-            if (meets(boxes_[each]->of[dimension], part))
+            if (meets(spaces_[each]->of[dimension], part))
                 result.push_back(each);
         }
         return result;
     }
 
-    // The split that leaves the larger side smallest, with few rules on both sides.
-    [[nodiscard]] Split best_split(const Places& places, const Part& part) const {
-        Split best;
+    // The split that leaves the larger side smallest, with few rules on both sides. Not by `ct`, which a rule
+    // may change while the chain is walked.
+    [[nodiscard]] Choice best_choice(const Places& places, const Part& part) const {
+        Choice best;
         double least = static_cast<double>(places.size());
         for (size_t dimension = 0; dimension < kDimensions; ++dimension) {
-            Split split = middle(places, part[dimension], dimension);
-            if (split.dimension == kDimensions)
+            if (dimension == place(Dimension::ct))
                 continue;
-            const size_t total = split.left + split.right;
+            const Choice choice = middle(places, part[dimension], dimension);
+            if (choice.dimension == kDimensions)
+                continue;
+            const size_t total = choice.left + choice.right;
             const auto allowed = static_cast<double>(places.size()) * kMaxGrowth;
             if (static_cast<double>(total) > allowed || total - places.size() > budget_)
                 continue;
-            const double cost = static_cast<double>(std::max(split.left, split.right)) +
+            const double cost = static_cast<double>(std::max(choice.left, choice.right)) +
                                 static_cast<double>(total - places.size());
             if (cost < least) {
                 least = cost;
-                best = split;
+                best = choice;
             }
         }
         return best;
     }
 
     // Splits at the median of where intervals end or begin within the part.
-    [[nodiscard]] Split middle(const Places& places, const Interval& part, size_t dimension) const {
-        std::vector<uint64_t> edges;
+    [[nodiscard]] Choice middle(const Places& places, const Interval& part, size_t dimension) const {
+        std::vector<uint32_t> edges;
         for (const uint32_t each : places) {
-            for (const Interval& interval : boxes_[each]->of[dimension]) {
+            for (const Interval& interval : spaces_[each]->of[dimension]) {
                 if (interval.last >= part.first && interval.last < part.last)
                     edges.push_back(interval.last);
                 if (interval.first > part.first && interval.first <= part.last)
@@ -339,28 +438,27 @@ class ClassifierBuilder {
             return {};
         const auto median = edges.begin() + static_cast<std::ptrdiff_t>(edges.size() / 2);
         std::ranges::nth_element(edges, median);
-        Split split{.dimension = dimension, .at = *median};
+        Choice choice{.dimension = dimension, .at = *median};
         for (const uint32_t each : places) {
-            const Intervals& intervals = boxes_[each]->of[dimension];
-            split.left += meets(intervals, {part.first, split.at}) ? 1 : 0;
-            split.right += meets(intervals, {split.at + 1, part.last}) ? 1 : 0;
+            const Intervals& intervals = spaces_[each]->of[dimension];
+            choice.left += meets(intervals, {part.first, choice.at}) ? 1 : 0;
+            choice.right += meets(intervals, {choice.at + 1, part.last}) ? 1 : 0;
         }
-        if (split.left == places.size() || split.right == places.size())
+        if (choice.left == places.size() || choice.right == places.size())
             return {};
-        return split;
+        return choice;
     }
 
-    Classifier& classifier_;
-    Family family_;
-    std::vector<std::optional<Box>> boxes_;
-    size_t budget_ = 0;
+    Classifier::Forest& forest_;
+    size_t boxes_per_rule_;
+    std::vector<std::optional<Space>> spaces_;
+    std::vector<Split> splits_;  // of the tree at hand
+    size_t budget_;
 };
 
 Classifier::Classifier(const CompiledRules& rules, size_t first, size_t count) {
     for (const Family family : {Family::ip4, Family::ip6})
         ClassifierBuilder(*this, rules, first, count, family).build();
-    nodes_.shrink_to_fit();
-    places_.shrink_to_fit();
 }
 
 }  // namespace sluice::filter

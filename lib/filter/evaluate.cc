@@ -1,5 +1,6 @@
 #include "filter/evaluate.hh"
 
+#include <algorithm>
 #include <utility>
 
 #include "filter/match.hh"
@@ -11,11 +12,12 @@ namespace {
 
 using conntrack::CtState;
 
-// Every place in turn: the plain way.
+// Every place in turn and every check: the plain way.
 class AllPlaces {
   public:
     AllPlaces(const CompiledChain& chain, const Point&) : end_(chain.rule_count) {}
-    uint32_t next() { return at_ < end_ ? at_++ : Classifier::Candidates::kEnd; }
+    uint32_t next(const Point&) { return at_ < end_ ? at_++ : Classifier::Candidates::kEnd; }
+    static uint32_t open_checks(uint32_t) { return ~0U; }
 
   private:
     uint32_t at_ = 0;
@@ -27,7 +29,8 @@ class Candidates {
   public:
     Candidates(const CompiledChain& chain, const Point& point)
         : candidates_(chain.classifier.candidates(point)) {}
-    uint32_t next() { return candidates_.next(); }
+    uint32_t next(const Point& point) { return candidates_.next(point); }
+    [[nodiscard]] uint32_t open_checks(uint32_t place) const { return candidates_.open_checks(place); }
 
   private:
     Classifier::Candidates candidates_;
@@ -109,9 +112,10 @@ class Walk {
     bool run(const CompiledChain& chain) {
         Places places(chain, point_);
         const CompiledRule* const rules = ruleset_.rules().rules.data() + chain.first_rule;
-        for (uint32_t place = places.next(); place != Classifier::Candidates::kEnd; place = places.next()) {
+        for (uint32_t place = places.next(point_); place != Classifier::Candidates::kEnd;
+             place = places.next(point_)) {
             const CompiledRule& rule = rules[place];
-            if (!matches(rule))
+            if (!matches(rule, places.open_checks(place)))
                 continue;
             effects_.count(rule.id, packet_);
             if (rule.statements != kNoIndex && !run_statements(rule))
@@ -141,14 +145,22 @@ class Walk {
         return false;
     }
 
-    bool matches(const CompiledRule& rule) {
-        for (const Check& check : ruleset_.rules().checks_of(rule)) {
-            if (!effects_.holds(ruleset_.rules(), check, packet_))
-                return false;
-        }
+    bool matches(const CompiledRule& rule, uint32_t open) {
+        if (open != 0 && !open_checks_hold(rule, open))
+            return false;
         if (rule.limit != kNoIndex && !effects_.limit_holds(ruleset_, rule.limit, packet_))
             return false;
         return rule.connlimit == kNoIndex || effects_.connlimit_holds(rule.connlimit, packet_);
+    }
+
+    bool open_checks_hold(const CompiledRule& rule, uint32_t open) {
+        const auto checks = ruleset_.rules().checks_of(rule);
+        for (size_t i = 0; i < checks.size(); ++i) {
+            if ((open >> std::min<size_t>(i, Classifier::kLastOpenBit) & 1) != 0 &&
+                !effects_.holds(ruleset_.rules(), checks[i], packet_))
+                return false;
+        }
+        return true;
     }
 
     bool conclude(Conclusion conclusion, const CompiledRule& rule) {
@@ -193,6 +205,7 @@ class Walk {
         if (packet_.ct.exists())
             return;
         packet_.ct.state = CtState::untracked;
+        point_.set(Dimension::ct, static_cast<uint32_t>(CtState::untracked));
         outcome_.notrack = true;
     }
 
@@ -215,7 +228,7 @@ class Walk {
     const Ruleset& ruleset_;
     Effects effects_;
     RulePacket& packet_;
-    const Point point_;
+    Point point_;
     const bool early_;
     const Hook hook_;
     Outcome outcome_;

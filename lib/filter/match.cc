@@ -69,16 +69,19 @@ bool in_sets(std::span<const SetCheck> sets, const RulePacket& packet, Trail* tr
 }
 
 template <bool kLive>
-bool address_holds(const CompiledRules& rules, const Check& check, const IpAddress& address,
-                   const RulePacket& packet, Trail* trail) {
+bool address_holds(const CompiledRules& rules, const Check& check, const RulePacket& packet, Trail* trail) {
+    const bool is_source = check.field == Field::saddr;
     bool asked = false;
     bool found = false;
-    if (address.is_ip4() && check.count != 0) {
+    if (packet.ip.family() == Family::ip4 && check.count != 0) {
+        const auto header = packet.ip.ip4();
         asked = true;
-        found = contains(rules.numbers_of(check), address.ip4().host());
-    } else if (address.is_ip6() && check.wide_count != 0) {
+        found =
+            contains(rules.numbers_of(check), (is_source ? header.source() : header.destination()).host());
+    } else if (packet.ip.family() == Family::ip6 && check.wide_count != 0) {
+        const auto header = packet.ip.ip6();
         asked = true;
-        found = contains(rules.wide_of(check), Wide::of(address.ip6()));
+        found = contains(rules.wide_of(check), Wide::of(is_source ? header.source() : header.destination()));
     }
     if (!found && check.set_count != 0)
         found = in_sets<kLive>(rules.sets_of(check), packet, trail, asked);
@@ -135,9 +138,8 @@ template <bool kLive>
 bool check_holds(const CompiledRules& rules, const Check& check, const RulePacket& packet, Trail* trail) {
     switch (check.field) {
         case Field::saddr:
-            return address_holds<kLive>(rules, check, packet.ip.source(), packet, trail);
         case Field::daddr:
-            return address_holds<kLive>(rules, check, packet.ip.destination(), packet, trail);
+            return address_holds<kLive>(rules, check, packet, trail);
         case Field::match: {
             bool asked = false;
             const bool found = in_sets<kLive>(rules.sets_of(check), packet, trail, asked);
