@@ -9,6 +9,7 @@
 #include "nat/endpoint.hh"
 #include "nat/manip.hh"
 #include "nat/rule.hh"
+#include "nat/settings.hh"
 #include "wire/protocol.hh"
 
 namespace sluice::nat {
@@ -34,22 +35,28 @@ constexpr PortRange replacement_ports(wire::IpProtocol protocol, uint16_t port) 
     return port < 1024 ? PortRange{600, 1023} : PortRange{1024, 65535};
 }
 
-// Tries ports of the range from an offset on, modulo its size; after 128 in vain from elsewhere, in ever
-// shorter rows. `may_use(port)`: it can be had. The last one tried comes back as `last` if none can.
+// Tries the share's ports of the range from an offset on, modulo its size; after 128 in vain from elsewhere,
+// in ever shorter rows. `may_use(port)`: it can be had. If none can, nothing comes back, and `last` is the
+// one tried last.
 template <typename MayUse>
-std::optional<uint16_t> search_port(const PortRange& range, uint16_t offset, Random& random, MayUse&& may_use,
-                                    uint16_t& last) {
+std::optional<uint16_t> search_port(const PortRange& range, const PortShare& share, uint16_t offset,
+                                    Random& random, MayUse&& may_use, uint16_t& last) {
     constexpr uint32_t kMostInARow = 128;
     constexpr uint32_t kFewestInARow = 16;
     const uint32_t size = range.size();
     uint32_t row = size < kMostInARow ? size : kMostInARow;
     for (uint32_t at = offset;; at = random.below(65536)) {
-        for (uint32_t tried = 0; tried < row; ++tried, ++at) {
-            last = static_cast<uint16_t>(range.first + at % size);
-            if (may_use(last))
-                return last;
+        uint32_t tried = 0;
+        for (uint32_t step = 0; step < size && tried < row; ++step, ++at) {
+            const auto port = static_cast<uint16_t>(range.first + at % size);
+            if (!share.owns(port))
+                continue;
+            last = port;
+            if (may_use(port))
+                return port;
+            ++tried;
         }
-        if (row >= size || row < kFewestInARow)
+        if (tried < row || row >= size || row < kFewestInARow)
             return std::nullopt;
         row /= 2;
     }

@@ -40,7 +40,7 @@ struct PortRange {
 struct NatTarget {
     IpAddress first;
     IpAddress last;
-    std::optional<PortRange> ports;
+    std::optional<PortRange> ports = {};
     [[nodiscard]] bool contains(const IpAddress& address) const {
         return address.family() == first.family() && first <= address && address <= last;
     }
@@ -49,21 +49,21 @@ struct NatTarget {
 
 struct NatRule {
     NatKind kind = NatKind::snat;
-    std::vector<NatTarget> targets;  // of snat and dnat; need not be contiguous (R6888-3)
-    std::optional<PortRange> ports;  // for targets without their own; the port of a redirect
-    bool persistent = false;         // the address is chosen by the client alone, not by where it goes
-    bool random = false;             // the port is not kept but chosen at random
+    std::vector<NatTarget> targets = {};  // of snat and dnat; need not be contiguous (R6888-3)
+    std::optional<PortRange> ports = {};  // for targets without their own; the port of a redirect
+    bool persistent = false;              // the address is chosen by the client alone, not by where it goes
+    bool random = false;                  // the port is not kept but chosen at random
 
-    std::optional<bool> hairpin;
-    std::optional<Dependence> mapping;
-    std::optional<Dependence> filtering;
-    std::optional<Pooling> pooling;
-    std::optional<bool> parity;
-    std::optional<bool> port_overlap;
-    std::optional<uint32_t> ports_per_host;
+    std::optional<bool> hairpin = {};
+    std::optional<Dependence> mapping = {};
+    std::optional<Dependence> filtering = {};
+    std::optional<Pooling> pooling = {};
+    std::optional<bool> parity = {};
+    std::optional<bool> port_overlap = {};
+    std::optional<uint32_t> ports_per_host = {};
 
-    IpPrefix inside_prefix;  // of prefix
-    IpPrefix outside_prefix;
+    IpPrefix inside_prefix = {};  // of prefix
+    IpPrefix outside_prefix = {};
 
     // The ports of a target, or else those of the rule.
     [[nodiscard]] const std::optional<PortRange>& ports_of(const NatTarget& target) const {

@@ -245,7 +245,7 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
         return std::unexpected(NatRefusal::exhausted);
     uint16_t last = 0;
     const auto port = search_port(
-        ports.value_or(replacement_ports(tuple.protocol(), inside.port)),
+        ports.value_or(replacement_ports(tuple.protocol(), inside.port)), share_,
         static_cast<uint16_t>(random_.below(65536)), random_,
         [&](uint16_t candidate) { return is_usable({*address, candidate}); }, last);
     if (!port)
@@ -292,7 +292,7 @@ std::expected<Endpoint, NatRefusal> Translator::keep_source(const Leaving& packe
         return std::unexpected(NatRefusal::exhausted);
     uint16_t last = 0;
     const auto port = search_port(
-        replacement_ports(tuple.protocol(), source.port), static_cast<uint16_t>(random_.below(65536)),
+        replacement_ports(tuple.protocol(), source.port), share_, static_cast<uint16_t>(random_.below(65536)),
         random_,
         [&](uint16_t candidate) {
             const Endpoint other{source.address, candidate};
@@ -335,7 +335,8 @@ std::expected<Endpoint, NatRefusal> Translator::choose_destination(const NatRule
         return destination;
     const auto offset = rule.random ? static_cast<uint16_t>(random_.below(65536)) : uint16_t{0};
     uint16_t last = 0;
-    static_cast<void>(search_port(ports.value_or(PortRange{0, 65535}), offset, random_, is_usable, last));
+    static_cast<void>(
+        search_port(ports.value_or(PortRange{0, 65535}), PortShare{}, offset, random_, is_usable, last));
     destination.port = last;
     return destination;
 }
