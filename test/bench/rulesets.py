@@ -5,10 +5,14 @@ The kernel is given the same rules in the same order, and besides that the form 
 in a verdict map.
 """
 import dataclasses
-import ipaddress
 
 FIRST_PORT, PORTS = 1000, 500
 _NETWORKS = 0x0A000000  # a /24 of 10.0.0.0/8 for each service
+
+
+def dotted(address):
+    """There are millions of them: ten times as fast as ipaddress."""
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
 
 
 def network_of(service):
@@ -34,7 +38,7 @@ class Ruleset:
         """The sections `sets` and `filter`; addresses of the set stand in `sources_file`."""
         lines = []
         if self.sources:
-            sources_file.write_text("".join(f"{ipaddress.IPv4Address(source)}\n" for source in self.sources))
+            sources_file.write_text("".join(f"{dotted(source)}\n" for source in self.sources))
             lines += ["sets:", f"  sources: {{type: ip, size: {len(self.sources)}, file: {sources_file}}}"]
         lines += ["filter:", "  forward:", "    policy: drop", "    rules:",
                   "      - {name: established, ct: [established, related], action: accept}"]
@@ -49,10 +53,10 @@ class Ruleset:
         lines = ["table inet gateway {"]
         if self.sources:
             lines += [" set sources {", "  type ipv4_addr", f"  size {len(self.sources)}", "  elements = {",
-                      ",\n".join(str(ipaddress.IPv4Address(source)) for source in self.sources), "  }", " }"]
+                      ",\n".join(dotted(source) for source in self.sources), "  }", " }"]
         if form == "map":
             lines += [" map services {", "  type ipv4_addr . inet_service : verdict", "  elements = {",
-                      ",\n".join(f"{ipaddress.IPv4Address(network_of(number))} . {port_of(number)} : accept"
+                      ",\n".join(f"{dotted(network_of(number))} . {port_of(number)} : accept"
                                  for number in range(self.services)), "  }", " }"]
         lines += [" chain forward {", "  type filter hook forward priority filter; policy drop;",
                   "  ct state established,related accept"]
@@ -67,4 +71,4 @@ class Ruleset:
 
 
 def _cidr(service):
-    return f"{ipaddress.IPv4Address(network_of(service))}/24"
+    return f"{dotted(network_of(service))}/24"

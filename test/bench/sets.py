@@ -33,6 +33,7 @@ import frames
 import kernel_router
 from gateway import Gateway, configuration
 from kernel_router import Namespace
+from rulesets import dotted
 
 _TRAFFIC = 4096  # flows
 _SECONDS = 1.0  # of traffic before and after
@@ -210,13 +211,9 @@ def _kernel_memory():
     return sum(int(re.search(key + r":\s+(\d+)", text).group(1)) for key in ("Slab", "VmallocUsed")) * 1024
 
 
-def _dotted(address):
-    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
-
-
 def load(options, folder):
     chance = random.Random(flows.SEED)
-    addresses = [_dotted(each) for each in chance.sample(range(0x10000000, 0x7E000000), options.elements)]
+    addresses = [dotted(each) for each in chance.sample(range(0x10000000, 0x7E000000), options.elements)]
     tools = [Sluice(options, folder, addresses), Ipset(options, folder, addresses), Nft(options, folder, addresses)]
     runs = {tool.name: [] for tool in tools}
     for _ in range(options.runs):
