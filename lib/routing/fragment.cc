@@ -4,6 +4,7 @@
 
 #include "wire/fragment.hh"
 #include "wire/ipv4_options.hh"
+#include "wire/ipv6_extensions.hh"
 
 namespace sluice::routing {
 
@@ -89,25 +90,8 @@ size_t Ipv4Fragmenter::emit_header(const FragmentPiece& piece, wire::MutableByte
 Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
                                std::span<const table::FragmentSpan> fragments, size_t largest)
     : packet_(packet), mtu_(smaller_mtu(mtu, largest)), id_(id) {
-    const wire::Bytes bytes = packet.bytes();
-    auto protocol = packet.next_header();
-    size_t named_at = 6;
-    size_t at = wire::kIpv6HeaderSize;
-    while ((protocol == wire::IpProtocol::hop_by_hop || protocol == wire::IpProtocol::routing ||
-            protocol == wire::IpProtocol::destination_options) &&
-           bytes.size() - at >= 8) {
-        const size_t size = (size_t{bytes[at + 1]} + 1) * 8;
-        if (size > bytes.size() - at) {
-            break;
-        }
-        named_at = at;
-        at += size;
-        if (protocol != wire::IpProtocol::destination_options) {
-            repeated_ = at;
-            named_at_ = named_at;
-        }
-        protocol = wire::IpProtocol{bytes[named_at]};
-    }
+    find_repeated(fragments.empty() ? packet.total_length()
+                                    : packet.total_length() - fragments.back().end() + fragments[0].length);
     mtu_ = std::max(mtu_, header_size() + 8);
     // The sender may have repeated other headers than these.
     const bool same_headers =
@@ -117,6 +101,30 @@ Ipv6Fragmenter::Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
     };
     if (same_headers && std::ranges::all_of(fragments, fits)) {
         fragments_ = fragments;
+    }
+}
+
+// `end`: where what came in the first fragment ends.
+void Ipv6Fragmenter::find_repeated(size_t end) {
+    const wire::Bytes bytes = packet_.bytes().first(end);
+    auto protocol = packet_.next_header();
+    bool behind_routing = false;
+    for (;;) {
+        const bool is_repeated = protocol == wire::IpProtocol::hop_by_hop ||
+                                 protocol == wire::IpProtocol::routing ||
+                                 (protocol == wire::IpProtocol::destination_options && !behind_routing);
+        if (!is_repeated)
+            return;
+        const size_t at = repeated_;
+        const size_t left = bytes.size() - at;
+        if (left < 2 || left < wire::extension_header_size(protocol, bytes.subspan(at))) {
+            can_cut_ = false;
+            return;
+        }
+        behind_routing |= protocol == wire::IpProtocol::routing;
+        named_at_ = at;
+        repeated_ += wire::extension_header_size(protocol, bytes.subspan(at));
+        protocol = wire::IpProtocol{bytes[at]};
     }
 }
 

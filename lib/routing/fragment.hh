@@ -63,8 +63,9 @@ class Ipv4Fragmenter {
     size_t at_ = 0;                                   // bytes; of `fragments_` the next
 };
 
-// Cuts a packet the box itself made or put together, which has no fragment header. Headers up to the routing
-// header, or else the hop-by-hop header, are repeated in every piece.
+// Cuts a packet the box itself made or put together, which has no fragment header. As in Linux hop-by-hop,
+// routing and destination options headers are repeated in every piece, but for destination options behind a
+// routing header.
 class Ipv6Fragmenter {
   public:
     // The MTU is at least 1280 and leaves room for eight bytes behind the repeated headers. `id` must not
@@ -73,6 +74,8 @@ class Ipv6Fragmenter {
     Ipv6Fragmenter(wire::Ipv6View packet, size_t mtu, uint32_t id,
                    std::span<const table::FragmentSpan> fragments = {}, size_t largest = 0);
 
+    // False: the headers to repeat did not all come in the first fragment (R7112). The packet cannot leave.
+    [[nodiscard]] bool can_cut() const { return can_cut_; }
     std::optional<FragmentPiece> next();
     [[nodiscard]] size_t header_size() const { return repeated_ + 8; }
     // Bytes written, header_size(); 0 if they do not fit.
@@ -82,11 +85,14 @@ class Ipv6Fragmenter {
     }
 
   private:
+    void find_repeated(size_t end);
+
     wire::Ipv6View packet_;
     size_t mtu_;
     uint32_t id_;
-    size_t repeated_ = wire::kIpv6HeaderSize;         // bytes repeated in front of the fragment header
-    size_t named_at_ = 6;                             // their last next-header field
+    size_t repeated_ = wire::kIpv6HeaderSize;  // bytes repeated in front of the fragment header
+    size_t named_at_ = 6;                      // their last next-header field
+    bool can_cut_ = true;
     std::span<const table::FragmentSpan> fragments_;  // empty: cut by the MTU
     size_t at_ = 0;                                   // bytes; of `fragments_` the next
 };

@@ -62,8 +62,12 @@ pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& ca
 pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& came) {
     const auto packet = wire::Ipv6View::unchecked(passage.packet.data());
     const auto chain = wire::walk_extensions(packet);
-    if (chain.fragment_offset == 0 || !context.hooks->wants_whole_datagrams())
+    if (!context.hooks->wants_whole_datagrams())
         return Verdict::next();
+    if (chain.fragment_offset == 0) {
+        const bool is_cut_short = chain.cut && chain.upper_protocol == wire::IpProtocol::fragment;
+        return is_cut_short ? Verdict::drop(drops::fragment_refused) : Verdict::next();
+    }
     auto& counters = context.worker.counters.protocol;
     counters.add(telemetry::Protocol::Ip6ReasmReqds);
     const bool needs_scope = packet.destination().is_link_local() || packet.destination().is_multicast();

@@ -204,6 +204,20 @@ TEST(Ipv6Fragmenter, RepeatsHeadersUpToTheRoutingHeader) {
     EXPECT_TRUE(wire::same_bytes(whole, wire::Bytes(behind).subspan(24)));
 }
 
+// R7112: as Linux, which looks for them in the first fragment only.
+TEST(Ipv6Fragmenter, HeadersToRepeatMustHaveComeInTheFirstFragment) {
+    std::vector<uint8_t> behind{static_cast<uint8_t>(wire::IpProtocol::udp), 1};  // hop-by-hop, 16 bytes
+    behind = joined(behind, numbered(1414));
+    const auto packet = packet6(wire::IpProtocol::hop_by_hop, behind);
+    const auto view = wire::Ipv6View::checked(packet).value();
+    const auto end = static_cast<uint16_t>(behind.size());
+    for (const uint16_t first : std::to_array<uint16_t>({8, 16, 24})) {
+        const auto rest = static_cast<uint16_t>(end - first);
+        const std::array<table::FragmentSpan, 2> came{{{0, first}, {first, rest}}};
+        EXPECT_EQ(Ipv6Fragmenter(view, 1500, 1, came, 1280).can_cut(), first >= 16) << first;
+    }
+}
+
 TEST(Ipv6Fragmenter, APacketThatFitsIsOnePiece) {
     const auto fragments = fragments6(packet6(wire::IpProtocol::udp, numbered(100)), 1280);
     ASSERT_EQ(fragments.size(), 1U);

@@ -248,42 +248,10 @@ Verdict check_end(const Delivery& delivery) {
     return Verdict::drop(drops::bad_options);
 }
 
-size_t smallest_header(wire::IpProtocol upper) {
-    switch (upper) {
-        case wire::IpProtocol::tcp:
-            return wire::kTcpHeaderSize;
-        case wire::IpProtocol::udp:
-            return wire::kUdpHeaderSize;
-        case wire::IpProtocol::icmpv6:
-            return wire::kIcmpHeaderSize;
-        default:
-            return 1;
-    }
-}
-
-// Whether a first fragment, from its fragment header on, lacks a part of its upper-layer header (R7112). One
-// that ends in front of an extension header does not show that, and Linux does not ask.
-bool lacks_upper_header(wire::Bytes fragment) {
-    auto protocol = wire::IpProtocol::fragment;
-    size_t at = 0;
-    while (wire::is_extension_header(protocol)) {
-        if (at + 2 > fragment.size())
-            return false;
-        const auto header = fragment.subspan(at);
-        if (protocol == wire::IpProtocol::fragment &&
-            (header.size() < wire::kIpv6FragmentHeaderSize ||
-             wire::Ipv6FragmentView::unchecked(header.data()).offset() != 0))
-            return false;  // the middle of another datagram
-        at += wire::extension_header_size(protocol, header);
-        protocol = wire::IpProtocol{header[0]};
-    }
-    return protocol != wire::IpProtocol::none && at + smallest_header(protocol) > fragment.size();
-}
-
 Verdict reassemble(Delivery& delivery) {
     delivery.counters().add(Protocol::Ip6ReasmReqds);
     // Before anything else that may be wrong with it, as Linux.
-    if (lacks_upper_header(delivery.packet.bytes().subspan(delivery.chain.fragment_offset)))
+    if (wire::lacks_upper_header(delivery.packet.bytes().subspan(delivery.chain.fragment_offset)))
         return refuse(delivery, {.kind = Icmp6ErrorKind::incomplete_first_fragment}, drops::fragment_refused);
     // The chain as far as all parts have it; what else is wrong is told when the packet is whole.
     const wire::Ipv6Chain chain{.fragment_offset = delivery.chain.fragment_offset,

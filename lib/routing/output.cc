@@ -115,12 +115,15 @@ void output_fragments(Context& context, wire::Ipv4View datagram, const Departure
     counters.protocol.add(Protocol::IpFragCreates, pieces);
 }
 
-void output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
+bool output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
                       const Fragmented& came) {
     Ipv6Fragmenter fragmenter(packet, to.mtu, ++context.state.fragment_id, came.fragments, came.largest);
+    if (!fragmenter.can_cut())
+        return false;
     const uint64_t pieces = send_pieces(
         context, fragmenter, [&](const FragmentPiece&) { return fragmenter.header_size(); }, to, arrival);
     context.worker.counters.originated.add(pieces - 1);
+    return true;
 }
 
 namespace {
@@ -185,7 +188,8 @@ void originate(Context& context, wire::MutableBytes packet, InterfaceId in, cons
         return;
     }
     if (packet.size() > to->mtu) {
-        output_fragments(context, wire::Ipv6View::unchecked(packet.data()), *to, arrival, {});
+        [[maybe_unused]] const bool sent =
+            output_fragments(context, wire::Ipv6View::unchecked(packet.data()), *to, arrival, {});
         return;
     }
     dpdk::Packet* copy = context.worker.pool.copy_of(packet);

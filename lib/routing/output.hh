@@ -50,8 +50,9 @@ struct Fragmented {
 // Sends a datagram as fragments that fit the MTU, in order (RFC 1812 5.2.6). The bytes are copied.
 void output_fragments(Context& context, wire::Ipv4View datagram, const Departure& to, const Arrival& arrival,
                       const Fragmented& came = {});
-// IPv6 only where it came in fragments; gives them an identification of the box's own.
-void output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
+// IPv6 only where it came in fragments; gives them an identification of the box's own. A packet whose headers
+// did not come in the first fragment is not sent: false.
+bool output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
                       const Fragmented& came);
 
 // Routes and sends a packet the box made itself, from its IP header on, past the hooks; fragments it if need

@@ -106,7 +106,7 @@ Verdict depart(const Transit& transit, const Departure& to) {
         dpdk::move_start(transit.packet, transit.meta.l3);
         return output(transit.context, transit.packet, to, arrival);
     }
-    const dpdk::PacketOwner owner(transit.packet);
+    dpdk::PacketOwner owner(transit.packet);
     arrival.whole = transit.packet;
     if (transit.view.total_length() <= std::min(transit.came.largest, to.mtu)) {
         dpdk::Packet* whole = transit.context.worker.pool.copy_of(transit.view.bytes());
@@ -115,8 +115,10 @@ Verdict depart(const Transit& transit, const Departure& to) {
         transit.context.worker.watch.pass_on(transit.packet, whole);
         return output(transit.context, whole, to, arrival);
     }
-    output_fragments(transit.context, transit.view, to, arrival, transit.came);
-    return Verdict::sent();
+    if (output_fragments(transit.context, transit.view, to, arrival, transit.came))
+        return Verdict::sent();
+    [[maybe_unused]] const auto* dropped = owner.release();  // by whom the verdict goes to
+    return Verdict::drop(drops::fragment_refused);
 }
 
 Verdict forward_to(const Transit& transit, const Departure& to) {

@@ -5,9 +5,6 @@
 #include <cstring>
 
 #include "wire/fragment.hh"
-#include "wire/icmp4.hh"
-#include "wire/tcp.hh"
-#include "wire/udp.hh"
 
 namespace sluice::table {
 
@@ -15,26 +12,6 @@ namespace {
 
 constexpr uint8_t kCongestionExperienced = 3;
 constexpr uint8_t kOnlyNotCapable = 1;  // Datagram::ecn_seen without any ECN-capable fragment
-
-// Does the first fragment hold the headers up to and including the upper-layer one (R7112)?
-bool holds_header_chain(wire::Ipv6View packet, const wire::Ipv6Chain& chain) {
-    if (chain.cut) {
-        return false;
-    }
-    const size_t left = packet.total_length() - chain.upper_offset;
-    switch (chain.upper_protocol) {
-        case wire::IpProtocol::tcp:
-            return left >= wire::kTcpHeaderSize;
-        case wire::IpProtocol::udp:
-            return left >= wire::kUdpHeaderSize;
-        case wire::IpProtocol::icmpv6:
-            return left >= wire::kIcmpHeaderSize;
-        case wire::IpProtocol::none:
-            return true;
-        default:
-            return left >= 1;
-    }
-}
 
 FragmentResult refuse(FragmentRefusal refusal, size_t pointer = 0) {
     return {
@@ -81,7 +58,7 @@ FragmentResult Reassembler::add(wire::Ipv6View packet, const wire::Ipv6Chain& ch
     if (chain.fragment_offset - wire::kIpv6HeaderSize + part.offset + part.payload.size() > kMaxReassembled) {
         return refuse(FragmentRefusal::too_long, chain.fragment_offset + size_t{2});  // the offset field
     }
-    if (part.offset == 0 && !holds_header_chain(packet, chain)) {
+    if (part.offset == 0 && wire::lacks_upper_header(bytes.subspan(chain.fragment_offset))) {
         return refuse(FragmentRefusal::incomplete_first_fragment);
     }
     if (fragment.is_atomic()) {

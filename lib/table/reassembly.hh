@@ -98,8 +98,8 @@ class Reassembler {
 
     // A fragment (view.is_fragment()). `scope` tells apart networks that use the same addresses, usually 0.
     FragmentResult add(wire::Ipv4View fragment, uint32_t scope, Instant now);
-    // A packet with a fragment header; `chain` is its walk, without error unless it is truncated behind the
-    // fragment header. For link-local addresses `scope` should name the interface. Atomic fragments touch no
+    // A packet with a fragment header; `chain` is its walk, whatever is wrong behind the first fragment
+    // header. For link-local addresses `scope` should name the interface. Atomic fragments touch no
     // other datagram (R6946).
     FragmentResult add(wire::Ipv6View packet, const wire::Ipv6Chain& chain, uint32_t scope, Instant now);
 

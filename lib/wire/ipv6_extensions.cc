@@ -1,6 +1,9 @@
 #include "wire/ipv6_extensions.hh"
 
 #include "wire/fragment.hh"
+#include "wire/icmp4.hh"
+#include "wire/tcp.hh"
+#include "wire/udp.hh"
 
 namespace sluice::wire {
 
@@ -76,6 +79,39 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
     chain.upper_offset = static_cast<uint16_t>(at);
     chain.upper_named_at = static_cast<uint16_t>(named_at);
     return chain;
+}
+
+namespace {
+
+size_t smallest_header(IpProtocol upper) {
+    switch (upper) {
+        case IpProtocol::tcp:
+            return kTcpHeaderSize;
+        case IpProtocol::udp:
+            return kUdpHeaderSize;
+        case IpProtocol::icmpv6:
+            return kIcmpHeaderSize;
+        default:
+            return 1;
+    }
+}
+
+}  // namespace
+
+bool lacks_upper_header(Bytes fragment) {
+    auto protocol = IpProtocol::fragment;
+    size_t at = 0;
+    while (is_extension_header(protocol)) {
+        if (at + 2 > fragment.size())
+            return false;
+        const auto header = fragment.subspan(at);
+        if (protocol == IpProtocol::fragment && (header.size() < kIpv6FragmentHeaderSize ||
+                                                 Ipv6FragmentView::unchecked(header.data()).offset() != 0))
+            return false;  // the middle of another datagram
+        at += extension_header_size(protocol, header);
+        protocol = IpProtocol{header[0]};
+    }
+    return protocol != IpProtocol::none && at + smallest_header(protocol) > fragment.size();
 }
 
 Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset) {

@@ -89,6 +89,10 @@ inline Ipv6Chain walk_extensions(Ipv6View view, uint8_t max_headers = kMaxExtens
     return detail::walk_chain(view, max_headers);
 }
 
+// Whether a first fragment, from its fragment header on, lacks a part of its upper-layer header (R7112). One
+// that ends in front of an extension header does not show that, and Linux does not ask.
+bool lacks_upper_header(Bytes fragment);
+
 enum class Ipv6OptionType : uint8_t { pad1 = 0, pad_n = 1, router_alert = 5, jumbo_payload = 0xc2 };
 
 // What the two highest bits of an unknown option's type demand (RFC 8200 4.2).
