@@ -396,6 +396,18 @@ void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction directi
         events_.push(EventKind::update, flow, ticks_at(now));
 }
 
+void Tracker::close(const Tracked& refused, Instant now) {
+    Flow* const flow = refused.flow;
+    if (flow == nullptr || !flow->is_confirmed() || flow->is_dying() || flow->protocol() != IpProtocol::tcp)
+        return;
+    auto& state = flow->track<TcpTrack>().state;
+    if (state == TcpState::close)
+        return;
+    state = TcpState::close;
+    refresh(*flow, {.refresh = true, .timeout = settings_.timeouts[Timeout::tcp_close]}, now);
+    events_.push(EventKind::update, *flow, ticks_at(now));
+}
+
 bool Tracker::confirm(Tracked& tracked, const wire::IpPacket& packet, Instant now) {
     if (tracked.refusal != Refusal::none)
         return false;

@@ -63,6 +63,9 @@ class Tracker {
     // before the packet it is about is released.
     [[nodiscard]] static Tracked related_to(const Tracked& about);
 
+    // When the box answers a TCP packet by a reset: the connection is closed, as by one of its ends.
+    void close(const Tracked& refused, Instant now);
+
     // The flow a packet would belong to, changing nothing; none if it would begin one or is invalid. For
     // `explain`.
     [[nodiscard]] const Flow* peek(const wire::IpPacket& packet, Instant now) const;

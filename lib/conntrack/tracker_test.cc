@@ -97,6 +97,25 @@ TEST_F(TrackerTest, AShorterTimeoutTakesEffectAtOnce) {
     EXPECT_EQ(flows(), 0U);
 }
 
+TEST_F(TrackerTest, AResetOfTheBoxClosesTheConnection) {
+    make();
+    pass(tcp(a, 1, b, 80, kTcpSyn, 100, 0));
+    pass(tcp(b, 80, a, 1, kTcpSyn | kTcpAck, 500, 101));
+    const auto refused = track(tcp(a, 1, b, 80, kTcpAck, 101, 501));
+    tracker->close(refused, now);
+    EXPECT_EQ(refused.flow->track<TcpTrack>().state, TcpState::close);
+    advance(9s);
+    EXPECT_EQ(flows(), 1U);
+    tracker->close({.flow = refused.flow}, now);  // again: no longer
+    advance(2s);
+    EXPECT_EQ(flows(), 0U);
+    auto first = track(tcp(a, 1, b, 80, kTcpSyn, 900, 0));
+    tracker->close(first, now);
+    tracker->release(first);
+    EXPECT_EQ(flows(), 0U) << "of one that has not begun nothing stays";
+    check();
+}
+
 TEST_F(TrackerTest, AResetInAnswerToASynEndsTheFlowAtOnce) {
     make();
     pass(tcp(a, 1, b, 80, kTcpSyn, 100, 0));

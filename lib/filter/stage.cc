@@ -260,8 +260,11 @@ void Firewall::reject(Context& context, const Passage& passage, RejectKind asked
         return;
     }
     std::array<uint8_t, kResetMaxSize> reset;
-    if (const auto size = build_reset(packet, how, reset))
-        routing::originate(context, wire::MutableBytes(reset).first(*size), passage.in, &passage.tracked);
+    const auto size = build_reset(packet, how, reset);
+    if (!size)
+        return;
+    tracker_.close(passage.tracked, context.worker.now);
+    routing::originate(context, wire::MutableBytes(reset).first(*size), passage.in, &passage.tracked);
 }
 
 void Firewall::note(const Passage& passage, Hook hook, const Outcome& outcome) {
