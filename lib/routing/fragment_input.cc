@@ -28,13 +28,20 @@ uint32_t scope_of(InterfaceId in) {
 telemetry::DropReason fragment_reason(table::FragmentRefusal refusal) {
     switch (refusal) {
         case table::FragmentRefusal::too_many_fragments:
-        case table::FragmentRefusal::too_many_datagrams:
         case table::FragmentRefusal::too_many_from_source:
         case table::FragmentRefusal::out_of_memory:
             return drops::fragment_limit;
         default:
             return drops::fragment_refused;
     }
+}
+
+void count_evicted(Context& context, const table::EvictedDatagrams& evicted) {
+    auto& counters = context.worker.counters.protocol;
+    if (evicted.ip4 != 0)
+        counters.add(telemetry::Protocol::IpReasmFails, evicted.ip4);
+    if (evicted.ip6 != 0)
+        counters.add(telemetry::Protocol::Ip6ReasmFails, evicted.ip6);
 }
 
 pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& came) {
@@ -44,6 +51,7 @@ pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& ca
     auto& counters = context.worker.counters.protocol;
     counters.add(telemetry::Protocol::IpReasmReqds);
     const auto result = context.state.reassembler.add(fragment, kNoScope, context.worker.now);
+    count_evicted(context, result.evicted);
     switch (result.outcome) {
         case table::FragmentOutcome::stored:
             return Verdict::consumed();
@@ -73,6 +81,7 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
     const bool needs_scope = packet.destination().is_link_local() || packet.destination().is_multicast();
     const uint32_t scope = needs_scope ? scope_of(passage.in) : kNoScope;
     const auto result = context.state.reassembler.add(packet, chain, scope, context.worker.now);
+    count_evicted(context, result.evicted);
     switch (result.outcome) {
         case table::FragmentOutcome::stored:
             return Verdict::consumed();

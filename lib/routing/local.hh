@@ -42,6 +42,9 @@ void send_to_resolver(Context& context, dpdk::Packet* frame, const pipeline::Pac
 // The reason under which a fragment that was not kept is dropped.
 telemetry::DropReason fragment_reason(table::FragmentRefusal refusal);
 
+// Counts datagrams that were let go for another's fragment.
+void count_evicted(Context& context, const table::EvictedDatagrams& evicted);
+
 // Forgets datagrams whose fragments did not come in time, and tells the sender (RFC 792, RFC 8200 4.5).
 void expire_fragments(Context& context);
 

@@ -164,6 +164,7 @@ Verdict deliver(Context& context, Passage& passage, Addressed to, const Offence&
     // error.
     const auto scope = static_cast<uint32_t>(how.in);
     const auto result = context.state.reassembler.add(packet, scope, context.worker.now);
+    count_evicted(context, result.evicted);
     switch (result.outcome) {
         case table::FragmentOutcome::stored:
             return Verdict::consumed();

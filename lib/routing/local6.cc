@@ -258,6 +258,7 @@ Verdict reassemble(Delivery& delivery) {
                                 .fragment_named_at = delivery.chain.fragment_named_at};
     const auto result = delivery.context.state.reassembler.add(
         delivery.packet, chain, static_cast<uint32_t>(delivery.how.in), delivery.context.worker.now);
+    count_evicted(delivery.context, result.evicted);
     switch (result.outcome) {
         case table::FragmentOutcome::stored:
             return Verdict::consumed();

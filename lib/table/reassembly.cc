@@ -78,6 +78,13 @@ FragmentResult Reassembler::add(wire::Ipv6View packet, const wire::Ipv6Chain& ch
 }
 
 FragmentResult Reassembler::add(const Key& key, const Part& part, Instant now) {
+    evicted_ = {};
+    auto result = keep(key, part, now);
+    result.evicted = evicted_;
+    return result;
+}
+
+FragmentResult Reassembler::keep(const Key& key, const Part& part, Instant now) {
     if (part.payload.empty()) {
         if (const uint32_t index = find(key); index != kNone && !entries_[index].discarded) {
             throw_away(index);

@@ -1,7 +1,9 @@
 // Reassembly of IPv4 and IPv6 datagrams that the box looks into (RFC 791 3.2, RFC 8200 4.5).
 //
 // All memory is taken once, at construction: entries, blocks of payload, the buffer a whole datagram is
-// handed out in. Nothing a peer sends makes it grow. Overlaps throw a datagram away (R5722); IPv6 remembers
+// handed out in. Nothing a peer sends makes it grow: where there is no room the oldest datagrams make it, so
+// that a flood of fragments does not keep others from being put together, whose fragments follow each other
+// closely. Overlaps throw a datagram away (R5722); IPv6 remembers
 // that until the timeout, so that fragments still under way go too. One owner (a worker), no synchronisation,
 // slow path.
 #pragma once
@@ -23,7 +25,7 @@
 namespace sluice::table {
 
 struct ReassemblyLimits {
-    uint32_t datagrams = 1024;           // under way at a time
+    uint32_t datagrams = 1024;           // under way at a time, one at least
     uint32_t datagrams_per_source = 64;  // of one IPv4 address or one IPv6 /64
     uint32_t bytes = 4 * 1024 * 1024;    // of headers and payload kept
     Duration timeout4 = std::chrono::seconds(30);
@@ -44,9 +46,8 @@ enum class FragmentRefusal : uint8_t {
     mixed_ecn,                  // some fragments ECN-capable, some not (RFC 3168 5.3): thrown away
     discarded,                  // belongs to a datagram thrown away before
     too_many_fragments,         // beyond kMaxFragments: thrown away
-    too_many_datagrams,
     too_many_from_source,
-    out_of_memory,  // no block left: thrown away
+    out_of_memory,  // not even with all others gone: thrown away
 };
 
 inline constexpr size_t kMaxFragments = 128;  // of one datagram
@@ -69,6 +70,12 @@ struct FragmentSpan {
     bool operator==(const FragmentSpan&) const = default;
 };
 
+// Datagrams that were let go to make room for a fragment, those thrown away before left out.
+struct EvictedDatagrams {
+    uint32_t ip4 = 0;
+    uint32_t ip6 = 0;
+};
+
 struct FragmentResult {
     FragmentOutcome outcome = FragmentOutcome::stored;
     FragmentRefusal refusal = FragmentRefusal::none;
@@ -80,6 +87,7 @@ struct FragmentResult {
     // until the next call.
     std::span<const FragmentSpan> fragments = {};
     uint16_t largest = 0;
+    EvictedDatagrams evicted = {};
 };
 
 // A datagram that timed out.
@@ -182,13 +190,17 @@ class Reassembler {
     };
 
     FragmentResult add(const Key& key, const Part& part, Instant now);
+    FragmentResult keep(const Key& key, const Part& part, Instant now);
     [[nodiscard]] uint32_t find(const Key& key) const;
     FragmentRefusal admit(const Key& key, Instant now, uint32_t& index);
     FragmentRefusal insert(Datagram& datagram, const Part& part);
     FragmentRefusal place_of(const Datagram& datagram, const Part& part, size_t& place) const;
     [[nodiscard]] bool is_duplicate(const Datagram& datagram, const Part& part, size_t behind) const;
     bool store(Datagram& datagram, const Part& part);
-    bool take_block(uint32_t& index);
+    bool take_block(const Datagram& for_whom, uint32_t& index);
+    [[nodiscard]] Instant began(uint32_t index) const;
+    [[nodiscard]] uint32_t oldest_but(const Datagram* kept) const;
+    void evict(uint32_t index);
     FragmentResult assemble(uint32_t index);
     size_t write_header(Family family, const Part& first, size_t payload_size);
     void throw_away(uint32_t index);
@@ -215,6 +227,7 @@ class Reassembler {
     std::vector<uint32_t> by_source_;  // heads of chains through source_next
     std::vector<uint8_t> blocks_;
     std::vector<uint32_t> free_blocks_;
+    EvictedDatagrams evicted_;    // by the present add()
     std::vector<uint8_t> whole_;  // what add() and expire() hand out
     std::array<FragmentSpan, kMaxFragments> spans_{};
 };

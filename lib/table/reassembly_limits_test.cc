@@ -17,12 +17,33 @@ TEST(ReassemblyLimits, Datagrams) {
         EXPECT_EQ(add(reassembler, fragment(Family::ip4, numbered(8), 0, 8, true, {.id = id})).refusal,
                   Refusal::none);
     }
-    EXPECT_EQ(add(reassembler, fragment(Family::ip6, numbered(8), 0, 8, true)).refusal,
-              Refusal::too_many_datagrams);
-    EXPECT_EQ(add(reassembler, fragment(Family::ip4, numbered(16), 8, 8, false, {.id = 3})).outcome,
-              FragmentOutcome::complete)
-        << "those under way go on";
-    EXPECT_EQ(add(reassembler, fragment(Family::ip6, numbered(8), 0, 8, true)).refusal, Refusal::none);
+    const auto last = [&](uint32_t id) {
+        return add(reassembler, fragment(Family::ip4, numbered(16), 8, 8, false, {.id = id})).outcome;
+    };
+    const auto one_more = add(reassembler, fragment(Family::ip6, numbered(8), 0, 8, true));
+    EXPECT_EQ(one_more.refusal, Refusal::none);
+    EXPECT_EQ(one_more.evicted.ip4, 1U) << "the oldest";
+    EXPECT_EQ(last(3), FragmentOutcome::complete) << "the others go on";
+    EXPECT_EQ(reassembler.datagrams(), 9U);
+    EXPECT_EQ(last(0), FragmentOutcome::stored) << "what came of it before is gone";
+    EXPECT_EQ(add(reassembler, fragment(Family::ip6, numbered(8), 0, 8, true, {.id = 9})).evicted.ip4, 1U);
+    EXPECT_EQ(reassembler.datagrams(), 10U);
+}
+
+// The oldest go first, whatever their family and however long they still have.
+TEST(ReassemblyLimits, TheOldestOfBothFamiliesMakesRoom) {
+    Reassembler reassembler({.datagrams = 2, .datagrams_per_source = 2}, 1);
+    const auto begin = [&](Family family, uint32_t id, int64_t second) {
+        return add(reassembler, fragment(family, numbered(8), 0, 8, true, {.id = id}), at(second)).evicted;
+    };
+    begin(Family::ip6, 1, 0);
+    begin(Family::ip4, 1, 1);
+    const auto first = begin(Family::ip4, 2, 2);
+    EXPECT_EQ(first.ip6, 1U);
+    EXPECT_EQ(first.ip4, 0U);
+    const auto second = begin(Family::ip6, 2, 3);
+    EXPECT_EQ(second.ip6, 0U);
+    EXPECT_EQ(second.ip4, 1U);
 }
 
 TEST(ReassemblyLimits, Sources) {
@@ -56,10 +77,23 @@ TEST(ReassemblyLimits, Memory) {
         const Buffer payload = numbered(20000);
         EXPECT_EQ(add(reassembler, fragment(family, payload, 0, 7168, true)).refusal, Refusal::none);
         EXPECT_EQ(reassembler.bytes(), 8192U);
-        EXPECT_EQ(add(reassembler, fragment(family, payload, 7168, 8, true, {.id = 2})).refusal,
-                  Refusal::out_of_memory);
         EXPECT_EQ(add(reassembler, fragment(family, payload, 7168, 8, true)).refusal, Refusal::out_of_memory);
         EXPECT_EQ(reassembler.bytes(), 0U) << "what can never be whole is let go";
+    }
+    for (const Family family : {Family::ip4, Family::ip6}) {
+        Reassembler reassembler({.bytes = 8 * 1024}, 1);
+        const Buffer payload = numbered(20000);
+        for (uint32_t id = 0; id < 4; ++id)
+            EXPECT_EQ(add(reassembler, fragment(family, payload, 2048, 2048, true, {.id = id})).refusal,
+                      Refusal::none);
+        const auto large = add(reassembler, fragment(family, payload, 4096, 3072, true, {.id = 5}));
+        EXPECT_EQ(large.refusal, Refusal::none);
+        EXPECT_EQ(large.evicted.ip4 + large.evicted.ip6, 2U) << "as many as it takes";
+        EXPECT_EQ(reassembler.datagrams(), 3U);
+        EXPECT_EQ(add(reassembler, fragment(family, payload, 4096, 2048, true, {.id = 3})).refusal,
+                  Refusal::none)
+            << "the youngest is still there, and does not make room for itself";
+        EXPECT_LE(reassembler.bytes(), 8192U);
     }
 }
 

@@ -64,9 +64,6 @@ FragmentRefusal Reassembler::admit(const Key& key, Instant now, uint32_t& index)
     if (index != kNone) {
         return entries_[index].discarded ? FragmentRefusal::discarded : FragmentRefusal::none;
     }
-    if (free_entries_.empty()) {
-        return FragmentRefusal::too_many_datagrams;
-    }
     const IpAddress source = source_of(key.source);
     uint32_t& source_head = by_source_[source_bucket(source)];
     uint32_t from_source = 0;
@@ -75,6 +72,9 @@ FragmentRefusal Reassembler::admit(const Key& key, Instant now, uint32_t& index)
     }
     if (from_source >= limits_.datagrams_per_source) {
         return FragmentRefusal::too_many_from_source;
+    }
+    if (free_entries_.empty()) {
+        evict(oldest_but(nullptr));
     }
     index = free_entries_.back();
     free_entries_.pop_back();
@@ -107,7 +107,7 @@ bool Reassembler::store(Datagram& datagram, const Part& part) {
     const size_t first = part.offset / kReassemblyBlock;
     const size_t last = (part.offset + part.payload.size() - 1) / kReassemblyBlock;
     for (size_t at = first; at <= last; ++at) {
-        if (datagram.blocks.at(at) == kNone && !take_block(datagram.blocks.at(at))) {
+        if (datagram.blocks.at(at) == kNone && !take_block(datagram, datagram.blocks.at(at))) {
             return false;
         }
     }
@@ -120,7 +120,7 @@ bool Reassembler::store(Datagram& datagram, const Part& part) {
         offset += size;
     }
     if (part.offset == 0) {
-        if (!take_block(datagram.header_block)) {
+        if (!take_block(datagram, datagram.header_block)) {
             return false;
         }
         wire::copy_bytes(block(datagram.header_block), part.header);
@@ -131,9 +131,14 @@ bool Reassembler::store(Datagram& datagram, const Part& part) {
     return true;
 }
 
-bool Reassembler::take_block(uint32_t& index) {
-    if (free_blocks_.empty()) {
-        return false;
+// Each datagram is evicted but once, so that in the long run a fragment costs one eviction at most.
+bool Reassembler::take_block(const Datagram& for_whom, uint32_t& index) {
+    while (free_blocks_.empty()) {
+        const uint32_t victim = oldest_but(&for_whom);
+        if (victim == kNone) {
+            return false;
+        }
+        evict(victim);
     }
     index = free_blocks_.back();
     free_blocks_.pop_back();
@@ -181,6 +186,33 @@ void Reassembler::throw_away(uint32_t index) {
     }
     release_blocks(entries_[index]);
     entries_[index].discarded = true;
+}
+
+Instant Reassembler::began(uint32_t index) const {
+    const Datagram& datagram = entries_[index];
+    return datagram.deadline - (datagram.key.family == Family::ip4 ? limits_.timeout4 : limits_.timeout6);
+}
+
+uint32_t Reassembler::oldest_but(const Datagram* kept) const {
+    uint32_t result = kNone;
+    for (const Age& age : ages_) {
+        uint32_t index = age.oldest;
+        if (index != kNone && &entries_[index] == kept) {
+            index = entries_[index].newer;
+        }
+        if (index != kNone && (result == kNone || began(index) < began(result))) {
+            result = index;
+        }
+    }
+    return result;
+}
+
+void Reassembler::evict(uint32_t index) {
+    const Datagram& datagram = entries_[index];
+    if (!datagram.discarded) {
+        ++(datagram.key.family == Family::ip4 ? evicted_.ip4 : evicted_.ip6);
+    }
+    forget(index);
 }
 
 void Reassembler::forget(uint32_t index) {
