@@ -34,6 +34,11 @@ filter::Date today() {
     return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
 }
 
+filter::Date day_of(Instant captured) {
+    return std::chrono::floor<std::chrono::days>(
+        std::chrono::sys_time<Duration>(captured.time_since_epoch()));
+}
+
 conntrack::ConntrackConfig conntrack_of(const GatewayConfig& config) {
     return config.conntrack.value_or(conntrack::ConntrackConfig());
 }

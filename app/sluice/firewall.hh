@@ -26,8 +26,9 @@ bool has_firewall(const GatewayConfig& config);
 // Checks sets and rules, files of elements included.
 void check_firewall(const GatewayConfig& config, config::Problems& problems);
 
-// The day it is in UTC, by the clock on the wall.
+// The day it is in UTC, by the clock on the wall, or at a time of captures.
 filter::Date today();
+filter::Date day_of(Instant captured);
 
 class FirewallControl {
   public:

@@ -45,22 +45,14 @@ Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const Gateway
     auto ring = dpdk::PacketRing::create("to_control", 1024);
     if (!ring)
         return std::unexpected(ring.error());
-    std::unique_ptr<ReplayDataplane> dataplane(
+    return std::unique_ptr<ReplayDataplane>(
         new ReplayDataplane(std::move(*eal), std::move(*pool), std::move(*ring), config, strict));
-    const auto macs = made_up_macs(device_interfaces(config).size());
-    auto snapshot = build_snapshot(config, 1, macs, dataplane->neighbours_, dataplane->firewall_, Instant{});
-    if (!snapshot)
-        return std::unexpected(snapshot.error());
-    dataplane->snapshot_ = std::move(*snapshot);
-    dataplane->firewall_.adopt();
-    dataplane->worker_firewall().adopt(dataplane->snapshot_->firewall.get());
-    dataplane->state_.icmp_errors = error_bucket(config.icmp, 1);
-    return dataplane;
 }
 
 ReplayDataplane::ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool,
                                  dpdk::PacketRing to_control, const GatewayConfig& config, bool strict)
-    : eal_(std::move(eal)),
+    : config_(config),
+      eal_(std::move(eal)),
       pool_(std::move(pool)),
       to_control_(std::move(to_control)),
       catalog_(drop_catalog()),
@@ -76,7 +68,10 @@ ReplayDataplane::ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPoo
               return true;
           },
           [](const routing::AddressConflict&) {}),
-      firewall_(config, 1, kSeed, [](const std::function<void()>& retired) { retired(); }) {
+      firewall_(
+          config, 1, kSeed, [](const std::function<void()>& retired) { retired(); },
+          [this] { return day_of(worker_.now); }) {
+    state_.icmp_errors = error_bucket(config.icmp, 1);
     neighbours_.set_watch(&worker_.watch);
 }
 
@@ -87,11 +82,32 @@ ReplayDataplane::~ReplayDataplane() {
 
 std::vector<replay::Dataplane::Interface> ReplayDataplane::interfaces() const {
     std::vector<Interface> devices;
-    for (const auto& interface : snapshot_->tables.interfaces.all()) {
+    const auto interfaces = make_interfaces(config_, {});
+    for (const auto& interface : interfaces.all()) {
         if (interface.vlan == pipeline::kNoVlan)
             devices.push_back({interface.id, interface.name});
     }
     return devices;
+}
+
+Expected<void> ReplayDataplane::begin(Instant first) {
+    worker_.now = first;
+    return apply();
+}
+
+Expected<void> ReplayDataplane::apply() {
+    const auto macs = made_up_macs(device_interfaces(config_).size());
+    auto fresh = build_snapshot(config_, 1, macs, neighbours_, firewall_, worker_.now);
+    if (!fresh)
+        return std::unexpected(fresh.error());
+    worker_firewall().adopt((*fresh)->firewall.get());
+    firewall_.adopt();
+    if (snapshot_) {
+        for (const auto neighbour : snapshot_->tables.fib->pinned())
+            neighbours_.resolver().unpin(neighbour);
+    }
+    snapshot_ = std::move(*fresh);
+    return {};
 }
 
 void ReplayDataplane::run_errands() {
@@ -129,28 +145,43 @@ std::optional<Instant> ReplayDataplane::next_timer() const {
     return std::min(*fragments, *neighbours);
 }
 
-void ReplayDataplane::run_timers(Instant at) {
-    worker_.now = at;
+Expected<void> ReplayDataplane::tell_time(Instant now) {
+    worker_.now = now;
+    if (firewall_.has_expired()) {
+        if (auto done = apply(); !done)
+            return done;
+    }
+    while (!worker_firewall().expire(now)) {
+    }
+    firewall_.sets().maintain(now);
+    return {};
+}
+
+Expected<void> ReplayDataplane::run_timers(Instant at) {
+    if (auto done = tell_time(at); !done)
+        return done;
     auto context = this->context();
     routing::expire_fragments(context);
     neighbours_.tick(at);
     run_errands();
+    return {};
 }
 
-void ReplayDataplane::advance(Instant now, std::vector<replay::TimerOutcome>& caused) {
-    worker_firewall().expire(now);
-    firewall_.sets().maintain(now);
+Expected<void> ReplayDataplane::advance(Instant now, std::vector<replay::TimerOutcome>& caused) {
     while (const auto due = next_timer()) {
         if (*due > now)
-            return;
-        run_timers(*due);
+            break;
+        const size_t fragmented = state_.reassembler.datagrams();
+        if (auto done = run_timers(*due); !done)
+            return done;
         replay::TimerOutcome outcome{.time = *due, .verdict = std::nullopt, .outcome = {}};
         collect(outcome.outcome.outputs);
         if (!outcome.outcome.outputs.empty())
             caused.push_back(std::move(outcome));
-        if (next_timer() == due)
-            return;  // it could not be dealt with now; do not stay here for ever
+        if (next_timer() == due && state_.reassembler.datagrams() == fragmented)
+            break;  // it could not be dealt with now; do not stay here for ever
     }
+    return tell_time(now);
 }
 
 replay::Outcome ReplayDataplane::inject(InterfaceId interface, std::span<const uint8_t> frame, Instant now) {

@@ -22,12 +22,14 @@ namespace sluice {
 
 class ReplayDataplane final : public replay::Dataplane {
   public:
-    // Starts EAL without devices and hugepages. `strict`: only configured neighbours are known.
+    // Starts EAL without devices and hugepages. The configuration outlives it. `strict`: only configured
+    // neighbours are known.
     static Expected<std::unique_ptr<ReplayDataplane>> create(const GatewayConfig& config, bool strict);
     ~ReplayDataplane() override;
 
     [[nodiscard]] std::vector<Interface> interfaces() const override;
-    void advance(Instant now, std::vector<replay::TimerOutcome>& caused) override;
+    Expected<void> begin(Instant first) override;
+    Expected<void> advance(Instant now, std::vector<replay::TimerOutcome>& caused) override;
     replay::Outcome inject(InterfaceId interface, std::span<const uint8_t> frame, Instant now) override;
     [[nodiscard]] replay::PacketTotals totals() const override;
     [[nodiscard]] std::vector<replay::NamedCount> drops() const override;
@@ -42,13 +44,18 @@ class ReplayDataplane final : public replay::Dataplane {
         return {worker_, state_, snapshot_->tables, snapshot_->firewall ? &worker_firewall() : nullptr};
     }
     filter::Firewall& worker_firewall() { return firewall_.of(worker_.id); }
+    // Puts the configuration in force as of worker_.now.
+    Expected<void> apply();
+    // The clock goes on to `now`: what depends on it alone happens.
+    Expected<void> tell_time(Instant now);
     // Does the control thread's work until nothing is left of it.
     void run_errands();
-    void run_timers(Instant at);
+    Expected<void> run_timers(Instant at);
     void collect(std::vector<replay::Output>& outputs);
     void tell(const filter::Judgement& judgement, replay::Outcome& outcome) const;
     [[nodiscard]] std::optional<Instant> next_timer() const;
 
+    const GatewayConfig& config_;
     std::unique_ptr<dpdk::Eal> eal_;
     dpdk::PacketPool pool_;
     dpdk::PacketRing to_control_;
@@ -60,7 +67,7 @@ class ReplayDataplane final : public replay::Dataplane {
     routing::NeighbourService neighbours_;
     FirewallControl firewall_;
     std::vector<dpdk::Packet*> to_worker_;
-    std::unique_ptr<const Snapshot> snapshot_;
+    std::unique_ptr<const Snapshot> snapshot_;  // from begin() on
     pipeline::Burst burst_;
 };
 

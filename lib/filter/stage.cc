@@ -157,8 +157,8 @@ void Firewall::done(Passage& passage) {
         tracker_.release(passage.tracked);
 }
 
-void Firewall::expire(Instant now) {
-    tracker_.expire(now, kExpiredAtOnce);
+bool Firewall::expire(Instant now) {
+    return tracker_.expire(now, kExpiredAtOnce);
 }
 
 void Firewall::early(Context& context, pipeline::Burst& burst) {

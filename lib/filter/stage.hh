@@ -60,8 +60,8 @@ class Firewall final : public routing::Hooks {
     void done(routing::Passage& passage) override;
     [[nodiscard]] bool wants_whole_datagrams() const override { return tables_->tracks; }
 
-    // Between bursts: ends flows whose time has come, a bounded number of them.
-    void expire(Instant now);
+    // Between bursts: ends flows whose time has come, a bounded number of them; false if more wait.
+    bool expire(Instant now);
 
     // Takes every packet of a parsed burst to its end, or on its way, in place of routing's own stages.
     // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.

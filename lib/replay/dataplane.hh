@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.hh"
 #include "base/interface_id.hh"
 #include "base/time.hh"
 
@@ -89,8 +90,14 @@ class Dataplane {
     };
     [[nodiscard]] virtual std::vector<Interface> interfaces() const = 0;
 
+    // The clock starts. Called once, before all that follows; fails if the configuration cannot be put in
+    // force.
+    virtual Expected<void> begin(Instant first) = 0;
+
     // Runs every timer due until `now`, in time order, and appends what they caused; times are at most `now`.
-    virtual void advance(Instant now, std::vector<TimerOutcome>& caused) = 0;
+    // Fails if what is in force cannot go on, as when a rule has expired and a file that is read again is
+    // gone.
+    virtual Expected<void> advance(Instant now, std::vector<TimerOutcome>& caused) = 0;
 
     // One frame through the whole packet path at `now`. The bytes are copied. A frame too long for a packet
     // buffer is a drop like any other.

@@ -47,9 +47,11 @@ class Run {
         summary_.last = time;
     }
 
-    void advance(Instant now) {
+    Expected<void> advance(Instant now) {
         caused_.clear();
-        dataplane_.advance(now, caused_);
+        if (auto done = dataplane_.advance(now, caused_); !done) {
+            return done;
+        }
         for (const TimerOutcome& each : caused_) {
             results_.timer(each);
             if (each.verdict) {
@@ -58,6 +60,7 @@ class Run {
             count_outputs(each.outcome);
         }
         summary_.last = now;
+        return {};
     }
 
     void inject(InterfaceId interface, const CapturedFrame& frame) {
@@ -125,22 +128,29 @@ Expected<ReplayResult> replay(const ReplayOptions& options, Dataplane& dataplane
     if (!frames) {
         return std::unexpected(std::move(frames.error()));
     }
+    const std::optional<Instant> start = frames->next_time();
+    if (auto begun = dataplane.begin(start.value_or(Instant())); !begun) {
+        return std::unexpected(std::move(begun.error()));
+    }
     auto results = ResultWriter::create(options.output_directory, interfaces);
     if (!results) {
         return std::unexpected(std::move(results.error()));
     }
 
     Run run(dataplane, *results, interfaces);
-    const std::optional<Instant> start = frames->next_time();
     run.start(start.value_or(Instant()));
     const Instant end = start && options.until ? *start + *options.until : Instant::max();
     for (auto time = start; time && *time <= end; time = frames->next_time()) {
         const auto next = frames->next();
-        run.advance(*time);
+        if (auto done = run.advance(*time); !done) {
+            return std::unexpected(std::move(done.error()));
+        }
         run.inject((*entries)[next->input], next->frame);
     }
     if (start && options.until) {
-        run.advance(end);
+        if (auto done = run.advance(end); !done) {
+            return std::unexpected(std::move(done.error()));
+        }
     }
     ReplayResult result{run.finish(frames->tallies()), frames->errors()};
     if (auto written = results->finish(result.summary, dataplane.flows(), dataplane.rules()); !written) {

@@ -32,8 +32,8 @@ Expected<Duration> parse_until(std::string_view text);
 
 // Replays all. For each frame the timers due until its time run first, then the frame goes through the packet
 // path. Equal captures, options and packet path give equal bytes. Fails, before anything is written, for
-// captures that cannot be read and interfaces the packet path does not have; and when results cannot be
-// written.
+// captures that cannot be read, interfaces the packet path does not have and a packet path that cannot begin;
+// and when results cannot be written.
 Expected<ReplayResult> replay(const ReplayOptions& options, Dataplane& dataplane);
 
 }  // namespace sluice::replay

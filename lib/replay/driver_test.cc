@@ -23,8 +23,17 @@ class FakeDataplane : public Dataplane {
   public:
     std::vector<Interface> interfaces() const override { return {{kWan, "wan"}, {kLan, "lan"}}; }
 
-    void advance(Instant now, std::vector<TimerOutcome>& caused) override {
+    Expected<void> begin(Instant first) override {
+        begun.push_back(first.time_since_epoch().count());
+        if (refuses)
+            return fail("cannot begin", "never");
+        return {};
+    }
+
+    Expected<void> advance(Instant now, std::vector<TimerOutcome>& caused) override {
         advanced.push_back(now.time_since_epoch().count());
+        if (now >= ends)
+            return fail("cannot go on", "never");
         while (!held_.empty() && held_.front() <= now) {
             Outcome outcome{.reason = "gave_up", .outputs = {{kLan, {0xee}}}};
             caused.push_back({held_.front(), FinalVerdict::drop, std::move(outcome)});
@@ -34,6 +43,7 @@ class FakeDataplane : public Dataplane {
             ++totals_.originated;
             ++totals_.sent;
         }
+        return {};
     }
 
     Outcome inject(InterfaceId interface, std::span<const uint8_t> frame, Instant now) override {
@@ -61,7 +71,10 @@ class FakeDataplane : public Dataplane {
     std::vector<std::string> rules() override { return {}; }
     std::vector<NamedCount> counters() const override { return {{"IpInReceives", totals_.received}}; }
 
+    std::vector<int64_t> begun;
     std::vector<int64_t> advanced;
+    bool refuses = false;
+    Instant ends = Instant::max();
 
   private:
     PacketTotals totals_;
@@ -127,6 +140,14 @@ TEST_F(Driver, SumsUp) {
     EXPECT_TRUE(dataplane_.totals().balanced());
 }
 
+TEST_F(Driver, TheClockStartsWithTheFirstFrame) {
+    const auto lan = directory_.write_capture("lan.pcap", {{1'000, {forward}}, {1'200, {discard}}});
+    const auto wan = directory_.write_capture("wan.pcap", {{900, {forward}}});
+    ASSERT_TRUE(run({{"lan", lan}, {"wan", wan}}));
+    EXPECT_EQ(dataplane_.begun, std::vector<int64_t>{900});
+    EXPECT_EQ(dataplane_.advanced, (std::vector<int64_t>{900, 1'000, 1'200}));
+}
+
 TEST_F(Driver, TimersRunBeforeTheFrameOfTheirTime) {
     const auto lan = directory_.write_capture("lan.pcap", {{1'000, {hold}}, {1'100, {forward}}});
     ASSERT_TRUE(run({{"lan", lan}}));
@@ -166,6 +187,11 @@ TEST_F(Driver, RefusesBeforeAnythingIsWritten) {
     EXPECT_EQ(unknown.error().text(),
               "the configuration has no device interface 'dmz' (frames may enter by: wan, lan)");
     EXPECT_FALSE(run({{"lan", lan}, {"wan", directory_ / "missing.pcap"}}));
+    EXPECT_TRUE(dataplane_.begun.empty());
+    dataplane_.refuses = true;
+    const auto refused = run({{"lan", lan}});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message, "cannot begin");
     EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
 }
 
@@ -176,6 +202,15 @@ TEST_F(Driver, TellsOfDamageAndKeepsWhatCameBefore) {
     ASSERT_TRUE(result);
     EXPECT_EQ(result->damaged_captures.size(), 1U);
     EXPECT_EQ(result->summary.packets.received, 1U);
+}
+
+TEST_F(Driver, EndsWhereThePacketPathCannotGoOn) {
+    const auto lan = directory_.write_capture("lan.pcap", {{1'000, {forward}}, {2'000, {forward}}});
+    dataplane_.ends = at(2'000);
+    const auto result = run({{"lan", lan}});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().message, "cannot go on");
+    EXPECT_EQ(dataplane_.totals().received, 1U);
 }
 
 TEST_F(Driver, SaysWhereResultsCannotBeWritten) {
