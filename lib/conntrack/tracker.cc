@@ -426,7 +426,8 @@ bool Tracker::confirm(Tracked& tracked, const wire::IpPacket& packet, Instant no
     if (flow.is_confirmed() || tracked.direction == Direction::reply)
         return true;
     Found other;
-    switch (table_.insert(flow, ticks_at(now), other)) {
+    // The present tick has begun already; no flow ends before its time.
+    switch (table_.insert(flow, ticks_from(now), other)) {
         case FlowTable::Insert::done:
             counters_.add(Count::insert);
             events_.push(EventKind::new_, flow, ticks_at(now));

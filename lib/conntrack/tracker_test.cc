@@ -74,6 +74,21 @@ TEST_F(TrackerTest, AnIdleFlowEndsWhenItsTimeIsUp) {
     check();
 }
 
+// R4787-5: "no less than". Whatever part of a tick has passed when it begins.
+TEST_F(TrackerTest, NoFlowEndsBeforeItsTime) {
+    for (int part = 0; part < 32; ++part) {
+        make();
+        now += Duration(1'000'003);
+        const Instant begin = now;
+        pass(udp(a, 1000, b, 53));
+        advance(30s - Duration(1));
+        EXPECT_EQ(flows(), 1U) << part;
+        now = begin + 30s + 2 * Duration(int64_t{1} << kTickShift);
+        advance(0s);
+        EXPECT_EQ(flows(), 0U) << part;
+    }
+}
+
 TEST_F(TrackerTest, AnExpiredFlowIsNotFoundEvenBeforeTheWheelTurns) {
     make();
     pass(udp(a, 1, b, 2));
