@@ -177,6 +177,7 @@ bool Firewall::repeat_decision(routing::Context& context, dpdk::Packet* packet,
     if (!routing::forward_again(context, packet, meta, hop))
         return false;
     state_->repeat(decision.path(), bytes, now);
+    conntrack_counters_.add(conntrack::Count::decision_repeated);
     judgement_ = {.decided = true,
                   .hook = decision.last_hook(),
                   .rule = state_->last_rule(decision.path()),

@@ -155,10 +155,10 @@ Verdict to_unicast(const Transit& transit) {
                 return deliver(transit.context, transit.passage, Addressed::group, transit.how);
             if (!transit.in.bc_forwarding)  // R1812-5.3.5.2; as Linux, the interface it came in by decides
                 return Verdict::drop(drops::directed_broadcast);
-            transit.passage.next_hop = &hop;
             return forward_to(transit, *departure(hop, destination));
         case NextHopKind::connected:
         case NextHopKind::gateway:
+            transit.passage.next_hop = &hop;
             return forward_to(transit, *departure(hop, destination));
         case NextHopKind::none:
             if (destination.is_link_local())

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from lab import LAN, WAN, two_hosts
-from traffic import ManyConnections, UdpStream, make_file, serve_dns, serve_ftp, serve_http, serve_ssh, sha256
+from traffic import (ManyConnections, UdpStream, iperf3, make_file, serve_dns, serve_ftp, serve_http, serve_iperf3, serve_ssh,
+                     sha256)
 from waiting import need, wait_for
 
 pytestmark = pytest.mark.sluice_only
@@ -61,6 +62,17 @@ def test_ping_and_traceroute_from_inside(firewall):
     # The port unreachable that ends it is related to the probe.
     assert WAN4 in lan.run(f"traceroute -U -n -q 1 -w 2 -m 5 {WAN4}").stdout
     assert WAN6 in lan.run(f"traceroute -6 -U -n -q 1 -w 2 -m 5 {WAN6}").stdout
+
+
+@pytest.mark.parametrize("address", [WAN4, WAN6])
+def test_what_rules_decided_is_repeated(firewall, address):
+    server = serve_iperf3(firewall.hosts["wan"])
+    try:
+        iperf3(firewall.hosts["lan"], "-c", address, "-n", "1M")
+    finally:
+        firewall.hosts["wan"].stop(server)
+    (worker,) = firewall.router.api.get("/v1/conntrack/stats")["items"]
+    assert worker["decision_repeated"] > rule(firewall.router, "filter.forward", "established")["packets"] / 2
 
 
 def test_outside_may_not_begin(firewall):
