@@ -73,7 +73,9 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
     if (!context.hooks->wants_whole_datagrams())
         return Verdict::next();
     if (chain.fragment_offset == 0) {
-        const bool is_cut_short = chain.cut && chain.upper_protocol == wire::IpProtocol::fragment;
+        // A payload length of 0 belongs to jumbograms, which have no fragments; Linux does not look further.
+        const bool is_cut_short =
+            chain.cut && chain.upper_protocol == wire::IpProtocol::fragment && packet.payload_length() != 0;
         return is_cut_short ? Verdict::drop(drops::fragment_refused) : Verdict::next();
     }
     auto& counters = context.worker.counters.protocol;

@@ -100,7 +100,7 @@ bool is_icmp6_error(wire::Ipv6View packet) {
         return false;
     }
     if (chain.upper_offset >= packet.total_length()) {
-        return true;
+        return chain.fragment_offset == 0;  // of a fragment, as in Linux, that may be told
     }
     const auto type = wire::Icmp6Type{packet.bytes()[chain.upper_offset]};
     return wire::is_error(type) || type == wire::Icmp6Type::redirect;

@@ -178,9 +178,8 @@ Verdict deliver_upper(const Delivery& delivery) {
 // Options for the box: those it does not know may ask for an error (RFC 8200 4.2).
 Verdict check_options(const Delivery& delivery, uint16_t offset) {
     const auto options = wire::summarize_options(delivery.packet, offset);
-    if (options.malformed)
-        return refuse(delivery, {.kind = Icmp6ErrorKind::erroneous_field, .pointer = options.pointer},
-                      drops::bad_options);
+    if (options.malformed)  // without a word, as in Linux
+        return Verdict::drop(drops::bad_options);
     switch (options.action) {
         case wire::Ipv6OptionAction::skip:
             return Verdict::next();
@@ -195,6 +194,15 @@ Verdict check_options(const Delivery& delivery, uint16_t offset) {
     }
     return refuse(delivery, {.kind = Icmp6ErrorKind::unknown_option, .pointer = options.pointer},
                   drops::unknown_option);
+}
+
+// What has been put together must not be a fragment again, not even one that stands alone; as in Linux.
+Verdict check_unfragmented(const Delivery& delivery) {
+    if (delivery.chain.fragment_offset == 0)
+        return Verdict::next();
+    return refuse(delivery,
+                  {.kind = Icmp6ErrorKind::erroneous_field, .pointer = delivery.chain.fragment_offset},
+                  drops::fragment_refused);
 }
 
 // Whether the packet has to be put together first. One that is whole with a fragment header keeps that, and
@@ -266,8 +274,7 @@ Verdict reassemble(Delivery& delivery) {
             delivery.counters().add(Protocol::Ip6ReasmOKs);
             delivery.packet = wire::Ipv6View::unchecked(result.datagram.data());
             delivery.chain = wire::walk_extensions(delivery.packet);
-            // Fragments within fragments are not put together.
-            return is_part(delivery) ? Verdict::drop(drops::fragment_refused) : Verdict::next();
+            return check_unfragmented(delivery);
         case table::FragmentOutcome::refused:
             break;
     }
@@ -311,6 +318,11 @@ Verdict deliver(Context& context, dpdk::Packet* frame, const pipeline::PacketMet
     }
     if (const auto verdict = check_headers(delivery); verdict != Verdict::next())
         return verdict;
+    const bool put_together = packet.bytes().data() != received.bytes().data();
+    if (put_together) {
+        if (const auto verdict = check_unfragmented(delivery); verdict != Verdict::next())
+            return verdict;
+    }
     if (is_part(delivery)) {
         if (const auto verdict = reassemble(delivery); verdict != Verdict::next())
             return verdict;

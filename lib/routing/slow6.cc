@@ -72,8 +72,8 @@ Verdict check_hop_by_hop(Context& context, const Passage& passage) {
     if (chain.hop_by_hop_offset == 0)
         return Verdict::drop(drops::bad_options);
     const auto options = wire::summarize_options(view, chain.hop_by_hop_offset);
-    if (options.malformed)
-        return refuse_option(Icmp6ErrorKind::erroneous_field, options.pointer, drops::bad_options);
+    if (options.malformed)  // without a word, as in Linux
+        return Verdict::drop(drops::bad_options);
     if (options.action == wire::Ipv6OptionAction::skip)
         return Verdict::next();
     const bool report = options.action == wire::Ipv6OptionAction::discard_report ||

@@ -118,6 +118,9 @@ FragmentResult Reassembler::keep(const Key& key, const Part& part, Instant now) 
 FragmentRefusal Reassembler::insert(Datagram& datagram, const Part& part) {
     size_t place = 0;
     if (const auto refusal = place_of(datagram, part, place); refusal != FragmentRefusal::none) {
+        // As in Linux it may be the first to tell where the datagram ends; then one that goes on is refused.
+        if (refusal == FragmentRefusal::duplicate && !part.more)
+            datagram.end = part.offset + static_cast<uint32_t>(part.payload.size());
         return refusal;
     }
     if (datagram.piece_count == kMaxFragments) {

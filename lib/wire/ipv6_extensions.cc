@@ -31,10 +31,9 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
         const bool misplaced = protocol == IpProtocol::hop_by_hop && at != kIpv6HeaderSize;
         if (misplaced)
             note(Ipv6ChainError::misplaced_hop_by_hop);
-        if (protocol == IpProtocol::fragment && chain.fragment_offset != 0) {
-            stop(Ipv6ChainError::repeated_fragment_header);
-            break;
-        }
+        const bool repeated = protocol == IpProtocol::fragment && chain.fragment_offset != 0;
+        if (repeated)
+            note(Ipv6ChainError::repeated_fragment_header);
         const size_t left = packet.size() - at;
         if (left < 8 || left < extension_header_size(protocol, packet.subspan(at))) {
             stop(Ipv6ChainError::truncated);
@@ -56,8 +55,10 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
                 chain.segments_left = packet[at + 3];
                 break;
             case IpProtocol::fragment:
-                chain.fragment_offset = offset;
-                chain.fragment_named_at = static_cast<uint16_t>(named_at);
+                if (!repeated) {
+                    chain.fragment_offset = offset;
+                    chain.fragment_named_at = static_cast<uint16_t>(named_at);
+                }
                 ends = Ipv6FragmentView::unchecked(packet.data() + at).offset() != 0;
                 break;
             case IpProtocol::destination_options:

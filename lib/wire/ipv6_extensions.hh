@@ -45,7 +45,7 @@ enum class Ipv6ChainError : uint8_t {
     truncated,                // a header reaches beyond the packet
     too_many_headers,         // more than the bound
     misplaced_hop_by_hop,     // not directly behind the fixed header: parameter problem 1; walked past
-    repeated_fragment_header  // fragments within fragments
+    repeated_fragment_header  // fragments within fragments; walked past if the inner one is the first
 };
 
 // What the walk found; of several errors the first. Offsets count from the start of the IPv6 header; 0 means
@@ -105,7 +105,7 @@ enum class Ipv6OptionAction : uint8_t {
 
 // The verdict over a hop-by-hop or destination options header.
 struct Ipv6OptionSummary {
-    bool malformed = false;  // an option reaches beyond the header: parameter problem 0
+    bool malformed = false;  // an option reaches beyond the header
     bool router_alert = false;
     Ipv6OptionAction action =
         Ipv6OptionAction::skip;  // of the first unknown option that is not to be skipped

@@ -5,6 +5,9 @@
 - the times in IPv4 timestamp options,
 - in the packet that an ICMP error quotes, IPv4 options: Linux has worked on those when it quotes them,
 - two seconds of a flow's timeout, since the kernel's clock is real,
+- ICMPv6 errors about redirects,
+- a datagram that leaves in one fragment, though its extension headers came in several,
+- what rules counted behind `output`, if one of them may reject,
 - where a datagram that came in fragments is cut when it leaves: in Linux that depends on which of its buffers were
   written to on the way. What they hold together must be the same, and none may be larger than the largest that came.
 """
@@ -12,8 +15,8 @@ import dataclasses
 import struct
 
 from case import Case, Packet
-from outcome import Flow, Frames, Outcome, is_from_box
-from packets import DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, ICMP, ROUTING, checksum, summary
+from outcome import Flow, Frames, Line, Outcome, is_from_box
+from packets import ICMP, ICMPV6, REDIRECT, checksum, find_fragment_header, summary, upper_layer
 
 _TIMEOUT_SECONDS = 2.0
 _SHOWN_BYTES = 160
@@ -33,7 +36,7 @@ def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
     for n, (packet, theirs, ours) in enumerate(zip(case.packets, kernel.lines, sluice.lines)):
         if _is_fragment(packet.frame):
             largest = max(largest, len(packet.frame))
-        for kind, left, right in (("frames", theirs.out, ours.out), ("timers", theirs.before, ours.before)):
+        for kind, left, right in (("frames", _deliberate(theirs.out, ours), ours.out), ("timers", theirs.before, ours.before)):
             same = _by_interface(left) == _by_interface(right) or (
                 _joined(left) == _joined(right) and all(len(frame) <= largest for _, frame in right))
             if not same:
@@ -44,9 +47,60 @@ def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
             found.append(Difference("state", n, f"{_packet(n, packet)}\n  kernel: {theirs.state}, sluice: {ours.words}"))
     found += _compare_flows(_aged(kernel), _aged(sluice))
     if sluice.counters:
+        unlike = _counted_otherwise(case)
         found += [Difference("counters", None, f"rule {name}: kernel {theirs}, sluice {sluice.counters.get(name)}")
-                  for name, theirs in kernel.counters.items() if sluice.counters.get(name) != theirs]
+                  for name, theirs in kernel.counters.items()
+                  if sluice.counters.get(name) != theirs and not name.startswith(unlike)]
     return found
+
+
+def _deliberate(frames: Frames, sluice: Line) -> Frames:
+    """The kernel's frames without those that Sluice means not to send."""
+    return [(interface, frame) for interface, frame in frames
+            if not _is_about_redirect(frame) and not (_is_alone(frame) and "fragment_refused" in sluice.words)]
+
+
+def _is_about_redirect(frame: bytes) -> bool:
+    if frame[12:14] != b"\x86\xdd" or frame[20] != ICMPV6 or len(frame) < 102 or frame[54] >= 128:
+        return False
+    return _says_redirect(frame[62:])
+
+
+def _is_alone(frame: bytes) -> bool:
+    """A fragment that is a whole datagram."""
+    place = find_fragment_header(frame) if frame[12:14] == b"\x86\xdd" else None
+    return bool(place) and frame[place + 2:place + 4] == bytes(2)
+
+
+def _counted_otherwise(case: Case) -> tuple[str, ...]:
+    """The chains that see what Linux sends itself when a rule rejects a packet of the box's own, or tells about redirects."""
+    rules = case.rules or {}
+    output = _chain(rules.get("filter", {}).get("output", []))
+    chains = list(rules.get("chains", {}).values())
+    others = [_chain(chain) for chain in rules.get("filter", {}).values()]
+    tells_itself = output and _rejects([output, *chains])
+    tells_of_redirects = _rejects([*others, *chains]) and any(_is_redirect(packet.frame) for packet in case.packets)
+    if not tells_itself and not tells_of_redirects:
+        return ()
+    hooks = ("output", "postrouting", "input") if tells_itself else ("output", "postrouting")
+    return (*(f"{table}.{hook}/" for table in ("raw", "mangle", "filter") for hook in hooks), "chains.")
+
+
+def _chain(chain: dict | list) -> list[dict]:
+    return chain.get("rules", []) if isinstance(chain, dict) else chain
+
+
+def _rejects(chains: list[list[dict]]) -> bool:
+    return any("reject" in rule.get("action", "") for chain in chains for rule in chain)
+
+
+def _is_redirect(frame: bytes) -> bool:
+    return frame[12:14] == b"\x86\xdd" and len(frame) >= 54 and _says_redirect(frame[14:])
+
+
+def _says_redirect(packet: bytes) -> bool:
+    kind, place = upper_layer(packet)
+    return kind == ICMPV6 and packet[place:place + 1] == bytes([REDIRECT])
 
 
 def _packet(n: int, packet: Packet) -> str:
@@ -75,7 +129,7 @@ def _by_interface(frames: Frames) -> dict[str, list[bytes]]:
 def _is_fragment(frame: bytes) -> bool:
     if frame[12:14] == b"\x08\x00":
         return len(frame) >= 22 and int.from_bytes(frame[20:22], "big") & 0x3FFF != 0
-    return frame[12:14] == b"\x86\xdd" and bool(_fragment_header(frame))
+    return frame[12:14] == b"\x86\xdd" and bool(find_fragment_header(frame))
 
 
 def _joined(frames: Frames) -> dict[str, list]:
@@ -104,7 +158,7 @@ def _fragment(frame: bytes) -> tuple[bytes, bytes, int, bytes]:
         length, = struct.unpack_from("!H", frame, 16)
         offset = (int.from_bytes(frame[20:22], "big") & 0x1FFF) * 8
         return frame[:16] + frame[18:20] + frame[22:24] + frame[26:34], b"", offset, frame[header:14 + length]
-    place = _fragment_header(frame)
+    place = find_fragment_header(frame)
     offset = int.from_bytes(frame[place + 2:place + 4], "big") & ~7
     return frame[:18] + frame[21:54], _headers(frame, place), offset, frame[place + 8:]
 
@@ -126,7 +180,7 @@ def normalised(frame: bytes) -> bytes:
     if frame[12:14] == b"\x08\x00" and frame[14] > 0x45:
         return frame[:14] + _without_times(frame[14:])
     if frame[12:14] == b"\x86\xdd":
-        place = _fragment_header(frame)
+        place = find_fragment_header(frame)
         if place:
             return frame[:place + 4] + bytes(4) + frame[place + 8:]
     return frame
@@ -173,15 +227,6 @@ def _without(check: bytes, word: int) -> bytes:
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)
     return (~total & 0xFFFF).to_bytes(2, "big")
-
-
-def _fragment_header(frame: bytes) -> int | None:
-    place, kind = 54, frame[20] if len(frame) > 20 else None
-    while kind in (HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, FRAGMENT) and place + 8 <= len(frame):
-        if kind == FRAGMENT:
-            return place
-        kind, place = frame[place], place + (frame[place + 1] + 1) * 8
-    return None
 
 
 def _aged(box: Outcome) -> list[Flow]:

@@ -30,6 +30,7 @@ _SYSCTLS = {
     "net/ipv4/ip_forward": 1,
     "net/ipv4/conf/all/rp_filter": 0,
     "net/ipv4/conf/all/send_redirects": 0,
+    "net/ipv4/ip_no_pmtu_disc": 2,
     "net/ipv4/icmp_ratelimit": 0,
     "net/ipv4/icmp_ratemask": 0,
     "net/ipv4/icmp_msgs_per_sec": 10_000_000,

@@ -5,6 +5,7 @@ from topology import SIDES, Host
 
 ICMP, TCP, UDP, GRE, ESP, ICMPV6, SCTP = 1, 6, 17, 47, 50, 58, 132
 HOP_BY_HOP, ROUTING, FRAGMENT, NO_NEXT, DESTINATION_OPTIONS = 0, 43, 44, 59, 60
+REDIRECT = 137  # ICMPv6
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 MORE_FRAGMENTS, DONT_FRAGMENT = 0x2000, 0x4000
 
@@ -163,6 +164,24 @@ def frame(host: Host, packet: bytes, *, dst: bytes | None = None) -> bytes:
     """In a frame from the host to the box."""
     kind = b"\x08\x00" if packet[:1] and packet[0] >> 4 == 4 else b"\x86\xdd"
     return (dst or SIDES[host.side].mac) + host.mac + kind + packet
+
+
+def upper_layer(packet: bytes) -> tuple[int, int]:
+    """The protocol behind the extension headers of an IPv6 packet, and where it begins."""
+    kind, place = packet[6], 40
+    while kind in (HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, FRAGMENT) and place + 8 <= len(packet):
+        kind, place = packet[place], place + (8 if kind == FRAGMENT else (packet[place + 1] + 1) * 8)
+    return kind, place
+
+
+def find_fragment_header(frame: bytes) -> int | None:
+    """Where the first fragment header of an IPv6 frame is."""
+    place, kind = 54, frame[20] if len(frame) > 20 else None
+    while kind in (HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS, FRAGMENT) and place + 8 <= len(frame):
+        if kind == FRAGMENT:
+            return place
+        kind, place = frame[place], place + (frame[place + 1] + 1) * 8
+    return None
 
 
 def summary(data: bytes) -> str:

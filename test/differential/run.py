@@ -20,6 +20,7 @@ import sluice
 from case import Case
 from compare import Difference, compare
 from rulesets import Rulesets
+from sieve import sieved
 from traffic import Traffic
 
 
@@ -32,22 +33,27 @@ def generated(seed: int, count: int, kind: str = "rules") -> Case:
     `dialogues`, without rules but tracked, or about how many `flows` there are."""
     r = random.Random(seed)
     if kind == "dialogues":
-        return Case({}, dialogues.packets(r, count), f"{kind}, seed {seed}")
+        return Case({}, sieved(dialogues.packets(r, count)), f"{kind}, seed {seed}")
     rules = None if kind == "plain" else Rulesets(r, kind == "timeouts", kind == "flows").ruleset()
-    frames = Traffic(r, kind == "plain").packets(count, waits=8 if kind == "timeouts" else 0)
+    frames = sieved(Traffic(r, kind == "plain").packets(count, waits=8 if kind == "timeouts" else 0))
     if kind == "flows":
         frames = [dataclasses.replace(packet, wait=_BEYOND_A_JIFFY) for packet in frames]
     return Case(rules, frames, f"{kind}, seed {seed}")
 
 
 def judge(case: Case, directory: pathlib.Path) -> list[Difference]:
-    """What differs between the kernel and Sluice."""
+    """What differs between the kernel and Sluice, which repeats what its rules decided or does not."""
     theirs = kernel.run(case)
-    try:
-        ours = sluice.run(case, theirs.times, directory)
-    except sluice.Refused as refused:
-        return [Difference("refused", None, str(refused))]
-    return compare(case, theirs, ours)
+    found = []
+    for cache in (True, False):
+        try:
+            ours = sluice.run(case, theirs.times, directory, decision_cache=cache)
+        except sluice.Refused as refused:
+            return [Difference("refused", None, str(refused))]
+        found += compare(case, theirs, ours)
+        if case.rules is None:
+            break
+    return found
 
 
 def shrunk(case: Case, first: Difference, directory: pathlib.Path, about: str) -> Case:

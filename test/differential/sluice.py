@@ -27,11 +27,14 @@ def program() -> pathlib.Path:
     return pathlib.Path(os.environ.get("SLUICE", build / "app" / "sluice"))
 
 
-def run(case: Case, times: list[int], directory: pathlib.Path) -> outcome.Outcome:
+def run(case: Case, times: list[int], directory: pathlib.Path, *, decision_cache: bool = True) -> outcome.Outcome:
     """What Sluice makes of a case whose packets come at these times; its files stay in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "sluice.yaml"
-    config.write_text(json.dumps({**sluice_config(), **case.config()}, indent=1))  # JSON is YAML
+    rules = case.config()
+    if not decision_cache:
+        rules["conntrack"] = {**rules["conntrack"], "decision_cache": False}
+    config.write_text(json.dumps({**sluice_config(), **rules}, indent=1))  # JSON is YAML
     captures = collections.defaultdict(list)
     last = 0
     for packet, time in zip(case.packets, times):
