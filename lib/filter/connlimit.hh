@@ -1,6 +1,5 @@
 // How many live flows there are for a rule, or for each key, as nftables' `ct count` finds out: every flow
-// whose first packet comes by is put on a list, and flows that have ended are taken off when the list is next
-// looked at.
+// that comes by is put on a list, and flows that have ended are taken off when the list is next looked at.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +31,6 @@ class ConnlimitTable {
     // Puts the flow on the key's list unless it is there, and gives how many live flows the list has. Nothing
     // when there is no room for another. A flow of 0 (a packet without one) counts for this answer alone.
     std::optional<uint32_t> add(const LimitKeyValue& key, uint64_t flow, const FlowProbe& probe);
-    // How many live flows the list has, for a packet whose flow has begun already.
-    [[nodiscard]] uint32_t count(const LimitKeyValue& key, const FlowProbe& probe);
     [[nodiscard]] uint64_t full_count() const { return full_; }
 
   private:

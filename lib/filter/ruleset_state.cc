@@ -45,8 +45,6 @@ bool RulesetState::connlimit_holds(size_t index, const RulePacket& packet) {
     const auto key = LimitKeyValue::of(state.connlimit.per, packet);
     if (!key)
         return false;
-    if (packet.ct.id != 0 && packet.ct.status.has(conntrack::kConfirmed))
-        return state.table->count(*key, alive_) > state.connlimit.over;
     const auto flows = state.table->add(*key, packet.ct.id, alive_);
     return flows && *flows > state.connlimit.over;
 }
