@@ -142,7 +142,10 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
 
 void Firewall::keep_decision(const routing::Context& context, const routing::Passage& passage) {
     auto* flow = passage.tracked.flow;
-    if (!tables_->repeats || flow == nullptr || !flow->is_confirmed() || !trail_.cacheable() ||
+    // Chains in raw see packets before it is known that they are errors about the flow.
+    const bool is_of_flow =
+        passage.tracked.state == CtState::established || passage.tracked.state == CtState::new_;
+    if (!tables_->repeats || flow == nullptr || !is_of_flow || !flow->is_confirmed() || !trail_.cacheable() ||
         flow->helper() != conntrack::Helper::none || passage.notrack)
         return;
     const PathId path = state_->intern(trail_);

@@ -74,8 +74,9 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
         return Verdict::next();
     if (chain.fragment_offset == 0) {
         // A payload length of 0 belongs to jumbograms, which have no fragments; Linux does not look further.
-        const bool is_cut_short =
-            chain.cut && chain.upper_protocol == wire::IpProtocol::fragment && packet.payload_length() != 0;
+        const bool is_cut_short = chain.cut && chain.upper_protocol == wire::IpProtocol::fragment &&
+                                  packet.payload_length() != 0 &&
+                                  !wire::lacks_upper_header(packet.bytes().subspan(chain.upper_offset));
         return is_cut_short ? Verdict::drop(drops::fragment_refused) : Verdict::next();
     }
     auto& counters = context.worker.counters.protocol;
@@ -96,6 +97,8 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
             break;
     }
     counters.add(telemetry::Protocol::Ip6ReasmFails);
+    if (result.refusal == table::FragmentRefusal::odd_length)  // as Linux where it tracks
+        context.state.reassembler.abandon(packet, chain, scope);
     return is_malformed(result.refusal) ? Verdict::next() : Verdict::drop(fragment_reason(result.refusal));
 }
 

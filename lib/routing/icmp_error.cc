@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wire/fragment.hh"
 #include "wire/icmp4.hh"
 #include "wire/icmp6.hh"
 #include "wire/ipv6_extensions.hh"
@@ -100,7 +101,11 @@ bool is_icmp6_error(wire::Ipv6View packet) {
         return false;
     }
     if (chain.upper_offset >= packet.total_length()) {
-        return chain.fragment_offset == 0;  // of a fragment, as in Linux, that may be told
+        // Of a fragment, as in Linux, that may be told.
+        const bool is_part =
+            chain.fragment_offset != 0 && chain.error != wire::Ipv6ChainError::repeated_fragment_header &&
+            !wire::Ipv6FragmentView::unchecked(packet.bytes().data() + chain.fragment_offset).is_atomic();
+        return !is_part;
     }
     const auto type = wire::Icmp6Type{packet.bytes()[chain.upper_offset]};
     return wire::is_error(type) || type == wire::Icmp6Type::redirect;

@@ -77,6 +77,14 @@ FragmentResult Reassembler::add(wire::Ipv6View packet, const wire::Ipv6Chain& ch
     return add(key, part, now);
 }
 
+void Reassembler::abandon(wire::Ipv6View packet, const wire::Ipv6Chain& chain, uint32_t scope) {
+    const auto fragment = wire::Ipv6FragmentView::unchecked(packet.bytes().data() + chain.fragment_offset);
+    const uint32_t index =
+        find({Family::ip6, {}, scope, fragment.id(), packet.source(), packet.destination()});
+    if (index != kNone)
+        forget(index);
+}
+
 FragmentResult Reassembler::add(const Key& key, const Part& part, Instant now) {
     evicted_ = {};
     auto result = keep(key, part, now);

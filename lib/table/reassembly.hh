@@ -111,6 +111,9 @@ class Reassembler {
     // other datagram (R6946).
     FragmentResult add(wire::Ipv6View packet, const wire::Ipv6Chain& chain, uint32_t scope, Instant now);
 
+    // Forgets what has come of the datagram that this fragment belongs to.
+    void abandon(wire::Ipv6View packet, const wire::Ipv6Chain& chain, uint32_t scope);
+
     // Forgets datagrams whose time is up, at most `budget` of them, and calls on_expired(const
     // ExpiredDatagram&) for each that was not thrown away before. Returns how many were forgotten.
     template <typename OnExpired>

@@ -340,6 +340,20 @@ TEST(Reassembly, TimesOutWithAnOddLength) {
     EXPECT_EQ(told, expected);
 }
 
+TEST(Reassembly, ForgetsWhatIsAbandoned) {
+    const Buffer payload = numbered(64);
+    Reassembler reassembler({}, 1);
+    const Buffer first = fragment(Family::ip6, payload, 0, 32, true);
+    add(reassembler, first);
+    add(reassembler, fragment(Family::ip6, payload, 0, 32, true, {.id = 2}));
+    const auto view = wire::Ipv6View::checked(first).value();
+    reassembler.abandon(view, wire::walk_extensions(view), 0);
+    EXPECT_EQ(reassembler.datagrams(), 1U);
+    EXPECT_EQ(add(reassembler, fragment(Family::ip6, payload, 32, 32, false)).outcome,
+              FragmentOutcome::stored)
+        << "of a new datagram";
+}
+
 TEST(Reassembly, ExpiryHasABudget) {
     Reassembler reassembler({}, 1);
     for (uint32_t id = 0; id < 10; ++id) {

@@ -106,8 +106,9 @@ bool lacks_upper_header(Bytes fragment) {
         if (at + 2 > fragment.size())
             return false;
         const auto header = fragment.subspan(at);
-        if (protocol == IpProtocol::fragment && (header.size() < kIpv6FragmentHeaderSize ||
-                                                 Ipv6FragmentView::unchecked(header.data()).offset() != 0))
+        constexpr size_t kOffsetEnd = 4;  // the rest of the header is not asked for
+        if (protocol == IpProtocol::fragment &&
+            (header.size() < kOffsetEnd || Ipv6FragmentView::unchecked(header.data()).offset() != 0))
             return false;  // the middle of another datagram
         at += extension_header_size(protocol, header);
         protocol = IpProtocol{header[0]};

@@ -2,8 +2,8 @@
 import ipaddress
 
 from case import Packet
-from packets import find_fragment_header
-from topology import REFUSED
+from packets import ICMPV6, find_fragment_header, upper_layer
+from topology import BOX_ADDRESSES, REFUSED
 
 # Linux tells one source of five unreachable destinations at once, then of one a second: ip_error() has a limit of its own.
 _TOLD = 4
@@ -16,7 +16,7 @@ def sieved(packets: list[Packet]) -> list[Packet]:
     kept = []
     for packet in packets:
         frame = packet.frame
-        if not fragments.take(frame):
+        if not fragments.take(frame) or _tells_the_box_its_mtu(frame):
             continue
         if frame[12:14] == b"\x08\x00" and len(frame) >= 34 and _is_refused(frame[30:34]):
             told[frame[26:30]] = told.get(frame[26:30], 0) + 1
@@ -28,6 +28,14 @@ def sieved(packets: list[Packet]) -> list[Packet]:
 
 def _is_refused(destination: bytes) -> bool:
     return any(ipaddress.ip_address(destination) in network for network in _REFUSED)
+
+
+def _tells_the_box_its_mtu(frame: bytes) -> bool:
+    """ICMPv6 "packet too big", from which Linux learns for packets that it forwards too."""
+    if frame[12:14] != b"\x86\xdd" or len(frame) < 54 or frame[38:54] not in BOX_ADDRESSES:
+        return False
+    kind, place = upper_layer(frame[14:])
+    return kind == ICMPV6 and frame[14 + place:15 + place] == b"\x02"
 
 
 class _Fragments:
