@@ -143,6 +143,7 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
 void Firewall::keep_decision(const routing::Context& context, const routing::Passage& passage) {
     auto* flow = passage.tracked.flow;
     if (!tables_->repeats || flow == nullptr || !flow->is_confirmed() || !trail_.cacheable() ||
+        flow->status.has_any(conntrack::kSnat | conntrack::kDnat) ||
         flow->helper() != conntrack::Helper::none || passage.notrack)
         return;
     const PathId path = state_->intern(trail_);
