@@ -4,6 +4,8 @@
 - the identification in IPv6 fragment headers that the box writes,
 - the times in IPv4 timestamp options,
 - in the packet that an ICMP error quotes, IPv4 options: Linux has worked on those when it quotes them,
+- ports and identifiers that NAT chooses because the packet's own is taken or not among those it may use: both boxes must
+  choose another one, of the same class, and the same for every packet of the flow,
 - two seconds of a flow's timeout, since the kernel's clock is real,
 - ICMPv6 errors about redirects,
 - a datagram that leaves in one fragment, though its extension headers came in several,
@@ -14,6 +16,7 @@
 import dataclasses
 import struct
 
+from chosen_ports import ChosenPorts
 from case import Case, Packet
 from outcome import Flow, Frames, Line, Outcome, is_from_box
 from packets import ICMP, ICMPV6, REDIRECT, checksum, find_fragment_header, summary, upper_layer
@@ -32,20 +35,22 @@ class Difference:
 
 def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
     found = []
+    chosen = ChosenPorts()
     largest = 0  # fragment that has come so far
     for n, (packet, theirs, ours) in enumerate(zip(case.packets, kernel.lines, sluice.lines)):
         if _is_fragment(packet.frame):
             largest = max(largest, len(packet.frame))
         for kind, left, right in (("frames", _deliberate(theirs.out, ours), ours.out), ("timers", theirs.before, ours.before)):
             same = _by_interface(left) == _by_interface(right) or (
-                _joined(left) == _joined(right) and all(len(frame) <= largest for _, frame in right))
+                _joined(left) == _joined(right) and all(len(frame) <= largest for _, frame in right)) or (
+                chosen.agree(packet.frame, left, right))
             if not same:
                 found.append(Difference(kind, n, "\n".join((
                     _packet(n, packet), *_shown("kernel", left), *_shown("sluice", right),
                     f"  sluice says: {ours.words}"))))
         if theirs.state and ours.state and theirs.state != ours.state:
             found.append(Difference("state", n, f"{_packet(n, packet)}\n  kernel: {theirs.state}, sluice: {ours.words}"))
-    found += _compare_flows(_aged(kernel), _aged(sluice))
+    found += _compare_flows(_aged(kernel), _aged(sluice), chosen)
     if sluice.counters:
         unlike = _counted_otherwise(case)
         found += [Difference("counters", None, f"rule {name}: kernel {theirs}, sluice {sluice.counters.get(name)}")
@@ -234,7 +239,7 @@ def _aged(box: Outcome) -> list[Flow]:
     return [dataclasses.replace(flow, timeout=flow.timeout + box.idle) for flow in box.flows]
 
 
-def _compare_flows(kernel: list[Flow], sluice: list[Flow]) -> list[Difference]:
+def _compare_flows(kernel: list[Flow], sluice: list[Flow], chosen: ChosenPorts) -> list[Difference]:
     theirs = {flow.key: flow for flow in kernel}
     ours = {flow.key: flow for flow in sluice}
     found = [Difference("flow", None, f"flow only in the kernel: {flow}")
@@ -245,6 +250,6 @@ def _compare_flows(kernel: list[Flow], sluice: list[Flow]) -> list[Difference]:
         left, right = theirs[key], ours[key]
         if abs(left.timeout - right.timeout) <= _TIMEOUT_SECONDS:
             right = dataclasses.replace(right, timeout=left.timeout)
-        if left != right:
+        if left != right and not chosen.same_flow(left, right):
             found.append(Difference("flow", None, f"flow differs\n  kernel: {left}\n  sluice: {right}"))
     return found
