@@ -2,9 +2,11 @@
 import dataclasses
 
 from outcome import Flow, Frames
+from packets import FRAGMENT
 
 _TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58
 _CHECKSUM = {_TCP: 16, _UDP: 6, _ICMP: 2, _ICMPV6: 2}
+_ERRORS = {_ICMP: (3, 4, 5, 11, 12), _ICMPV6: (1, 2, 3, 4)}
 _ECHO = {_ICMP: (0, 8), _ICMPV6: (128, 129)}
 _SPORT, _DPORT, _ID = 2, 3, 6  # places in a flow's tuple
 
@@ -19,11 +21,13 @@ class ChosenPorts:
         self._ours: dict[tuple, int] = {}  # by what the kernel chose
         self._theirs: dict[tuple, int] = {}
 
-    def agree(self, came: bytes, kernel: Frames, sluice: Frames) -> bool:
+    def agree(self, kernel: Frames, sluice: Frames) -> bool:
         """Whether the frames differ only in what may be chosen, and as they did before."""
-        if len(kernel) != 1 or len(sluice) != 1 or kernel[0][0] != sluice[0][0]:
-            return False
-        theirs, ours = kernel[0][1], sluice[0][1]
+        return len(kernel) == len(sluice) and all(
+            here == there and (theirs == ours or self._agree(theirs, ours))
+            for (here, theirs), (there, ours) in zip(kernel, sluice))
+
+    def _agree(self, theirs: bytes, ours: bytes) -> bool:
         place = _differing_port(theirs, ours)
         if place is None:
             return False
@@ -45,9 +49,22 @@ class ChosenPorts:
 
 
 def _transport(frame: bytes) -> tuple[int, int] | None:
-    """(protocol, where it begins) without options and extension headers."""
-    if frame[12:15] == b"\x08\x00\x45" and len(frame) >= 42 and int.from_bytes(frame[20:22], "big") & 0x3FFF == 0:
+    """(protocol, where it begins) without options and extension headers, of an ICMP error what it quotes; of fragments the
+    first has it."""
+    outer = _outer(frame)
+    if outer is None or outer[0] not in _ERRORS or len(frame) <= outer[1] or frame[outer[1]] not in _ERRORS[outer[0]]:
+        return outer
+    quoted = outer[1] + 8
+    if outer[0] == _ICMP:
+        return (frame[quoted + 9], quoted + 20) if frame[quoted:quoted + 1] == b"\x45" and len(frame) >= quoted + 28 else None
+    return (frame[quoted + 6], quoted + 40) if len(frame) >= quoted + 48 else None
+
+
+def _outer(frame: bytes) -> tuple[int, int] | None:
+    if frame[12:15] == b"\x08\x00\x45" and len(frame) >= 42 and int.from_bytes(frame[20:22], "big") & 0x1FFF == 0:
         return frame[23], 34
+    if frame[12:14] == b"\x86\xdd" and len(frame) >= 70 and frame[20] == FRAGMENT and frame[56:58] == b"\0\1":
+        return frame[54], 62
     if frame[12:14] == b"\x86\xdd" and len(frame) >= 62:
         return frame[20], 54
     return None
@@ -79,6 +96,8 @@ def _without_port(frame: bytes, place: int) -> bytes:
     """With a zero for the port, the checksum being what it would be then."""
     proto, begin = _transport(frame)
     at = begin + _CHECKSUM[proto]
+    if at + 2 > len(frame):  # cut off in a quotation, which the checksum of the error covers
+        at = _outer(frame)[1] + _CHECKSUM[_ICMP]
     port, check = (int.from_bytes(frame[where:where + 2], "big") for where in (place, at))
     if proto != _UDP or check != 0:
         total = (~check & 0xFFFF) + (~port & 0xFFFF)

@@ -11,9 +11,10 @@ _INSIDE = [*LAN_HOSTS, *DMZ_HOSTS]
 _OUTSIDE = [*REMOTE_HOSTS, WAN_HOST]
 _PORTS = [1024, 4000, 40000, 700, 80]
 _SERVICES = [53, 80, 443, 8080]
-_POOL4, _POOL6 = "203.0.113.50-203.0.113.53", "fd00:2::50-fd00:2::53"
-_SHOWN4 = [WAN.ip4, "203.0.113.50", "203.0.113.51", "203.0.113.52", "203.0.113.53", "203.0.113.60"]
-_SHOWN6 = [WAN.ip6, "fd00:2::50", "fd00:2::51", "fd00:2::52", "fd00:2::53"]
+# Of networks that lead nowhere: nobody is asked for the Ethernet address of what is not translated.
+_POOL4, _POOL6 = "10.97.0.50-10.97.0.53", "fd00:97::50-fd00:97::53"
+_SHOWN4 = [WAN.ip4, *(f"10.97.0.{n}" for n in (50, 51, 52, 53, 60))]
+_SHOWN6 = [WAN.ip6, *(f"fd00:97::{n}" for n in (50, 51, 52, 53))]
 _ERRORS4 = [(3, 0), (3, 1), (3, 3), (3, 4), (11, 0), (12, 0)]
 _ERRORS6 = [(1, 0), (1, 3), (2, 0), (3, 0), (4, 0)]
 
@@ -34,7 +35,7 @@ def _rules(r: random.Random) -> dict:
         {"in": "wan", "proto": "tcp", "dport": 8080, "dnat": f"{server.ip4}:80"},
         {"in": "wan", "proto": "tcp", "dport": 8080, "dnat": f"[{server.ip6}]:80"},
         {"in": "wan", "proto": "udp", "dport": 53, "dnat": f"{other.ip4}:53"},
-        {"in": "wan", "daddr": "203.0.113.60", "dnat": other.ip4},
+        {"in": "wan", "daddr": "10.97.0.60", "dnat": other.ip4},
         {"in": "wan", "proto": "tcp", "dport": 443, "dnat": f"{server.ip4}-{LAN_HOSTS[-1].ip4}"
          if server is not LAN_HOSTS[-1] else server.ip4},
         {"in": "lan", "proto": ["tcp", "udp"], "dport": 53, "redirect": 5353},
@@ -48,7 +49,7 @@ def _rules(r: random.Random) -> dict:
         {"out": "wan", "saddr": "10.9.0.0/16", "snat": _POOL4},
         {"out": "wan", "snat": _POOL4, "persistent": True},
         {"out": "wan", "snat": _POOL6},
-        {"out": "wan", "proto": ["tcp", "udp"], "snat": "203.0.113.50", "ports": "4000-4003"},
+        {"out": "wan", "proto": ["tcp", "udp"], "snat": "10.97.0.50", "ports": "4000-4999"},
         {"out": "wan", "proto": "udp", "masquerade": True, "ports": "2000-2100"},
         {"out": "lan", "proto": "tcp", "ct_status": "dnat", "masquerade": True},
         {"out": "dmz", "snat": "10.9.0.1", "proto": "udp"},
