@@ -2,6 +2,7 @@
 
 #include "conntrack/drops.hh"
 #include "filter/drops.hh"
+#include "nat/drops.hh"
 #include "pipeline/drops.hh"
 #include "routing/drops.hh"
 
@@ -13,6 +14,7 @@ telemetry::DropCatalog drop_catalog() {
     catalog.add(routing::drops::catalog());
     catalog.add(conntrack::drops::catalog());
     catalog.add(filter::drops::catalog());
+    catalog.add(nat::drops::catalog());
     return catalog;
 }
 

@@ -1,6 +1,8 @@
 #include "sluice/firewall.hh"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "filter/rule_check.hh"
 #include "pipeline/config.hh"
@@ -21,6 +23,22 @@ auto interfaces_of(const GatewayConfig& config) {
     return [&config](std::string_view name) {
         return pipeline::interfaces_named(config.interfaces, config.zones, name);
     };
+}
+
+auto addresses_of(const GatewayConfig& config) {
+    return [&config](std::string_view name) {
+        std::vector<IpAddress> addresses;
+        for (const auto id : pipeline::interfaces_named(config.interfaces, config.zones, name)) {
+            for (const auto& own : std::next(config.interfaces.begin(), index(id))->value.addresses)
+                addresses.push_back(own.address);
+        }
+        return addresses;
+    };
+}
+
+bool has_nat(const filter::Rulebook& book) {
+    return std::ranges::any_of(book.base,
+                               [](const auto& chain) { return chain.first.first == filter::Table::nat; });
 }
 
 bool has_chains(const GatewayConfig& config) {
@@ -50,7 +68,8 @@ bool has_firewall(const GatewayConfig& config) {
 void check_firewall(const GatewayConfig& config, config::Problems& problems) {
     const auto declarations = sets::declarations(config.sets);
     const auto book = filter::rulebook(config.rules);
-    filter::KnownNames known{.interfaces = interface_names(config), .sets = {}};
+    filter::KnownNames known{
+        .interfaces = interface_names(config), .members = interfaces_of(config), .sets = {}};
     for (const auto& set : declarations)
         known.sets.push_back({.name = set.name, .type = set.options.type});
     filter::check_rules(book, known, problems);
@@ -86,12 +105,17 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
     tables->generation = ++generation_;
     tables->sets = &sets_;
     rules_.begin();
-    tables->ruleset = filter::Ruleset::compile(
-        book, {.interfaces = interfaces_of(config), .sets = prepared_sets_, .today = calendar_()}, rules_);
+    tables->ruleset = filter::Ruleset::compile(book,
+                                               {.interfaces = interfaces_of(config),
+                                                .addresses = addresses_of(config),
+                                                .sets = prepared_sets_,
+                                                .today = calendar_()},
+                                               rules_);
     rules_.end(rule_counters());
     prepared_expiry_ = tables->ruleset->next_expiry();
     tables->limits = conntrack.limits(workers_.size(), interfaces_of(config));
     tables->settings = conntrack.settings();
+    prepare_nat(config, *book, *tables, now);
     for (const auto& worker : workers_)
         tables->states.push_back(
             std::make_unique<filter::RulesetState>(*tables->ruleset, worker->rule_counters(),
@@ -103,6 +127,24 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
     return tables;
 }
 
+void FirewallControl::prepare_nat(const GatewayConfig& config, const filter::Rulebook& book,
+                                  filter::FirewallTables& tables, Instant now) {
+    const auto profile = conntrack_of(config).profile;
+    tables.nat = config.rules.nat.options.settings(profile);
+    tables.nat_tells = profile == conntrack::Profile::rfc;
+    translators_.resize(workers_.size());
+    for (size_t i = 0; i < workers_.size(); ++i) {
+        auto& translator = translators_[i];
+        if (translator == nullptr && has_nat(book))
+            translator = std::make_unique<nat::Translator>(
+                nat::NatLimits{.mappings = workers_[i]->tracker().table().capacity()}, tables.nat,
+                nat::PortShare{.worker = static_cast<uint16_t>(i),
+                               .workers = static_cast<uint16_t>(workers_.size())},
+                random_, now);
+        tables.translators.push_back(translator.get());
+    }
+}
+
 Expected<std::shared_ptr<const filter::Ruleset>> FirewallControl::compile_aside(const GatewayConfig& config,
                                                                                 Instant now) {
     const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
@@ -112,8 +154,12 @@ Expected<std::shared_ptr<const filter::Ruleset>> FirewallControl::compile_aside(
         return std::unexpected(problems.first());
     filter::RuleDirectory numbers;
     numbers.begin();
-    return filter::Ruleset::compile(
-        book, {.interfaces = interfaces_of(config), .sets = std::move(sets), .today = calendar_()}, numbers);
+    return filter::Ruleset::compile(book,
+                                    {.interfaces = interfaces_of(config),
+                                     .addresses = addresses_of(config),
+                                     .sets = std::move(sets),
+                                     .today = calendar_()},
+                                    numbers);
 }
 
 void FirewallControl::adopt() {

@@ -12,6 +12,7 @@
 #include "config/problem.hh"
 #include "filter/counters.hh"
 #include "filter/stage.hh"
+#include "nat/translator.hh"
 #include "sets/registry.hh"
 #include "sluice/config.hh"
 
@@ -55,6 +56,9 @@ class FirewallControl {
     [[nodiscard]] std::vector<const filter::RuleCounters*> rule_counters() const;
 
   private:
+    void prepare_nat(const GatewayConfig& config, const filter::Rulebook& book,
+                     filter::FirewallTables& tables, Instant now);
+
     Random random_;
     sets::SetRegistry sets_;
     std::function<filter::Date()> calendar_;
@@ -63,6 +67,8 @@ class FirewallControl {
     std::optional<filter::Date> next_expiry_;  // of what is in force
     filter::RuleDirectory rules_;
     std::vector<std::unique_ptr<filter::Firewall>> workers_;
+    // By worker; made when a configuration first has rules of NAT, and kept with its mappings.
+    std::vector<std::unique_ptr<nat::Translator>> translators_;
     uint32_t generation_ = 0;  // of what was prepared last
 };
 

@@ -62,6 +62,17 @@ bool IpPrefix::contains(const IpPrefix& other) const {
     return other.length_ >= length_ && contains(other.address_);
 }
 
+IpAddress IpPrefix::last() const {
+    if (family() == Family::ip4) {
+        const uint32_t host_bits = length_ == 0 ? UINT32_MAX : (uint32_t{1} << (32 - length_)) - 1;
+        return Ip4Address::from_host(address_.ip4().host() | (length_ == 32 ? 0 : host_bits));
+    }
+    auto bytes = address_.ip6().bytes();
+    for (size_t bit = length_; bit < 128; ++bit)
+        bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] | 0x80 >> bit % 8);
+    return Ip6Address(bytes);
+}
+
 Expected<IpPrefix> IpPrefix::parse(std::string_view text) {
     const auto parts = split(text);
     if (!parts)

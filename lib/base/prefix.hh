@@ -33,6 +33,7 @@ class IpPrefix {
     [[nodiscard]] constexpr Family family() const { return address_.family(); }
     [[nodiscard]] bool contains(const IpAddress& address) const;
     [[nodiscard]] bool contains(const IpPrefix& other) const;
+    [[nodiscard]] IpAddress last() const;  // the highest address in it
     constexpr bool operator==(const IpPrefix&) const = default;
     constexpr auto operator<=>(const IpPrefix&) const = default;
 

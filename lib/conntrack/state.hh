@@ -56,5 +56,8 @@ inline constexpr Status kSnatDone{1U << 7};       // the postrouting NAT rules h
 inline constexpr Status kDnatDone{1U << 8};       // the prerouting NAT rules have been asked
 inline constexpr Status kDying{1U << 9};          // being removed
 inline constexpr Status kFixedTimeout{1U << 10};  // packets do not prolong it
+// Not among the kernel's: which ends a NAT mapping stands behind.
+inline constexpr Status kMappedSource{1U << 24};
+inline constexpr Status kMappedDestination{1U << 25};
 
 }  // namespace sluice::conntrack

@@ -127,7 +127,7 @@ Tracked Tracker::refused(Refusal refusal) {
 Found Tracker::look_up(const Tuple& tuple, Instant now) {
     const auto found = table_.find(tuple);
     if (found && found.flow->is_expired(ticks_at(now))) [[unlikely]] {
-        end(*found.flow, Ending::expired, ticks_at(now));
+        end(*found.flow, Ending::expired, now);
         return {};
     }
     return found;
@@ -211,7 +211,7 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
         if (result.verdict == TrackVerdict::restart && again) {
             counters_.add(Count::search_restart);
             if (found)
-                end(flow, Ending::deleted, ticks_at(now));
+                end(flow, Ending::deleted, now);
             again = false;
             continue;
         }
@@ -235,7 +235,7 @@ std::optional<Tracked> Tracker::track_known(const wire::IpPacket& packet, const 
         return invalid(result.reason);
     }
     counters_.add(Count::search_restart);
-    end(flow, Ending::deleted, ticks_at(now));
+    end(flow, Ending::deleted, now);
     return std::nullopt;
 }
 
@@ -256,17 +256,17 @@ bool Tracker::make_room(const Tuple& first, bool own_traffic, Instant now) {
     if (limits_.when_full != WhenFull::early_drop)
         return false;
     const auto is_unassured = [](const Flow& flow) { return !flow.status.has(kAssured); };
-    return evict_near(first, ticks_at(now), is_unassured) ||
-           evict_near(first, ticks_at(now), [](const Flow& flow) { return is_closing(flow); });
+    return evict_near(first, now, is_unassured) ||
+           evict_near(first, now, [](const Flow& flow) { return is_closing(flow); });
 }
 
 // All such flows of the nearest bucket that holds one.
 template <typename May>
-bool Tracker::evict_near(const Tuple& tuple, Ticks now, May&& may) {
+bool Tracker::evict_near(const Tuple& tuple, Instant now, May&& may) {
     bool room = false;
     for (size_t distance = 0; distance < kEvictionRange && !room; ++distance)
         table_.visit_near(tuple, distance, [&](Flow& flow) {
-            const bool expired = flow.is_expired(now);
+            const bool expired = flow.is_expired(ticks_at(now));
             if (flow.is_dying() || (!expired && !may(flow)))
                 return;
             end(flow, expired ? Ending::expired : Ending::evicted, now);
@@ -385,7 +385,7 @@ void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction directi
     }
     if (result.ended) {
         if (flow.is_confirmed())
-            end(flow, Ending::deleted, ticks_at(now));
+            end(flow, Ending::deleted, now);
         changed = false;
     }
     if (direction == Direction::reply && !flow.status.has(kSeenReply)) {
@@ -434,7 +434,7 @@ bool Tracker::confirm(Tracked& tracked, const wire::IpPacket& packet, Instant no
             return true;
         case FlowTable::Insert::clash:
             if (other.flow->is_expired(ticks_at(now))) {
-                end(*other.flow, Ending::expired, ticks_at(now));
+                end(*other.flow, Ending::expired, now);
                 return confirm(tracked, packet, now);
             }
             if (resolve_clash(tracked, other))
@@ -494,7 +494,7 @@ void Tracker::forget(Flow& flow) {
         source_limit_.give_back(flow.tuple(Direction::original), flow.in());
 }
 
-void Tracker::end(Flow& flow, Ending ending, Ticks now) {
+void Tracker::end(Flow& flow, Ending ending, Instant now) {
     switch (ending) {
         case Ending::expired:
             counters_.add(Count::expired);
@@ -506,25 +506,27 @@ void Tracker::end(Flow& flow, Ending ending, Ticks now) {
             counters_.add(Count::deleted);
             break;
     }
-    events_.push(EventKind::destroy, flow, now);
+    events_.push(EventKind::destroy, flow, ticks_at(now));
+    if (end_watch_.ended != nullptr && flow.status.has_any(end_watch_.of))
+        end_watch_.ended(end_watch_.context, flow, now);
     forget(flow);
     table_.erase(flow);
 }
 
 void Tracker::erase(Flow& flow, Instant now) {
     if (flow.is_confirmed() && !flow.is_dying())
-        end(flow, Ending::deleted, ticks_at(now));
+        end(flow, Ending::deleted, now);
 }
 
 void Tracker::flush(Instant now) {
     FlowCursor cursor;
-    table_.visit(cursor, SIZE_MAX, [&](Flow& flow) { end(flow, Ending::deleted, ticks_at(now)); });
+    table_.visit(cursor, SIZE_MAX, [&](Flow& flow) { end(flow, Ending::deleted, now); });
 }
 
 bool Tracker::expire(Instant now, size_t budget) {
     const Ticks tick = ticks_at(now);
     table_.reclaim();
-    const bool all = table_.expire(tick, budget, [&](Flow& flow) { end(flow, Ending::expired, tick); });
+    const bool all = table_.expire(tick, budget, [&](Flow& flow) { end(flow, Ending::expired, now); });
     table_.reclaim();
     expectations_.expire(tick);
     count_flows();

@@ -26,6 +26,14 @@
 
 namespace sluice::conntrack {
 
+// Who is told of ends: of confirmed flows that have any of these bits, however they end. The flow is still
+// whole then, and in the table.
+struct FlowEndWatch {
+    void (*ended)(void* context, const Flow& flow, Instant now) = nullptr;
+    void* context = nullptr;
+    Status of;
+};
+
 // One per worker; nothing in it is shared except the counters, which others may read.
 class Tracker {
   public:
@@ -78,6 +86,8 @@ class Tracker {
     void erase(Flow& flow, Instant now);
     void flush(Instant now);
 
+    void watch_ends(const FlowEndWatch& watch) { end_watch_ = watch; }
+
     [[nodiscard]] FlowTable& table() { return table_; }
     [[nodiscard]] const FlowTable& table() const { return table_; }
     [[nodiscard]] const Expectations& expectations() const { return expectations_; }
@@ -94,7 +104,7 @@ class Tracker {
                               Tracked& tracked);
     [[nodiscard]] bool make_room(const Tuple& first, bool own_traffic, Instant now);
     template <typename May>
-    [[nodiscard]] bool evict_near(const Tuple& tuple, Ticks now, May&& may);
+    [[nodiscard]] bool evict_near(const Tuple& tuple, Instant now, May&& may);
     [[nodiscard]] TrackResult examine(Flow& flow, const wire::IpPacket& packet, Direction direction,
                                       bool own_traffic, Instant now);
     [[nodiscard]] TrackResult judge(Flow& flow, const wire::IpPacket& packet, Direction direction,
@@ -106,7 +116,7 @@ class Tracker {
     [[nodiscard]] bool resolve_clash(Tracked& tracked, const Found& other);
     [[nodiscard]] bool help(const Tracked& tracked, const wire::IpPacket& packet, Instant now);
     void assign_helper(Flow& flow, Helper helper);
-    void end(Flow& flow, Ending ending, Ticks now);
+    void end(Flow& flow, Ending ending, Instant now);
     void forget(Flow& flow);
     [[nodiscard]] Tracked invalid(InvalidReason reason);
     [[nodiscard]] Tracked refused(Refusal refusal);
@@ -122,6 +132,7 @@ class Tracker {
     Expectations expectations_;
     FtpLines ftp_lines_;
     EventQueue events_;
+    FlowEndWatch end_watch_;
 };
 
 }  // namespace sluice::conntrack

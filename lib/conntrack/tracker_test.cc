@@ -323,5 +323,28 @@ TEST_F(TrackerTest, EventsNobodyFetchesAreLostAndCounted) {
     EXPECT_EQ(count(Count::event_lost), 20000U - 16384U);
 }
 
+TEST_F(TrackerTest, TellsOfEndsOfFlowsThatAreWatched) {
+    make();
+    std::vector<Tuple> ended;
+    tracker->watch_ends({.ended =
+                             [](void* context, const Flow& flow, Instant) {
+                                 static_cast<std::vector<Tuple>*>(context)->push_back(
+                                     flow.tuple(Direction::original));
+                             },
+                         .context = &ended,
+                         .of = kMappedSource | kMappedDestination});
+    const auto watched = pass(udp(a, 1, b, 2));
+    watched.flow->status.set(kMappedDestination);
+    const auto erased = pass(udp(a, 3, b, 2));
+    erased.flow->status.set(kMappedSource);
+    pass(udp(a, 5, b, 2));
+    const auto tuple = erased.flow->tuple(Direction::original);
+    tracker->erase(*erased.flow, now);
+    EXPECT_EQ(ended, std::vector{tuple});
+    tracker->flush(now);
+    ASSERT_EQ(ended.size(), 2U);
+    EXPECT_EQ(ended[1].sport, 1);
+}
+
 }  // namespace
 }  // namespace sluice::conntrack

@@ -87,6 +87,8 @@ class RulesetBuilder {
                 continue;
             note_expiry(rule);
             add_rule(rule, id);
+            if (const auto within = hairpin_of(rule))
+                add_rule(*within, id, true);
         }
         chain.rule_count = static_cast<uint32_t>(ruleset_.rules_.rules.size()) - chain.first_rule;
         chain.name = std::move(name);
@@ -102,7 +104,42 @@ class RulesetBuilder {
             ruleset_.next_expiry_ = day;
     }
 
-    void add_rule(const Rule& rule, RuleId id) {
+    // What a destination rule with `hairpin` is for packets that come by other interfaces than it names: a
+    // rule about the addresses it has, or else those of its interfaces.
+    [[nodiscard]] std::optional<Rule> hairpin_of(const Rule& rule) const {
+        const bool asked = !rule.dnat.empty() && rule.hairpin.value_or(false) && rule.in &&
+                           !rule.in->negated && names_.addresses;
+        if (!asked)
+            return std::nullopt;
+        Rule within = rule;
+        within.in->negated = true;
+        if (within.daddr)
+            return within;
+        within.daddr.emplace();
+        for (const auto& name : rule.in->names) {
+            for (const IpAddress& address : names_.addresses(name.name))
+                within.daddr->ranges.push_back({address, address});
+        }
+        if (within.daddr->ranges.empty())
+            return std::nullopt;
+        return within;
+    }
+
+    void add_nat(const Rule& rule, bool is_hairpin, CompiledRule& compiled) {
+        auto statement = nat_rule(rule);
+        if (!statement)
+            return;
+        compiled.nat = static_cast<uint32_t>(ruleset_.rules_.nat.size());
+        auto& added = ruleset_.rules_.nat.emplace_back(
+            NatStatement{.rule = std::move(*statement), .is_hairpin = is_hairpin});
+        if (!is_hairpin)
+            return;
+        const auto outside = names_.interfaces(rule.in->names.front().name);
+        if (!outside.empty())
+            added.outside = outside.front();
+    }
+
+    void add_rule(const Rule& rule, RuleId id, bool is_hairpin = false) {
         CompiledRule compiled;
         compiled.id = id;
         compiled.action = rule.action.kind;
@@ -127,13 +164,14 @@ class RulesetBuilder {
             ruleset_.connlimits_.push_back(*rule.connlimit);
         }
         add_statements(rule, compiled);
+        add_nat(rule, is_hairpin, compiled);
         ruleset_.rules_.rules.push_back(compiled);
     }
 
     void add_matches(const Rule& rule) {
         add_interfaces(Field::in, rule.in);
         add_interfaces(Field::out, rule.out);
-        add_numbers(Field::family, rule.family);
+        add_family(rule);
         add_proto(rule);
         add_addresses(Field::saddr, rule.saddr);
         add_addresses(Field::daddr, rule.daddr);
@@ -197,6 +235,21 @@ class RulesetBuilder {
         Check& check = add_ranges(field, match->negated, match->ranges);
         for (const auto& set : match->sets)
             add_set(check, set, {field});
+    }
+
+    // A rule with targets of one family is about packets of that family.
+    void add_family(const Rule& rule) {
+        constexpr uint32_t kIp4 = 4;
+        constexpr uint32_t kIp6 = 6;
+        const auto& targets = rule.dnat.empty() ? rule.snat : rule.dnat;
+        const auto is_ip4 = [](const nat::NatTarget& target) { return target.first.is_ip4(); };
+        const bool any_ip4 = std::ranges::any_of(targets, is_ip4);
+        if (targets.empty() || (any_ip4 && !std::ranges::all_of(targets, is_ip4))) {
+            add_numbers(Field::family, rule.family);
+            return;
+        }
+        const uint32_t family = any_ip4 ? kIp4 : kIp6;
+        add_ranges(Field::family, false, {{family, family}});
     }
 
     // A reset answers TCP alone: as in nftables the rule then matches nothing else.

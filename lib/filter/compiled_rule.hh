@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "base/address.hh"
+#include "base/interface_id.hh"
 #include "filter/counters.hh"
 #include "filter/field.hh"
 #include "filter/rule.hh"
+#include "nat/rule.hh"
 #include "sets/set.hh"
 
 namespace sluice::filter {
@@ -68,12 +70,21 @@ struct Statements {
     SetCheck add_to;  // without a set: nothing is added
 };
 
+// A NAT statement. It ends the chain, and the packet is accepted.
+struct NatStatement {
+    nat::NatRule rule;
+    // Of the rule that a hairpin rule is besides: for packets from elsewhere to its addresses.
+    bool is_hairpin = false;
+    InterfaceId outside = kNoInterface;  // the interface those addresses are on
+};
+
 struct CompiledRule {
     RuleId id = kNoRule;
     uint32_t first_check = 0;
     uint32_t limit = kNoIndex;  // into Ruleset::limits()
     uint32_t connlimit = kNoIndex;
     uint32_t statements = kNoIndex;
+    uint32_t nat = kNoIndex;
     uint16_t check_count = 0;
     ChainIndex target = kNoChain;  // of jump and goto
     ActionKind action = ActionKind::none;
@@ -86,6 +97,7 @@ struct CompiledRules {
     std::vector<CompiledRule> rules;
     std::vector<Check> checks;  // of each rule in the order in which they are tried
     std::vector<Statements> statements;
+    std::vector<NatStatement> nat;
     std::vector<NumberRange> numbers;  // of each check sorted and disjoint
     std::vector<WideRange> wide;       // likewise
     std::vector<SetCheck> sets;

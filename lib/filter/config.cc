@@ -99,6 +99,10 @@ Rulebook rulebook(const RulesConfig& config) {
     add_base(book, Table::mangle, Hook::forward, config.mangle.forward);
     add_base(book, Table::mangle, Hook::output, config.mangle.output);
     add_base(book, Table::mangle, Hook::postrouting, config.mangle.postrouting);
+    add_base(book, Table::nat, Hook::prerouting, config.nat.prerouting);
+    add_base(book, Table::nat, Hook::input, config.nat.input);
+    add_base(book, Table::nat, Hook::output, config.nat.output);
+    add_base(book, Table::nat, Hook::postrouting, config.nat.postrouting);
     add_base(book, Table::filter, Hook::input, config.filter.input);
     add_base(book, Table::filter, Hook::forward, config.filter.forward);
     add_base(book, Table::filter, Hook::output, config.filter.output);
@@ -312,6 +316,29 @@ const Mapping<filter::Rule>& Schema<filter::Rule>::get() {
                       "lowers the MSS of TCP to a number, or `clamp`: to what the path's MTU leaves")
             .optional("add_to", &Rule::add_to,
                       "adds the packet's addresses and ports to a set, as its type says")
+            .optional("dnat", &Rule::dnat,
+                      "gives a flow another destination; of several each client gets one; ends the chain, as "
+                      "the next three do")
+            .list_or_one()
+            .optional("snat", &Rule::snat, "gives a flow another source")
+            .list_or_one()
+            .optional("redirect", &Rule::redirect,
+                      "sends a flow to the box itself, to this port or one of these")
+            .optional("masquerade", &Rule::masquerade,
+                      "gives a flow an address of the interface by which it leaves as its source")
+            .optional("ports", &Rule::ports, "of the translation, where its targets name none")
+            .optional("persistent", &Rule::persistent,
+                      "the address is chosen by the client alone, not by where it sends to")
+            .optional("random", &Rule::random, "the port is not kept but chosen at random")
+            .optional("hairpin", &Rule::hairpin,
+                      "hosts inside reach what is translated as others do, and are shown to one another by "
+                      "external addresses")
+            .optional("mapping", &Rule::mapping, "as in `nat`, for this rule")
+            .optional("filtering", &Rule::filtering, "likewise")
+            .optional("pooling", &Rule::pooling, "likewise")
+            .optional("parity", &Rule::parity, "likewise")
+            .optional("port_overlap", &Rule::port_overlap, "likewise")
+            .optional("ports_per_host", &Rule::ports_per_host, "likewise")
             .optional(
                 "action", &Rule::action,
                 "accept, drop, reject, return, `{reject: KIND}`, `{jump: CHAIN}` or `{goto: CHAIN}`; without "
@@ -411,6 +438,18 @@ const Mapping<filter::MangleConfig>& Schema<filter::MangleConfig>::get() {
     return mapping;
 }
 
+const Mapping<filter::NatConfig>& Schema<filter::NatConfig>::get() {
+    using filter::NatConfig;
+    static const auto mapping =
+        Mapping<NatConfig>("chains that translate, asked about the first packet of each flow")
+            .optional("prerouting", &NatConfig::prerouting, "flows that arrive: `dnat`, `redirect`")
+            .optional("input", &NatConfig::input, "flows for the box: `snat`")
+            .optional("output", &NatConfig::output, "flows of the box: `dnat`, `redirect`")
+            .optional("postrouting", &NatConfig::postrouting, "flows that leave: `snat`, `masquerade`")
+            .include(&NatConfig::options);
+    return mapping;
+}
+
 const Mapping<filter::FilterConfig>& Schema<filter::FilterConfig>::get() {
     using filter::FilterConfig;
     static const auto mapping = Mapping<FilterConfig>("chains that decide")
@@ -429,6 +468,9 @@ const Mapping<filter::RulesConfig>& Schema<filter::RulesConfig>::get() {
                       "goes on")
             .optional("raw", &RulesConfig::raw, "priority -300, before connection tracking")
             .optional("mangle", &RulesConfig::mangle, "priority -150")
+            .optional("nat", &RulesConfig::nat,
+                      "priority -100 for destinations and 100 for sources, and what NAT does where its rules "
+                      "leave it open")
             .optional("filter", &RulesConfig::filter, "priority 0")
             .optional("chains", &RulesConfig::chains, "chains that rules jump to, by name");
     return mapping;

@@ -1,4 +1,4 @@
-// The sections `early`, `raw`, `mangle`, `filter` and `chains`.
+// The sections `early`, `raw`, `mangle`, `nat`, `filter` and `chains`.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,7 @@
 #include "config/named.hh"
 #include "config/problem.hh"
 #include "filter/rule.hh"
+#include "nat/config.hh"
 
 namespace sluice::filter {
 
@@ -29,6 +30,15 @@ struct MangleConfig {
     bool operator==(const MangleConfig&) const = default;
 };
 
+struct NatConfig {
+    std::optional<BaseChain> prerouting;
+    std::optional<BaseChain> input;
+    std::optional<BaseChain> output;
+    std::optional<BaseChain> postrouting;
+    nat::NatOptions options;  // its keys stand beside the chains
+    bool operator==(const NatConfig&) const = default;
+};
+
 struct FilterConfig {
     std::optional<BaseChain> input;
     std::optional<BaseChain> forward;
@@ -41,6 +51,7 @@ struct RulesConfig {
     std::vector<Rule> early;
     RawConfig raw;
     MangleConfig mangle;
+    NatConfig nat;
     FilterConfig filter;
     config::Named<std::vector<Rule>> chains;
     bool operator==(const RulesConfig&) const = default;
@@ -211,6 +222,10 @@ struct config::Schema<filter::RawConfig> {
 template <>
 struct config::Schema<filter::MangleConfig> {
     static const Mapping<filter::MangleConfig>& get();
+};
+template <>
+struct config::Schema<filter::NatConfig> {
+    static const Mapping<filter::NatConfig>& get();
 };
 template <>
 struct config::Schema<filter::FilterConfig> {

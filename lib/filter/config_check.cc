@@ -90,6 +90,92 @@ void check_statements(const Rule& rule, Context& context) {
                            "expected proto: tcp, or reject without a kind, which resets TCP alone");
 }
 
+// The families of a NAT statement's targets.
+unsigned families_of(const std::vector<nat::NatTarget>& targets) {
+    unsigned families = 0;
+    for (const auto& target : targets)
+        families |= target.first.is_ip4() ? kIp4 : kIp6;
+    return families;
+}
+
+bool has_only_ports(const Rule& rule) {
+    return rule.proto && !rule.proto->negated && rule.proto->sets.empty() &&
+           std::ranges::all_of(rule.proto->ranges, [](const NumberRange& range) {
+               return range.first == range.last &&
+                      std::ranges::find(kWithPorts, range.first) != kWithPorts.end();
+           });
+}
+
+// Keys that say how to translate, with what they need.
+struct NatWord {
+    const char* key;
+    bool is_there;
+    bool fits;
+};
+
+void check_nat_words(const Rule& rule, const std::optional<nat::NatRule>& nat, Context& context) {
+    using nat::NatKind;
+    const bool source = nat && !changes_destination(nat->kind);
+    const bool redirects = nat && nat->kind == NatKind::redirect;
+    const NatWord words[] = {{"ports", rule.ports.has_value(), nat && !redirects},
+                             {"persistent", rule.persistent, nat && !redirects},
+                             {"random", rule.random, nat.has_value()},
+                             {"hairpin", rule.hairpin.has_value(), nat && !redirects},
+                             {"mapping", rule.mapping.has_value(), source},
+                             {"filtering", rule.filtering.has_value(), source},
+                             {"pooling", rule.pooling.has_value(), source},
+                             {"parity", rule.parity.has_value(), source},
+                             {"port_overlap", rule.port_overlap.has_value(), source},
+                             {"ports_per_host", rule.ports_per_host.has_value(), source}};
+    for (const NatWord& word : words) {
+        if (word.is_there && !word.fits)
+            context.problem_at(
+                word.key,
+                nat ? "this says nothing about the rule's NAT statement"
+                    : "this says how to translate, but the rule does not translate",
+                std::string("expected ") + (source || redirects || !nat ? "a statement it belongs to"
+                                                                        : "it with snat or masquerade"));
+    }
+}
+
+void check_nat(const Rule& rule, Context& context) {
+    const auto nat = nat_rule(rule);
+    check_nat_words(rule, nat, context);
+    if (!nat)
+        return;
+    const char* const keys[] = {"dnat", "snat", "redirect", "masquerade"};
+    const bool there[] = {!rule.dnat.empty(), !rule.snat.empty(), rule.redirect.has_value(), rule.masquerade};
+    const char* first = nullptr;
+    for (size_t i = 0; i < std::size(keys); ++i) {
+        if (there[i] && first != nullptr)
+            context.problem_at(keys[i], std::string("the rule has ") + first + " already",
+                               "expected one NAT statement a rule");
+        else if (there[i])
+            first = keys[i];
+    }
+    if (rule.action.kind != ActionKind::none)
+        context.problem_at("action", std::string(first) + " ends the chain by itself",
+                           "expected a rule without action");
+    if (rule.notrack)
+        context.problem_at("notrack", "what is not tracked cannot be translated",
+                           "expected either of the two");
+    const bool names_port =
+        changes_destination(nat->kind) &&
+        (nat->ports || std::ranges::any_of(nat->targets, [](const nat::NatTarget& target) {
+             return target.ports.has_value();
+         }));
+    if (names_port && !has_only_ports(rule))
+        context.problem_at(first, "a port needs protocols that have ports",
+                           "expected proto: tcp or the like");
+    if (nat->targets.empty())
+        return;
+    unsigned possible = (allows(rule.family, 4) ? kIp4 : 0) | (allows(rule.family, 6) ? kIp6 : 0);
+    possible &= families_of(rule.saddr) & families_of(rule.daddr);
+    if (possible != 0 && (possible & families_of(nat->targets)) == 0)
+        context.problem_at(first, "these targets are of another family than the packets of the rule",
+                           "expected one family throughout, or two rules");
+}
+
 }  // namespace
 
 void check_rule(const Rule& rule, config::Context& context) {
@@ -99,6 +185,7 @@ void check_rule(const Rule& rule, config::Context& context) {
     check_families(rule, context);
     check_protocols(rule, context);
     check_statements(rule, context);
+    check_nat(rule, context);
 }
 
 }  // namespace sluice::filter

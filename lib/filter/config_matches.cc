@@ -263,26 +263,13 @@ std::string number_text(const NumberWords& words, uint32_t number) {
 
 // ── Addresses ──
 
-// The last address of a prefix.
-IpAddress last_of(const IpPrefix& prefix) {
-    if (prefix.family() == Family::ip4) {
-        const uint32_t host_bits =
-            prefix.length() == 0 ? UINT32_MAX : (uint32_t{1} << (32 - prefix.length())) - 1;
-        return Ip4Address::from_host(prefix.address().ip4().host() | (prefix.length() == 32 ? 0 : host_bits));
-    }
-    auto bytes = prefix.address().ip6().bytes();
-    for (size_t bit = prefix.length(); bit < 128; ++bit)
-        bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] | 0x80 >> bit % 8);
-    return Ip6Address(bytes);
-}
-
 Expected<AddressRange> parse_addresses(std::string_view text) {
     const size_t dash = text.find('-');
     if (dash == std::string_view::npos) {
         const auto prefix = IpPrefix::parse(text);
         if (!prefix)
             return std::unexpected(prefix.error());
-        return AddressRange{prefix->address(), last_of(*prefix)};
+        return AddressRange{prefix->address(), prefix->last()};
     }
     const auto first = IpAddress::parse(text.substr(0, dash));
     const auto last = IpAddress::parse(text.substr(dash + 1));
@@ -302,7 +289,7 @@ std::string address_text(const AddressRange& range) {
         const IpPrefix prefix(range.first, static_cast<uint8_t>(length));
         if (prefix.address() != range.first)
             break;
-        if (last_of(prefix) == range.last)
+        if (prefix.last() == range.last)
             return length == address_bits(range.first.family()) ? range.first.to_string()
                                                                 : prefix.to_string();
     }

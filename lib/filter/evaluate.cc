@@ -122,6 +122,10 @@ class Walk {
                 continue;
             if (rule.observe)
                 continue;
+            if (rule.nat != kNoIndex) {
+                outcome_.nat = &ruleset_.rules().nat[rule.nat];
+                return conclude(Conclusion::accept, rule);
+            }
             switch (rule.action) {
                 case ActionKind::none:
                     break;

@@ -1,13 +1,14 @@
 // Asks the rules about a packet, as nf_tables does: chains at the hooks, jumps, goto, return, policies.
 //
 // A rule's matches are tried in the order of Field; when all hold it is counted, its statements run in the
-// contract's order (log, mark, ct_mark, notrack, mss, add_to), then its action. A match on a field the packet
-// does not have does not hold, negated or not.
+// contract's order (log, mark, ct_mark, notrack, mss, add_to), then its NAT statement or its action. A match
+// on a field the packet does not have does not hold, negated or not.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
+#include "filter/compiled_rule.hh"
 #include "filter/counters.hh"
 #include "filter/hook.hh"
 #include "filter/packet.hh"
@@ -26,6 +27,7 @@ struct Outcome {
     bool notrack = false;                        // a rule in raw said so
     bool clamp_mss = false;                      // the MSS is at most what the path's MTU leaves (mss.hh)
     uint16_t mss = 0;                            // and at most this; 0: no matter
+    const NatStatement* nat = nullptr;           // of the rule that decided, in nat
     RuleId rule = kNoRule;  // that decided: a rule's, a policy's, kNoRule without a chain
 };
 

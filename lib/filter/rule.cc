@@ -2,6 +2,32 @@
 
 namespace sluice::filter {
 
+std::optional<nat::NatRule> nat_rule(const Rule& rule) {
+    nat::NatRule result;
+    if (!rule.dnat.empty())
+        result.kind = nat::NatKind::dnat;
+    else if (!rule.snat.empty())
+        result.kind = nat::NatKind::snat;
+    else if (rule.redirect)
+        result.kind = nat::NatKind::redirect;
+    else if (rule.masquerade)
+        result.kind = nat::NatKind::masquerade;
+    else
+        return std::nullopt;
+    result.targets = rule.dnat.empty() ? rule.snat : rule.dnat;
+    result.ports = rule.dnat.empty() && rule.snat.empty() && rule.redirect ? rule.redirect : rule.ports;
+    result.persistent = rule.persistent;
+    result.random = rule.random;
+    result.hairpin = rule.hairpin;
+    result.mapping = rule.mapping;
+    result.filtering = rule.filtering;
+    result.pooling = rule.pooling;
+    result.parity = rule.parity;
+    result.port_overlap = rule.port_overlap;
+    result.ports_per_host = rule.ports_per_host;
+    return result;
+}
+
 std::string chain_name(Table table, Hook hook) {
     return std::string(to_string(table)) + "." + std::string(to_string(hook));
 }

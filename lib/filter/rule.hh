@@ -18,6 +18,7 @@
 #include "config/problem.hh"
 #include "filter/field.hh"
 #include "filter/hook.hh"
+#include "nat/rule.hh"
 
 namespace sluice::filter {
 
@@ -189,6 +190,21 @@ struct Rule {
     bool notrack = false;
     std::optional<Mss> mss;
     std::optional<AddTo> add_to;
+    // NAT: one of the first four, and what the others say about it (nat_rule()).
+    std::vector<nat::NatTarget> dnat;
+    std::vector<nat::NatTarget> snat;
+    std::optional<nat::PortRange> redirect;
+    bool masquerade = false;
+    std::optional<nat::PortRange> ports;
+    bool persistent = false;
+    bool random = false;
+    std::optional<bool> hairpin;
+    std::optional<nat::Dependence> mapping;
+    std::optional<nat::Dependence> filtering;
+    std::optional<nat::Pooling> pooling;
+    std::optional<bool> parity;
+    std::optional<bool> port_overlap;
+    std::optional<uint32_t> ports_per_host;
     RuleAction action;
 
     std::string description;
@@ -200,6 +216,13 @@ struct Rule {
     config::Location location;
     bool operator==(const Rule&) const = default;
 };
+
+// The rule's NAT statement, the first if there are several; nothing without one.
+std::optional<nat::NatRule> nat_rule(const Rule& rule);
+// Whether it gives packets another destination; otherwise another source.
+constexpr bool changes_destination(nat::NatKind kind) {
+    return kind == nat::NatKind::dnat || kind == nat::NatKind::redirect;
+}
 
 enum class Policy : uint8_t { accept, drop };
 

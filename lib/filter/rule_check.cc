@@ -6,6 +6,7 @@
 #include <set>
 
 #include "config/names.hh"
+#include "filter/notrack_check.hh"
 #include "filter/set_fields.hh"
 
 namespace sluice::filter {
@@ -63,8 +64,8 @@ void misplaced_statements(const Rule& rule, const Place& at, std::vector<Misplac
         found.push_back({"mss", "early rules change nothing"});
     const bool answers =
         !at.early && (at.hook == Hook::input || at.hook == Hook::forward || at.hook == Hook::output);
-    if (rule.action.kind == ActionKind::reject && !answers)
-        found.push_back({"action", "reject is for input, forward and output"});
+    if (rule.action.kind == ActionKind::reject && (!answers || at.table == Table::nat))
+        found.push_back({"action", "reject is for input, forward and output, and not for nat"});
     if (!at.early)
         return;
     if (rule.mark || rule.set_mark)
@@ -75,11 +76,28 @@ void misplaced_statements(const Rule& rule, const Place& at, std::vector<Misplac
         found.push_back({"action", "early rules accept or drop"});
 }
 
+void misplaced_nat(const Rule& rule, const Place& at, std::vector<Misplaced>& found) {
+    const bool in_nat = !at.early && at.table == Table::nat;
+    const bool to_route = in_nat && (at.hook == Hook::prerouting || at.hook == Hook::output);
+    const bool leaves = in_nat && at.hook == Hook::postrouting;
+    const bool arrives = in_nat && at.hook == Hook::input;
+    constexpr std::string_view kDestination = "destinations are translated in nat.prerouting and nat.output";
+    if (!rule.dnat.empty() && !to_route)
+        found.push_back({"dnat", kDestination});
+    if (rule.redirect && !to_route)
+        found.push_back({"redirect", kDestination});
+    if (!rule.snat.empty() && !leaves && !arrives)
+        found.push_back({"snat", "sources are translated in nat.postrouting and nat.input"});
+    if (rule.masquerade && !leaves)
+        found.push_back({"masquerade", "it takes its address from the interface by which packets leave"});
+}
+
 std::vector<Misplaced> misplaced(const Rule& rule, const Place& at) {
     std::vector<Misplaced> found;
     misplaced_interfaces(rule, at, found);
     misplaced_tracking(rule, at, found);
     misplaced_statements(rule, at, found);
+    misplaced_nat(rule, at, found);
     return found;
 }
 
@@ -290,6 +308,7 @@ void add_uses(const std::string& chain, const std::vector<Rule>& rules, std::vec
 
 void check_rules(const Rulebook& book, const KnownNames& known, config::Problems& problems) {
     RuleCheck(book, known, problems).run();
+    check_notrack(book, known, problems);
 }
 
 std::vector<sets::SetUse> set_uses(const Rulebook& book) {

@@ -1,11 +1,13 @@
 // What is wrong with rules that no single one shows: names, where a key has no meaning, loops of chains.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/interface_id.hh"
 #include "config/problem.hh"
 #include "filter/rule.hh"
 #include "sets/registry.hh"
@@ -21,6 +23,8 @@ struct KnownSet {
 // What rules may refer to.
 struct KnownNames {
     std::vector<std::string> interfaces;  // zones too
+    // Those of a zone, or the one of that name.
+    std::function<std::vector<InterfaceId>(std::string_view)> members = {};
     std::vector<KnownSet> sets;
 };
 

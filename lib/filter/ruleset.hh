@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/address.hh"
 #include "base/interface_id.hh"
 #include "filter/classifier.hh"
 #include "filter/compiled_rule.hh"
@@ -37,6 +38,8 @@ struct CompiledChain {
 struct Names {
     // The interfaces of a zone, or the one of that name.
     std::function<std::vector<InterfaceId>(std::string_view)> interfaces;
+    // The addresses of the same.
+    std::function<std::vector<IpAddress>(std::string_view)> addresses = {};
     std::shared_ptr<const sets::SetTable> sets;
     Date today{};  // in UTC: rules that expired before do not count
 };

@@ -95,23 +95,35 @@ void send_icmp(Context& context, const Passage& passage, RejectKind kind) {
 
 Firewall::Firewall(WorkerId worker, const conntrack::Limits& limits, const conntrack::Settings& settings,
                    Random& random)
-    : worker_(worker), tracker_(limits, settings, random, conntrack_counters_) {}
+    : worker_(worker), tracker_(limits, settings, random, conntrack_counters_) {
+    tracker_.watch_ends({.ended = &Firewall::flow_ended,
+                         .context = this,
+                         .of = conntrack::kMappedSource | conntrack::kMappedDestination});
+}
 
 void Firewall::adopt(const FirewallTables* tables) {
     tables_ = tables;
     state_ = tables == nullptr ? nullptr : tables->states[index(worker_)].get();
-    if (tables != nullptr)
-        tracker_.apply(tables->limits, tables->settings);
+    if (tables == nullptr)
+        return;
+    tracker_.apply(tables->limits, tables->settings);
+    translator_ = tables->translators.empty() ? nullptr : tables->translators[index(worker_)];
+    if (translator_ != nullptr)
+        translator_->apply(tables->nat);
 }
 
 Verdict Firewall::prerouting(Context& context, Passage& passage) {
     trail_ = {};
+    hairpin_ = {};
     sets_generation_ = static_cast<uint32_t>(tables_->sets->generation());
     if (const auto verdict = ask(context, passage, Table::raw, Hook::prerouting); verdict != Verdict::next())
         return verdict;
     if (const auto verdict = track(context, passage); verdict != Verdict::next())
         return verdict;
-    return ask(context, passage, Table::mangle, Hook::prerouting);
+    if (const auto verdict = ask(context, passage, Table::mangle, Hook::prerouting);
+        verdict != Verdict::next())
+        return verdict;
+    return translate(context, passage, Hook::prerouting);
 }
 
 Verdict Firewall::input(Context& context, Passage& passage) {
@@ -119,6 +131,8 @@ Verdict Firewall::input(Context& context, Passage& passage) {
         if (const auto verdict = ask(context, passage, table, Hook::input); verdict != Verdict::next())
             return verdict;
     }
+    if (const auto verdict = translate(context, passage, Hook::input); verdict != Verdict::next())
+        return verdict;
     return confirm(context, passage);
 }
 
@@ -135,16 +149,18 @@ Verdict Firewall::output(Context& context, Passage& passage) {
         return verdict;
     if (const auto verdict = track(context, passage); verdict != Verdict::next())
         return verdict;
-    for (const auto table : {Table::mangle, Table::filter}) {
-        if (const auto verdict = ask(context, passage, table, Hook::output); verdict != Verdict::next())
-            return verdict;
-    }
-    return Verdict::next();
+    if (const auto verdict = ask(context, passage, Table::mangle, Hook::output); verdict != Verdict::next())
+        return verdict;
+    if (const auto verdict = translate(context, passage, Hook::output); verdict != Verdict::next())
+        return verdict;
+    return ask(context, passage, Table::filter, Hook::output);
 }
 
 Verdict Firewall::postrouting(Context& context, Passage& passage) {
     if (const auto verdict = ask(context, passage, Table::mangle, Hook::postrouting);
         verdict != Verdict::next())
+        return verdict;
+    if (const auto verdict = translate(context, passage, Hook::postrouting); verdict != Verdict::next())
         return verdict;
     const auto verdict = confirm(context, passage);
     if (verdict == Verdict::next() && passage.next_hop != nullptr)
@@ -158,7 +174,8 @@ void Firewall::done(Passage& passage) {
 }
 
 bool Firewall::expire(Instant now) {
-    return tracker_.expire(now, kExpiredAtOnce);
+    const bool all = tracker_.expire(now, kExpiredAtOnce);
+    return (translator_ == nullptr || translator_->expire(now, kExpiredAtOnce)) && all;
 }
 
 void Firewall::early(Context& context, pipeline::Burst& burst) {
@@ -203,12 +220,19 @@ Verdict Firewall::track(Context& context, Passage& passage) {
 }
 
 Verdict Firewall::confirm(Context& context, Passage& passage) {
-    if (!tables_->tracks || tracker_.confirm(passage.tracked, packet_of(passage), context.worker.now))
+    if (!tables_->tracks)
         return Verdict::next();
-    return Verdict::drop(reason_of(passage.tracked.refusal));
+    const auto* const begun = passage.tracked.flow;
+    const bool begins = begun != nullptr && !begun->is_confirmed();
+    if (!tracker_.confirm(passage.tracked, packet_of(passage), context.worker.now))
+        return Verdict::drop(reason_of(passage.tracked.refusal));
+    if (begins && passage.tracked.flow == begun && begun->is_confirmed())
+        flow_began(*begun);
+    return Verdict::next();
 }
 
-Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook) {
+Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook,
+                      const NatStatement** statement) {
     const auto& ruleset = *tables_->ruleset;
     if (ruleset.base(table, hook) == nullptr)
         return Verdict::next();
@@ -221,7 +245,9 @@ Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook
     if (passage.source_mac != nullptr)
         asked.mac_saddr = MacAddress::load(passage.source_mac);
     Trail unused;
-    Trail& trail = passage.in == kNoInterface ? unused : trail_;
+    Trail& trail = passage.in == kNoInterface || table == Table::nat ? unused : trail_;
+    if (table == Table::nat)
+        trail_.varied();  // the flow's next packets are not asked about here
     const auto outcome = evaluate(ruleset, *state_, table, hook, asked, trail);
     passage.mark = asked.mark;
     passage.notrack = passage.notrack || outcome.notrack;
@@ -230,6 +256,10 @@ Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook
         if (outcome.clamp_mss)
             mss = std::min(mss, mss_for_mtu(path_mtu(context, passage, packet), packet.family()));
         lower_mss(packet, passage.packet, mss);
+    }
+    if (table == Table::nat && outcome.conclusion == Conclusion::accept) {
+        *statement = outcome.nat;
+        return Verdict::next();
     }
     note(passage, hook, outcome);
     switch (outcome.conclusion) {

@@ -1,9 +1,12 @@
 // The firewall on a packet's way: asks connection tracking and the rules at netfilter's five hooks, in the
-// order of their priorities (raw, conntrack, mangle, filter), and tells senders what was rejected.
+// order of their priorities (raw, conntrack, mangle, destination NAT, filter, source NAT), translates flows,
+// and tells senders what was rejected.
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/random.hh"
@@ -14,6 +17,11 @@
 #include "filter/log_event.hh"
 #include "filter/ruleset.hh"
 #include "filter/ruleset_state.hh"
+#include "nat/endpoint.hh"
+#include "nat/manip.hh"
+#include "nat/refusal.hh"
+#include "nat/settings.hh"
+#include "nat/translator.hh"
 #include "pipeline/burst.hh"
 #include "routing/context.hh"
 #include "routing/hooks.hh"
@@ -29,6 +37,10 @@ struct FirewallTables {
     std::shared_ptr<const Ruleset> ruleset;
     conntrack::Limits limits;  // of one worker
     conntrack::Settings settings;
+    nat::NatSettings nat;
+    bool nat_tells = false;  // senders get an ICMP error where NAT has no endpoint for them
+    // By worker, of what outlives configurations; none, or null, where no rule ever translated.
+    std::vector<nat::Translator*> translators;
     // By worker, which alone uses its own.
     std::vector<std::unique_ptr<RulesetState>> states;
 };
@@ -48,6 +60,8 @@ class Firewall final : public routing::Hooks {
     // Takes memory for all flows of `limits` from the system, which gives it as it is used.
     Firewall(WorkerId worker, const conntrack::Limits& limits, const conntrack::Settings& settings,
              Random& random);
+    Firewall(const Firewall&) = delete;
+    Firewall& operator=(const Firewall&) = delete;
 
     // Between two bursts. Null: there is no firewall, and nobody asks.
     void adopt(const FirewallTables* tables);
@@ -75,6 +89,8 @@ class Firewall final : public routing::Hooks {
     }
 
     [[nodiscard]] conntrack::Tracker& tracker() { return tracker_; }
+    // Null where no rule ever translated.
+    [[nodiscard]] const nat::Translator* translator() const { return translator_; }
     [[nodiscard]] conntrack::Counters& conntrack_counters() { return conntrack_counters_; }
     [[nodiscard]] const conntrack::Counters& conntrack_counters() const { return conntrack_counters_; }
     [[nodiscard]] RuleCounters& rule_counters() { return rule_counters_; }
@@ -87,9 +103,25 @@ class Firewall final : public routing::Hooks {
     void forget_judgement() { judgement_ = {}; }
 
   private:
+    // In nat it gives the statement of the rule that decided, if one did.
     [[nodiscard]] pipeline::Verdict ask(routing::Context& context, routing::Passage& passage, Table table,
-                                        Hook hook);
+                                        Hook hook, const NatStatement** statement = nullptr);
     [[nodiscard]] pipeline::Verdict track(routing::Context& context, routing::Passage& passage);
+    // NAT at a hook (translation.cc): asks about a flow that begins, then changes the packet's end.
+    [[nodiscard]] pipeline::Verdict translate(routing::Context& context, routing::Passage& passage,
+                                              Hook hook);
+    [[nodiscard]] pipeline::Verdict choose(routing::Context& context, routing::Passage& passage, Hook hook,
+                                           nat::Manip manip);
+    // Nothing: as it is.
+    using Choice = std::expected<std::optional<nat::Endpoint>, nat::NatRefusal>;
+    [[nodiscard]] Choice choose_destination(const routing::Context& context, const routing::Passage& passage,
+                                            const NatStatement* statement);
+    [[nodiscard]] Choice choose_source(const routing::Context& context, const routing::Passage& passage,
+                                       const NatStatement* statement);
+    [[nodiscard]] pipeline::Verdict refuse(routing::Context& context, const routing::Passage& passage,
+                                           nat::NatRefusal refusal);
+    void flow_began(const conntrack::Flow& flow);
+    static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
     [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
@@ -106,6 +138,12 @@ class Firewall final : public routing::Hooks {
     LogRing logs_;
     const FirewallTables* tables_ = nullptr;
     RulesetState* state_ = nullptr;
+    nat::Translator* translator_ = nullptr;
+    // Of the packet from a wire: it goes to an inside host by an external address, which is on `outside`.
+    struct Hairpin {
+        bool wanted = false;
+        InterfaceId outside = kNoInterface;
+    } hairpin_;
     // Of the packet from a wire that is on its way past the hooks.
     Judgement judgement_;
     Trail trail_;

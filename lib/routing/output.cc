@@ -152,10 +152,20 @@ std::optional<Departure> way_of_own(const Context& context, const Addresses& add
 }
 
 // Whether the hooks let a packet of the box's own pass; otherwise it has been counted.
-bool passes_output(Context& context, Passage& passage) {
+bool passes_output(Context& context, Passage& passage, Departure& to, InterfaceId in) {
     if (context.hooks == nullptr)
         return true;
+    const auto before = addresses_of(passage.packet).destination;
     auto verdict = context.hooks->output(context, passage);
+    // A translated destination may have another way.
+    const auto after = addresses_of(passage.packet);
+    if (verdict == Verdict::next() && after.destination != before) {
+        const auto other = way_of_own(context, after, in);
+        verdict = other ? verdict : Verdict::drop(drops::no_route);
+        to = other.value_or(to);
+        passage.out = to.out;
+        passage.mtu = to.mtu;
+    }
     if (verdict == Verdict::next())
         verdict = context.hooks->postrouting(context, passage);
     if (verdict == Verdict::next())
@@ -172,7 +182,7 @@ void originate(Context& context, wire::MutableBytes packet, InterfaceId in, cons
     const bool is_ip4 = addresses.source.is_ip4();
     counters.originated.add(1);
     counters.protocol.add(is_ip4 ? Protocol::IpOutRequests : Protocol::Ip6OutRequests);
-    const auto to = way_of_own(context, addresses, in);
+    auto to = way_of_own(context, addresses, in);
     if (!to) {
         counters.protocol.add(is_ip4 ? Protocol::IpOutNoRoutes : Protocol::Ip6InNoRoutes);
         counters.drop(in, drops::no_route, packet.size());
@@ -180,7 +190,7 @@ void originate(Context& context, wire::MutableBytes packet, InterfaceId in, cons
     }
     Passage passage{.packet = packet, .out = to->out, .mtu = to->mtu, .about = about};
     const PassageScope scope(context.hooks, passage);
-    if (!passes_output(context, passage))
+    if (!passes_output(context, passage, *to, in))
         return;
     const Arrival arrival{.in = in};
     if (packet.size() > to->mtu && is_ip4) {

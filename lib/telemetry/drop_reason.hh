@@ -19,10 +19,10 @@ enum class DropReason : uint16_t {};
 
 // Each folder has a block of numbers of its own.
 inline constexpr uint16_t kDropBlock = 64;
-inline constexpr uint16_t kDropBlocks = 4;
+inline constexpr uint16_t kDropBlocks = 5;
 inline constexpr uint16_t kMaxDropReasons = kDropBlock * kDropBlocks;
 
-enum class DropBlock : uint16_t { pipeline, routing, conntrack, filter };
+enum class DropBlock : uint16_t { pipeline, routing, conntrack, filter, nat };
 
 constexpr DropReason drop_reason(DropBlock block, uint16_t place) {
     return static_cast<DropReason>(static_cast<uint16_t>(block) * kDropBlock + place);

@@ -4,6 +4,8 @@
 - the identification in IPv6 fragment headers that the box writes,
 - the times in IPv4 timestamp options,
 - in the packet that an ICMP error quotes, IPv4 options: Linux has worked on those when it quotes them,
+- ports and identifiers that NAT chooses because the packet's own is taken or not among those it may use: both boxes must
+  choose another one, of the same class, and the same for every packet of the flow,
 - two seconds of a flow's timeout, since the kernel's clock is real,
 - ICMPv6 errors about redirects,
 - what leaves where Linux makes a first fragment without payload,
@@ -15,6 +17,7 @@
 import dataclasses
 import struct
 
+from chosen_ports import ChosenPorts
 from case import Case, Packet
 from outcome import Flow, Frames, Line, Outcome, is_from_box
 from packets import ICMP, ICMPV6, REDIRECT, checksum, find_fragment_header, summary, upper_layer
@@ -33,20 +36,23 @@ class Difference:
 
 def compare(case: Case, kernel: Outcome, sluice: Outcome) -> list[Difference]:
     found = []
+    chosen = ChosenPorts()
     largest = 0  # fragment that has come so far
     for n, (packet, theirs, ours) in enumerate(zip(case.packets, kernel.lines, sluice.lines)):
         if _is_fragment(packet.frame):
             largest = max(largest, len(packet.frame))
         for kind, left, right in (("frames", _deliberate(theirs.out, ours), ours.out), ("timers", theirs.before, ours.before)):
-            same = any(map(_is_empty_fragment, left)) or _by_interface(left) == _by_interface(right) or (
-                _joined(left) == _joined(right) and all(len(frame) <= largest for _, frame in right))
+            made_left, made_right = _without_new_idents(packet.frame, left), _without_new_idents(packet.frame, right)
+            same = any(map(_is_empty_fragment, left)) or _by_interface(made_left) == _by_interface(made_right) or (
+                _joined(left) == _joined(right) and all(len(frame) <= largest for _, frame in right)) or (
+                chosen.agree(_whole(made_left), _whole(made_right)))
             if not same:
                 found.append(Difference(kind, n, "\n".join((
                     _packet(n, packet), *_shown("kernel", left), *_shown("sluice", right),
                     f"  sluice says: {ours.words}"))))
         if theirs.state and ours.state and theirs.state != ours.state:
             found.append(Difference("state", n, f"{_packet(n, packet)}\n  kernel: {theirs.state}, sluice: {ours.words}"))
-    found += _compare_flows(_aged(kernel), _aged(sluice))
+    found += _compare_flows(_aged(kernel), _aged(sluice), chosen)
     if sluice.counters:
         unlike = _counted_otherwise(case)
         found += [Difference("counters", None, f"rule {name}: kernel {theirs}, sluice {sluice.counters.get(name)}")
@@ -124,6 +130,26 @@ def _shown(who: str, frames: Frames) -> list[str]:
 def _hex(frame: bytes) -> str:
     """The head in hex; the case that is kept has all of it."""
     return frame.hex() if len(frame) <= _SHOWN_BYTES else f"{frame[:_SHOWN_BYTES].hex()}… ({len(frame)} bytes)"
+
+
+def _without_new_idents(came: bytes, frames: Frames) -> Frames:
+    """ICMP in IPv4 that is not the packet that came has the box's own identification, from whatever address it seems to come."""
+    return [(interface, frame[:18] + bytes(2) + frame[20:24] + _without(frame[24:26], int.from_bytes(frame[18:20], "big"))
+             + frame[26:]) if frame[12:14] == b"\x08\x00" and frame[23] == ICMP and frame[18:20] != came[18:20]
+            else (interface, frame) for interface, frame in frames]
+
+
+def _whole(frames: Frames) -> Frames:
+    """With a frame for each datagram that was joined, lengths left out."""
+    whole = []
+    for interface, joined in _joined(frames).items():
+        for each in joined:
+            if isinstance(each, list):
+                head, payload = each
+                each = (head[:16] + bytes(2) + head[16:18] + bytes(2) + head[18:20] + bytes(2) + head[20:] + payload
+                        if head[12:14] == b"\x08\x00" else head[:18] + bytes(2) + payload[:1] + head[18:] + payload[1:])
+            whole.append((interface, each))
+    return whole
 
 
 def _by_interface(frames: Frames) -> dict[str, list[bytes]]:
@@ -242,7 +268,7 @@ def _aged(box: Outcome) -> list[Flow]:
     return [dataclasses.replace(flow, timeout=flow.timeout + box.idle) for flow in box.flows]
 
 
-def _compare_flows(kernel: list[Flow], sluice: list[Flow]) -> list[Difference]:
+def _compare_flows(kernel: list[Flow], sluice: list[Flow], chosen: ChosenPorts) -> list[Difference]:
     theirs = {flow.key: flow for flow in kernel}
     ours = {flow.key: flow for flow in sluice}
     found = [Difference("flow", None, f"flow only in the kernel: {flow}")
@@ -253,6 +279,6 @@ def _compare_flows(kernel: list[Flow], sluice: list[Flow]) -> list[Difference]:
         left, right = theirs[key], ours[key]
         if abs(left.timeout - right.timeout) <= _TIMEOUT_SECONDS:
             right = dataclasses.replace(right, timeout=left.timeout)
-        if left != right:
+        if left != right and not chosen.same_flow(left, right):
             found.append(Difference("flow", None, f"flow differs\n  kernel: {left}\n  sluice: {right}"))
     return found

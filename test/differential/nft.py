@@ -14,8 +14,10 @@ STATES = ("invalid", "established", "related", "new", "untracked")
 STATE_MAC = bytes.fromhex("02ff000000")  # and the number of the state
 _STATE_SHIFT = 28
 
-_PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0}
-_HOOKS = {"raw": ("prerouting", "output"),
+_PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0}
+_SOURCE_NAT = 100  # the priority of nat where sources are translated
+_HOOKS = {"nat": ("prerouting", "input", "output", "postrouting"),
+          "raw": ("prerouting", "output"),
           "mangle": ("prerouting", "input", "forward", "output", "postrouting"),
           "filter": ("input", "forward", "output")}
 _FAMILIES = {4: "ip", 6: "ip6"}
@@ -48,7 +50,9 @@ def ruleset(config: dict) -> str:
                 continue
             rules, policy = (chain, "accept") if isinstance(chain, list) else (
                 chain.get("rules", []), chain.get("policy", "accept"))
-            kind = "route" if (table, hook) == ("mangle", "output") else "filter"
+            kind = "route" if (table, hook) == ("mangle", "output") else "nat" if table == "nat" else "filter"
+            if table == "nat" and hook in ("input", "postrouting"):
+                priority = _SOURCE_NAT
             lines += [f" chain {table}_{hook} {{",
                       f"  type {kind} hook {hook} priority {priority}; policy {policy};",
                       *_rules(f"{table}.{hook}", rules, sets), " }"]
@@ -119,6 +123,31 @@ def _set(name: str, declared: dict, grows: bool) -> list[str]:
     return lines
 
 
+def _targets(rule: dict) -> list[str]:
+    targets = rule.get("dnat", rule.get("snat", []))
+    return [targets] if isinstance(targets, str) else targets
+
+
+def _target_version(target: str) -> int:
+    return 6 if target.count(":") > 1 else 4
+
+
+def _nat(rule: dict, version: int):
+    """The NAT statement; a list of targets is beyond nft's language."""
+    flags = "".join(f" {word}" for word in ("random", "persistent") if rule.get(word))
+    ports = f":{rule['ports']}" if "ports" in rule else ""
+    for key in ("dnat", "snat"):
+        if key in rule:
+            target, = (each for each in _targets(rule) if _target_version(each) == version)
+            if ports and version == 6:
+                target = f"[{target}]"
+            yield f"{key} {_FAMILIES[version]} to {target}{ports}{flags}"
+    if "redirect" in rule:
+        yield f"redirect to :{rule['redirect']}{flags}"
+    if rule.get("masquerade"):
+        yield f"masquerade{f' to {ports}' if ports else ''}{flags}"
+
+
 def _set_field(field: str, version: int) -> str:
     return {"ip": f"ipv{version}_addr", "net": f"ipv{version}_addr", "port": "inet_service", "mac": "ether_addr"}[field]
 
@@ -139,6 +168,9 @@ def _rule(chain: str, rule: dict, sets: dict) -> list[str]:
 
 def _versions(rule: dict) -> list[int]:
     """The families a rule needs a text of its own for; 0 for a text that does for both."""
+    targets = _targets(rule)
+    if targets:
+        return sorted({_target_version(each) for each in targets})
     if "family" in rule:
         return [4 if rule["family"] == "ip4" else 6]
     by_address = any(field.endswith("addr") for key in _KEYED if key in rule for field in _per(rule[key]))
@@ -277,6 +309,7 @@ def _statements(rule: dict, version: int, sets: dict):
         fields = [_ADDED[each.strip()] for each in sets[name]["type"].split(",")]
         words = " . ".join(_field(field, version, rule.get("proto")) for field in fields)
         yield f"add @s_{name}{version} {{ {words} }}"
+    yield from _nat(rule, version)
     action = rule.get("action")
     if isinstance(action, str):
         yield action

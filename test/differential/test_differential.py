@@ -34,3 +34,8 @@ def test_corners_of_the_trackers(boxes, seed, tmp_path):
 
 def test_router_without_rules(boxes, tmp_path):
     check(run.generated(1, 1000, "plain"), tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_translation(boxes, seed, tmp_path):
+    check(run.generated(seed, 300, "nat"), tmp_path)

@@ -1,0 +1,258 @@
+// NAT at the hooks: rules and mappings are asked about the first packet of a flow, its tuples say from then
+// on what becomes of every packet. What nf_nat_inet_fn does.
+#include <array>
+#include <optional>
+#include <span>
+
+#include "filter/drops.hh"
+#include "filter/stage.hh"
+#include "nat/drops.hh"
+#include "nat/port_search.hh"
+#include "nat/rewrite.hh"
+#include "nat/rewrite_error.hh"
+
+namespace sluice::filter {
+namespace {
+
+using conntrack::CtState;
+using conntrack::Direction;
+using nat::Manip;
+using nat::NatRefusal;
+using pipeline::Verdict;
+using routing::Context;
+using routing::Passage;
+
+Manip manip_at(Hook hook) {
+    return hook == Hook::prerouting || hook == Hook::output ? Manip::destination : Manip::source;
+}
+
+wire::IpPacket packet_of(const Passage& passage) {
+    const uint8_t* data = passage.packet.data();
+    return data[0] >> 4 == 4 ? wire::IpPacket::of(wire::Ipv4View::unchecked(data))
+                             : wire::IpPacket::of(wire::Ipv6View::unchecked(data));
+}
+
+bool is_icmp(const wire::IpPacket& packet) {
+    return packet.protocol() == wire::IpProtocol::icmp || packet.protocol() == wire::IpProtocol::icmpv6;
+}
+
+telemetry::DropReason reason_of(NatRefusal refusal) {
+    switch (refusal) {
+        case NatRefusal::filtered:
+            return nat::drops::nat_filtered;
+        case NatRefusal::no_address:
+            return nat::drops::nat_no_address;
+        case NatRefusal::host_limit:
+            return nat::drops::nat_host_limit;
+        case NatRefusal::table_full:
+        case NatRefusal::space_limit:
+            return nat::drops::nat_table_full;
+        case NatRefusal::held_down:
+            return nat::drops::nat_held_down;
+        case NatRefusal::exhausted:
+        case NatRefusal::no_mapping:
+            break;
+    }
+    return nat::drops::nat_exhausted;
+}
+
+// Which flows there are, as choosing an endpoint asks.
+struct LivingFlows {
+    const conntrack::FlowTable& table;
+    conntrack::Ticks now;
+
+    [[nodiscard]] nat::UsedProbe probe() const {
+        return {[](const void* context, const conntrack::Tuple& leaving) {
+                    const auto& self = *static_cast<const LivingFlows*>(context);
+                    const auto answer = conntrack::inverted(leaving);
+                    const auto found = answer ? self.table.find(*answer) : conntrack::Found{};
+                    return found && !found.flow->is_expired(self.now);
+                },
+                this};
+    }
+};
+
+// As the flow's packets of the original direction leave.
+conntrack::Tuple leaving_of(const conntrack::Flow& flow) {
+    return *conntrack::inverted(flow.tuple(Direction::reply));
+}
+
+void give(conntrack::Flow& flow, Manip manip, const nat::Endpoint& to) {
+    const auto before = leaving_of(flow);
+    const auto after = nat::with_endpoint(before, manip, to);
+    if (after == before)
+        return;
+    flow.set_tuple(Direction::reply, *conntrack::inverted(after));
+    flow.status.set(manip == Manip::source ? conntrack::kSnat : conntrack::kDnat);
+}
+
+InterfaceId owner_of(const Context& context, const IpAddress& address) {
+    for (const auto& interface : context.tables.interfaces.all()) {
+        for (const auto& own : interface.addresses) {
+            if (own.address == address)
+                return interface.id;
+        }
+    }
+    return kNoInterface;
+}
+
+std::optional<IpAddress> first_address(const Context& context, InterfaceId interface, Family family) {
+    for (const auto& own : context.tables.interfaces[interface].addresses) {
+        if (own.address.family() == family)
+            return own.address;
+    }
+    return std::nullopt;
+}
+
+// The address by which the box would speak to where the packet goes.
+std::optional<IpAddress> masquerade_address(const Context& context, const Passage& passage,
+                                            const conntrack::Tuple& leaving) {
+    const IpAddress to = leaving.destination();
+    if (to.is_ip6()) {
+        const auto source = context.tables.source_for(passage.out, to.ip6());
+        return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
+    }
+    const auto& fib = *context.tables.fib;
+    const auto& hop =
+        passage.next_hop != nullptr
+            ? *passage.next_hop
+            : fib.next_hop(fib.route({.in = passage.in, .saddr = leaving.source(), .daddr = to}));
+    const bool has_gateway = hop.kind == routing::NextHopKind::gateway && hop.gateway.is_ip4();
+    const auto source = context.tables.source_for(passage.out, has_gateway ? hop.gateway.ip4() : to.ip4());
+    return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
+}
+
+template <typename T>
+std::span<const T> span_of(const std::optional<T>& one) {
+    return one ? std::span<const T>(&*one, 1) : std::span<const T>();
+}
+
+}  // namespace
+
+Verdict Firewall::translate(Context& context, Passage& passage, Hook hook) {
+    if (translator_ == nullptr || passage.tracked.flow == nullptr)
+        return Verdict::next();
+    const auto manip = manip_at(hook);
+    auto& flow = *passage.tracked.flow;
+    const auto packet = packet_of(passage);
+    const bool is_error = passage.tracked.state == CtState::related && is_icmp(packet);
+    const bool begins = !flow.is_confirmed() && !is_error && passage.about == nullptr &&
+                        passage.tracked.direction == Direction::original;
+    const auto done = manip == Manip::source ? conntrack::kSnatDone : conntrack::kDnatDone;
+    if (begins && !flow.status.has(done)) {
+        if (const auto verdict = choose(context, passage, hook, manip); verdict != Verdict::next())
+            return verdict;
+        flow.status.set(done);
+    }
+    const auto translation = nat::FlowTranslation::of(flow, passage.tracked.direction);
+    const bool good = is_error ? rewrite_error(packet, passage.packet, tables_->settings, translation, manip)
+                               : !translation.changes(manip) ||
+                                     rewrite(packet, passage.packet, manip, translation.target(manip));
+    return good ? Verdict::next() : Verdict::drop(nat::drops::nat_rewrite);
+}
+
+Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip manip) {
+    const NatStatement* statement = nullptr;
+    if (const auto verdict = ask(context, passage, Table::nat, hook, &statement); verdict != Verdict::next())
+        return verdict;
+    const auto chosen = manip == Manip::destination ? choose_destination(context, passage, statement)
+                                                    : choose_source(context, passage, statement);
+    if (!chosen)
+        return refuse(context, passage, chosen.error());
+    if (*chosen)
+        give(*passage.tracked.flow, manip, **chosen);
+    return Verdict::next();
+}
+
+Firewall::Choice Firewall::choose_destination(const Context& context, const Passage& passage,
+                                              const NatStatement* statement) {
+    auto& flow = *passage.tracked.flow;
+    const auto original = flow.tuple(Direction::original);
+    if (statement != nullptr) {
+        const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now)};
+        const InterfaceId own = passage.in == kNoInterface ? passage.out : passage.in;
+        const auto address = first_address(context, own, original.family());
+        const auto chosen =
+            translator_->choose_destination(statement->rule, original, span_of(address), living.probe());
+        if (!chosen)
+            return std::unexpected(chosen.error());
+        if (passage.in != kNoInterface && statement->rule.hairpin.value_or(false)) {
+            const auto owner = owner_of(context, original.destination());
+            const bool is_around = owner != kNoInterface && owner != passage.in;
+            hairpin_ = {.wanted = statement->is_hairpin || is_around,
+                        .outside = owner == kNoInterface ? statement->outside : owner};
+        }
+        return *chosen;
+    }
+    if (passage.in == kNoInterface)
+        return std::nullopt;
+    const auto found = translator_->inbound(original, passage.in);
+    if (found) {
+        flow.status.set(conntrack::kMappedDestination);
+        hairpin_ = {.wanted = found->out != passage.in, .outside = found->out};
+        return found->inside;
+    }
+    if (found.error() == NatRefusal::filtered)
+        return std::unexpected(found.error());
+    return std::nullopt;
+}
+
+Firewall::Choice Firewall::choose_source(const Context& context, const Passage& passage,
+                                         const NatStatement* statement) {
+    auto& flow = *passage.tracked.flow;
+    const Instant now = context.worker.now;
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
+    const auto tuple = leaving_of(flow);
+    const bool around = passage.in != kNoInterface && passage.out != kNoInterface && hairpin_.wanted;
+    if (statement == nullptr && !around)
+        return translator_->keep_source({.tuple = tuple, .out = passage.out, .out_addresses = {}},
+                                        living.probe());
+    std::expected<nat::Endpoint, NatRefusal> chosen;
+    if (statement != nullptr) {
+        std::optional<IpAddress> address;
+        if (statement->rule.kind == nat::NatKind::masquerade)
+            address = masquerade_address(context, passage, tuple);
+        chosen = translator_->choose_source(
+            statement->rule, {.tuple = tuple, .out = passage.out, .out_addresses = span_of(address)},
+            living.probe(), now);
+    } else {
+        chosen = translator_->choose_hairpin_source(
+            flow.tuple(Direction::original).destination(),
+            {.tuple = tuple, .out = hairpin_.outside, .out_addresses = {}}, living.probe(), now);
+    }
+    if (chosen)
+        flow.status.set(conntrack::kMappedSource);
+    return chosen;
+}
+
+// What a filter keeps out is told nothing (R4787-8); who finds no port is (R6888-11).
+Verdict Firewall::refuse(Context& context, const Passage& passage, NatRefusal refusal) {
+    if (tables_->nat_tells && refusal != NatRefusal::filtered)
+        reject(context, passage, RejectKind::host_unreachable);
+    return Verdict::drop(reason_of(refusal));
+}
+
+namespace {
+
+nat::MappedEnds mapped_ends(const conntrack::Flow& flow) {
+    return {.source = flow.status.has(conntrack::kMappedSource),
+            .destination = flow.status.has(conntrack::kMappedDestination)};
+}
+
+}  // namespace
+
+void Firewall::flow_began(const conntrack::Flow& flow) {
+    if (translator_ != nullptr &&
+        flow.status.has_any(conntrack::kMappedSource | conntrack::kMappedDestination))
+        translator_->flow_began(flow.tuple(Direction::original), flow.tuple(Direction::reply),
+                                mapped_ends(flow));
+}
+
+void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant now) {
+    auto* const translator = static_cast<Firewall*>(firewall)->translator_;
+    if (translator != nullptr)
+        translator->flow_ended(flow.tuple(Direction::original), flow.tuple(Direction::reply),
+                               mapped_ends(flow), now);
+}
+
+}  // namespace sluice::filter

@@ -1,0 +1,76 @@
+"""NAT between hosts with kernel stacks. The host outside knows no way to the inside: without translation nothing comes back."""
+import copy
+import time
+
+import pytest
+from lab import LAN, WAN, two_hosts
+from traffic import make_file, serve_http, sha256
+
+pytestmark = pytest.mark.sluice_only
+BOX4, WAN4, WAN6 = "203.0.113.2", "203.0.113.10", "fd00:2::10"
+
+
+def translating() -> dict:
+    config = two_hosts()
+    config["nat"] = {
+        "prerouting": [{"name": "web", "in": "wan", "proto": "tcp", "dport": 8080, "dnat": "192.168.1.10:8000", "hairpin": True}],
+        "postrouting": [{"name": "masq", "out": "wan", "masquerade": True}],
+    }
+    config["filter"] = {"forward": {"policy": "drop", "rules": [
+        {"name": "established", "ct": ["established", "related"], "action": "accept"},
+        {"name": "inside-out", "in": "lan", "action": "accept"},
+        {"name": "published", "in": "wan", "out": "lan", "ct_status": "dnat", "action": "accept"},
+    ]}}
+    return config
+
+
+@pytest.fixture
+def nat(lab):
+    lab.connect(**LAN)
+    lab.connect(**{**WAN, "via": []})
+    return lab.start(translating())
+
+
+def test_ping_and_traceroute(nat):
+    lan = nat.hosts["lan"]
+    for target in (WAN4, WAN6):
+        lan.run(f"ping -c 3 -i 0.05 -W 2 {target}")
+    assert WAN4 in lan.run(f"traceroute -U -n -q 1 -w 2 -m 5 {WAN4}").stdout
+    assert WAN6 in lan.run(f"traceroute -6 -U -n -q 1 -w 2 -m 5 {WAN6}").stdout
+
+
+@pytest.mark.parametrize("address", [WAN4, f"[{WAN6}]"], ids=["ip4", "ip6"])
+def test_a_transfer_through_masquerade(nat, tmp_path, address):
+    digest = make_file(tmp_path / "big", 20)
+    server = serve_http(nat.hosts["wan"], tmp_path)
+    try:
+        nat.hosts["lan"].run(f"curl -s -m 60 -o {tmp_path}/got http://{address}:8000/big")
+    finally:
+        nat.hosts["wan"].stop(server)
+    assert sha256(tmp_path / "got") == digest
+    (flow,) = [each for each in nat.router.api.get("/v1/conntrack")["items"] if each["proto"] == "tcp"]
+    assert "snat" in flow["status"] and flow["reply"]["dst"] != flow["original"]["src"]
+
+
+@pytest.mark.parametrize("side", ["wan", "lan"])
+def test_a_port_forward_from_outside_and_around(nat, tmp_path, side):
+    digest = make_file(tmp_path / "big", 5)
+    server = serve_http(nat.hosts["lan"], tmp_path)
+    try:
+        nat.hosts[side].run(f"curl -s -m 60 -o {tmp_path}/got http://{BOX4}:8080/big")
+    finally:
+        nat.hosts["lan"].stop(server)
+    assert sha256(tmp_path / "got") == digest
+
+
+def test_flows_keep_their_translation_over_reloads(nat):
+    changed = copy.deepcopy(nat.router.config)
+    del changed["nat"]
+    pinging = nat.hosts["lan"].start(["ping", "-c", "60", "-i", "0.05", "-W", "1", WAN4])
+    for config in (changed, translating() | {"interfaces": nat.router.config["interfaces"]}, changed):
+        time.sleep(0.6)
+        nat.router.write(config)
+        nat.router.api.call("POST", "/v1/config/apply", nat.router.config_file.read_text())
+    assert pinging.wait(timeout=20) == 0
+    loss = nat.hosts["lan"].run(f"ping -c 1 -W 0.5 {WAN4}", check=False)
+    assert loss.returncode != 0, "what begins now is not translated any more"
