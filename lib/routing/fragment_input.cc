@@ -68,10 +68,10 @@ pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& ca
 }
 
 pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& came) {
-    const auto packet = wire::Ipv6View::unchecked(passage.packet.data());
-    const auto chain = wire::walk_extensions(packet);
     if (!context.hooks->wants_whole_datagrams())
         return Verdict::next();
+    const auto packet = wire::Ipv6View::unchecked(passage.packet.data());
+    const auto chain = wire::walk_extensions(packet);
     if (chain.fragment_offset == 0) {
         // A payload length of 0 belongs to jumbograms, which have no fragments; Linux does not look further.
         const bool is_cut_short = chain.cut && chain.upper_protocol == wire::IpProtocol::fragment &&

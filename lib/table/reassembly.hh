@@ -3,9 +3,8 @@
 // All memory is taken once, at construction: entries, blocks of payload, the buffer a whole datagram is
 // handed out in. Nothing a peer sends makes it grow: where there is no room the oldest datagrams make it, so
 // that a flood of fragments does not keep others from being put together, whose fragments follow each other
-// closely. Overlaps throw a datagram away (R5722); IPv6 remembers
-// that until the timeout, so that fragments still under way go too. One owner (a worker), no synchronisation,
-// slow path.
+// closely. Overlaps throw a datagram away (R5722); IPv6 remembers that until the timeout, so that fragments
+// still under way go too. One owner (a worker), no synchronisation, slow path.
 #pragma once
 
 #include <array>

@@ -44,7 +44,8 @@ class IpPacket {
         result.later_fragment_ = chain.non_first_fragment;
         result.fragment_ = chain.fragment_offset != 0;
         result.broken_ = chain.cut;
-        if (chain.protocol_beyond && !is_extension_header(*chain.protocol_beyond)) {
+        if (chain.protocol_beyond && !is_extension_header(*chain.protocol_beyond) &&
+            result.length_ <= UINT16_MAX) {
             result.protocol_ = *chain.protocol_beyond;
             result.upper_ = static_cast<uint16_t>(result.length_);
             result.broken_ = false;

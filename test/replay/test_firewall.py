@@ -81,6 +81,16 @@ def test_a_reset_refuses_a_connection(firewall):
     assert_right_checksums(reset)
 
 
+def test_a_reset_closes_a_connection(gateway):
+    gateway.config["filter"] = {"forward": [
+        {"name": "too-much", "proto": "tcp", "length": ">1000", "action": {"reject": "tcp-reset"}}]}
+    gateway.config["conntrack"] = {}
+    result = gateway.send(*HANDSHAKE, out("PA", seq=1001, ack=5001, size=1200))
+    result.packets[3].assert_dropped(reason.rule_reject)
+    (flow,) = result.flows
+    assert flow["state"] == "CLOSE" and flow["timeout"] < 11
+
+
 def test_an_error_refuses_a_datagram(firewall):
     packet = from_wan(IP(src=REMOTE.ip4, dst=HOST.ip4) / UDP(sport=9, dport=114) / b"x")
     error = firewall.send(("wan", packet)).packets[0].assert_dropped(reason.rule_reject).answered("wan")
