@@ -54,10 +54,11 @@ TEST(NatConfig, WhatIsNoTargetIsRefused) {
 TEST(NatConfig, WhatIsLeftOutIsTheProfiles) {
     for (const auto profile : {conntrack::Profile::rfc, conntrack::Profile::linux})
         EXPECT_EQ(NatOptions().settings(profile), NatSettings::of(profile));
-    const NatOptions options{.filtering = Dependence::endpoint_independent,
-                             .hairpin = true,
-                             .ports_per_host = 7,
-                             .hold_down = std::chrono::seconds(5)};
+    NatOptions options;
+    options.filtering = Dependence::endpoint_independent;
+    options.hairpin = true;
+    options.ports_per_host = 7;
+    options.hold_down = std::chrono::seconds(5);
     NatSettings expected = NatSettings::of(conntrack::Profile::linux);
     expected.filtering = Dependence::endpoint_independent;
     expected.hairpin = true;
