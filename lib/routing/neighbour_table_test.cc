@@ -43,9 +43,10 @@ TEST(NeighbourLink, HoldsTheMacAsOnTheWire) {
     const auto link = NeighbourLink::usable(*MacAddress::parse("02:11:22:33:44:55"));
     EXPECT_TRUE(link.usable());
     EXPECT_EQ(link.mac().to_string(), "02:11:22:33:44:55");
-    std::array<uint8_t, 6> bytes{};
-    link.store_mac(bytes.data());
-    EXPECT_EQ(bytes, (std::array<uint8_t, 6>{2, 0x11, 0x22, 0x33, 0x44, 0x55}));
+    std::array<uint8_t, 8> bytes{};
+    link.store_mac_before(bytes.data());
+    EXPECT_EQ(std::vector<uint8_t>(bytes.begin(), bytes.begin() + 6),
+              (std::vector<uint8_t>{2, 0x11, 0x22, 0x33, 0x44, 0x55}));
     EXPECT_FALSE(NeighbourLink().usable());
 }
 

@@ -45,7 +45,7 @@ class SourceFilter {
     void add(Ip4Address address);
     void add(const Ip6Address& address);
 
-    // Open addressing, at most a quarter full, so that runs are short; zero is free.
+    // Open addressing, nearly empty, so that runs are short; zero is free.
     std::vector<uint32_t> ip4_;
     std::vector<Ip6Address> ip6_;
     size_t mask4_;

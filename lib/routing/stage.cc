@@ -84,7 +84,7 @@ struct Tally {
     if (meta.l3 != header)
         dpdk::move_start(packet, static_cast<int>(meta.l3) - static_cast<int>(header));
     uint8_t* frame = dpdk::data(packet);
-    link.store_mac(frame);
+    link.store_mac_before(frame);
     out.mac.store(frame + 6);
     if (out.vlan != pipeline::kNoVlan) [[unlikely]] {
         wire::write16(frame + 12, 0x8100);
@@ -97,7 +97,8 @@ struct Tally {
 }
 
 // True if the packet was sent.
-bool send_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop) {
+[[gnu::always_inline]] inline bool send_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
+                                            const NextHop& hop) {
     const auto& tables = context.tables;
     auto header = wire::MutableIpv4View::unchecked(dpdk::data(packet) + meta.l3);
     const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
@@ -109,8 +110,8 @@ bool send_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta, co
     return true;
 }
 
-Verdict forward_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
-                    Tally& tally) {
+[[gnu::always_inline]] inline Verdict forward_ip4(Context& context, dpdk::Packet* packet,
+                                                  const PacketMeta& meta, const NextHop& hop, Tally& tally) {
     const auto& tables = context.tables;
     const auto view = wire::Ipv4View::unchecked(dpdk::data(packet) + meta.l3);
     if (tables.source_filter.contains(view.source())) [[unlikely]]
@@ -127,7 +128,8 @@ Verdict forward_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& me
 }
 
 // True if the packet was sent.
-bool send_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop) {
+[[gnu::always_inline]] inline bool send_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
+                                            const NextHop& hop) {
     const auto& tables = context.tables;
     auto header = wire::MutableIpv6View::unchecked(dpdk::data(packet) + meta.l3);
     const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
@@ -139,8 +141,8 @@ bool send_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta, co
     return true;
 }
 
-Verdict forward_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
-                    Tally& tally) {
+[[gnu::always_inline]] inline Verdict forward_ip6(Context& context, dpdk::Packet* packet,
+                                                  const PacketMeta& meta, const NextHop& hop, Tally& tally) {
     const auto& tables = context.tables;
     const auto view = wire::Ipv6View::unchecked(dpdk::data(packet) + meta.l3);
     if (tables.source_filter.contains(view.source())) [[unlikely]]

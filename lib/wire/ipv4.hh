@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 
 #include "base/address.hh"
@@ -105,8 +106,17 @@ class MutableIpv4View : public Ipv4View {
     // The caller has checked the same bytes through Ipv4View.
     static MutableIpv4View unchecked(uint8_t* data) { return MutableIpv4View(data); }
 
-    // The TTL must not be 0.
-    void decrement_ttl() { set_ttl(static_cast<uint8_t>(ttl() - 1)); }
+    // The TTL must not be 0. What set_ttl() does in fewer steps: taking 1 from the TTL adds 1 to the
+    // checksum, with the carry of one's complement, when both are read with their first byte lowest (RFC
+    // 1624).
+    void decrement_ttl() {
+        uint16_t sum;
+        std::memcpy(&sum, data_ + 10, sizeof sum);
+        const uint32_t next = sum + 1U;
+        sum = static_cast<uint16_t>(next + (next >= 0xffff ? 1 : 0));
+        std::memcpy(data_ + 10, &sum, sizeof sum);
+        --data_[8];
+    }
     void set_ttl(uint8_t ttl) { replace16(8, static_cast<uint16_t>(ttl << 8 | data_[9])); }
     void set_tos(uint8_t tos) { replace16(0, static_cast<uint16_t>(data_[0] << 8 | tos)); }
     void set_source(Ip4Address address) {
