@@ -46,6 +46,14 @@ std::optional<uint32_t> ConnlimitTable::add(const LimitKeyValue& key, uint64_t f
     return list->size;
 }
 
+uint32_t ConnlimitTable::count(const LimitKeyValue& key, const FlowProbe& probe) {
+    List* list = find(key, key.hash(seed_) & mask_);
+    if (list == nullptr)
+        return 0;
+    reap(*list, 0, probe);
+    return list->size;
+}
+
 ConnlimitTable::List* ConnlimitTable::find(const LimitKeyValue& key, size_t bucket) {
     for (Index at = buckets_[bucket]; at != kNone; at = lists_[at].next) {
         if (lists_[at].key == key)

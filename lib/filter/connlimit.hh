@@ -1,5 +1,5 @@
-// How many live flows there are for a rule, or for each key, as nftables' `ct count` finds out: every flow
-// that comes by is put on a list, and flows that have ended are taken off when the list is next looked at.
+// How many live flows there are for a rule, or for each key, as nftables' `ct count` finds out: flows are put
+// on a list when they come by, and taken off when they have ended and the list is next looked at.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +31,8 @@ class ConnlimitTable {
     // Puts the flow on the key's list unless it is there, and gives how many live flows the list has. Nothing
     // when there is no room for another. A flow of 0 (a packet without one) counts for this answer alone.
     std::optional<uint32_t> add(const LimitKeyValue& key, uint64_t flow, const FlowProbe& probe);
+    // How many live flows the key's list has.
+    uint32_t count(const LimitKeyValue& key, const FlowProbe& probe);
     [[nodiscard]] uint64_t full_count() const { return full_; }
 
   private:

@@ -117,15 +117,19 @@ TEST(Connlimit, counts_live_flows_of_each_key) {
     EXPECT_FALSE(rules.matches(from(1), {.flow = 5}));
 }
 
-TEST(Connlimit, a_flow_that_has_begun_counts_when_it_comes_by) {
+TEST(Connlimit, an_assured_flow_counts_if_it_was_seen_before) {
     auto rules = rule("connlimit: {over: 1, per: saddr}, action: drop");
     conntrack::Status begun;
     begun.set(conntrack::kConfirmed);
+    conntrack::Status assured = begun;
+    assured.set(conntrack::kAssured);
     EXPECT_FALSE(rules.matches(from(1), {.status = begun, .flow = 1}));
-    EXPECT_FALSE(rules.matches(from(1), {.status = begun, .flow = 1}));
-    EXPECT_TRUE(rules.matches(from(1), {.status = begun, .flow = 2}));
-    rules.ended = {2};
-    EXPECT_FALSE(rules.matches(from(1), {.status = begun, .flow = 1}));
+    EXPECT_FALSE(rules.matches(from(1), {.status = assured, .flow = 2}));
+    EXPECT_FALSE(rules.matches(from(1), {.status = assured, .flow = 1}));
+    EXPECT_TRUE(rules.matches(from(1), {.status = begun, .flow = 3}));
+    EXPECT_TRUE(rules.matches(from(1), {.status = assured, .flow = 2}));
+    rules.ended = {3};
+    EXPECT_FALSE(rules.matches(from(1), {.status = assured, .flow = 2}));
 }
 
 TEST(Connlimit, a_full_table_does_not_match_until_flows_end) {

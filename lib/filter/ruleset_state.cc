@@ -45,7 +45,10 @@ bool RulesetState::connlimit_holds(size_t index, const RulePacket& packet) {
     const auto key = LimitKeyValue::of(state.connlimit.per, packet);
     if (!key)
         return false;
-    const auto flows = state.table->add(*key, packet.ct.id, alive_);
+    // As Linux 6.18 has it: a flow that is assured before the rule has seen it joins no list.
+    const auto flows = packet.ct.status.has(conntrack::kAssured)
+                           ? std::optional(state.table->count(*key, alive_))
+                           : state.table->add(*key, packet.ct.id, alive_);
     return flows && *flows > state.connlimit.over;
 }
 

@@ -23,6 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
+_ECHO_REPLY6 = 129
 _ARP = b"\x08\x06"
 _ANSWER_SECONDS = 5.0
 
@@ -87,13 +88,14 @@ def run(case: Case) -> outcome.Outcome:
 
 
 def _await_addresses(taps: dict) -> None:
-    """The kernel takes IPv6 addresses into use in its own time, even without duplicate address detection."""
+    """The kernel takes IPv6 addresses into use in its own time, even without duplicate address detection. What it would forward
+    until then has no hop left, or it would complain seconds later that nobody answers for the address."""
     deadline = time.monotonic() + _ANSWER_SECONDS
     for host in {host.side: host for host in NEIGHBOURS}.values():
         src, dst = packed(host.ip6), packed(SIDES[host.side].ip6)
-        echo = packets.frame(host, packets.ip(src, dst, packets.icmp_proto(src), packets.echo(src, dst, 1, 1)))
+        echo = packets.frame(host, packets.ip(src, dst, packets.icmp_proto(src), packets.echo(src, dst, 1, 1), ttl=1))
         tap = taps[host.side]
-        while not tap.take():
+        while not any(frame[54] == _ECHO_REPLY6 for frame in tap.take()):
             if time.monotonic() > deadline:
                 raise RuntimeError("the kernel does not answer echo requests")
             tap.send(echo)
