@@ -177,7 +177,8 @@ Verdict deliver_upper(const Delivery& delivery) {
 
 // Options for the box: those it does not know may ask for an error (RFC 8200 4.2).
 Verdict check_options(const Delivery& delivery, uint16_t offset) {
-    const auto options = wire::summarize_options(delivery.packet, offset);
+    const auto options =
+        wire::summarize_options(delivery.packet, offset, wire::Ipv6OptionsHeader::destination);
     if (options.malformed)  // without a word, as in Linux
         return Verdict::drop(drops::bad_options);
     switch (options.action) {

@@ -71,7 +71,8 @@ Verdict check_hop_by_hop(Context& context, const Passage& passage) {
     const auto chain = wire::walk_extensions(view);
     if (chain.hop_by_hop_offset == 0)
         return Verdict::drop(drops::bad_options);
-    const auto options = wire::summarize_options(view, chain.hop_by_hop_offset);
+    const auto options =
+        wire::summarize_options(view, chain.hop_by_hop_offset, wire::Ipv6OptionsHeader::hop_by_hop);
     if (options.malformed)  // without a word, as in Linux
         return Verdict::drop(drops::bad_options);
     if (options.action == wire::Ipv6OptionAction::skip)

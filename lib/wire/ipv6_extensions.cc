@@ -1,5 +1,7 @@
 #include "wire/ipv6_extensions.hh"
 
+#include <algorithm>
+
 #include "wire/fragment.hh"
 #include "wire/icmp4.hh"
 #include "wire/tcp.hh"
@@ -116,25 +118,55 @@ bool lacks_upper_header(Bytes fragment) {
     return protocol != IpProtocol::none && at + smallest_header(protocol) > fragment.size();
 }
 
-Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset) {
+namespace {
+
+constexpr size_t kMaxOptions = 8;
+constexpr size_t kMaxPadding = 7;
+
+// A router alert means something in a hop-by-hop header only (RFC 2711 2.1).
+bool has_wrong_length(Ipv6OptionType type, uint8_t length, Ipv6OptionsHeader header) {
+    return header == Ipv6OptionsHeader::hop_by_hop && type == Ipv6OptionType::router_alert && length != 2;
+}
+
+bool is_zero(Bytes bytes) {
+    return std::ranges::all_of(bytes, [](uint8_t byte) { return byte == 0; });
+}
+
+}  // namespace
+
+Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset, Ipv6OptionsHeader header) {
     const Bytes packet = view.bytes();
-    Ipv6OptionSummary result;
-    size_t at = offset + size_t{2};
     const size_t end = offset + (size_t{packet[offset + size_t{1}]} + 1) * 8;
+    size_t at = offset + size_t{2};
+    size_t options = 0;
+    size_t padding = 0;  // since the last other option
+    Ipv6OptionSummary result;
+    const auto malformed = [&] {
+        result.malformed = true;
+        result.pointer = static_cast<uint16_t>(at);
+        return result;
+    };
     while (at < end) {
         const auto type = Ipv6OptionType{packet[at]};
         if (type == Ipv6OptionType::pad1) {
+            if (++padding > kMaxPadding)
+                return malformed();
             ++at;
             continue;
         }
-        if (end - at < 2 || packet[at + 1] > end - at - 2) {
-            result.malformed = true;
-            result.pointer = static_cast<uint16_t>(at);
-            return result;
-        }
-        if (type == Ipv6OptionType::router_alert) {
-            result.router_alert = true;
-        } else if (type != Ipv6OptionType::pad_n) {
+        if (end - at < 2 || packet[at + 1] > end - at - 2)
+            return malformed();
+        const uint8_t length = packet[at + 1];
+        const size_t whole = size_t{2} + length;
+        if (type == Ipv6OptionType::pad_n) {
+            padding += whole;
+            if (padding > kMaxPadding || !is_zero(packet.subspan(at + 2, length)))
+                return malformed();
+        } else {
+            padding = 0;
+            if (++options > kMaxOptions || has_wrong_length(type, length, header))
+                return malformed();
+            result.router_alert |= type == Ipv6OptionType::router_alert;
             const auto action = Ipv6OptionAction{static_cast<uint8_t>(packet[at] >> 6)};
             if (action != Ipv6OptionAction::skip) {
                 result.action = action;
@@ -142,7 +174,7 @@ Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset) {
                 return result;
             }
         }
-        at += size_t{2} + packet[at + 1];
+        at += whole;
     }
     return result;
 }

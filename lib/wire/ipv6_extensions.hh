@@ -94,6 +94,8 @@ inline Ipv6Chain walk_extensions(Ipv6View view, uint8_t max_headers = kMaxExtens
 bool lacks_upper_header(Bytes fragment);
 
 enum class Ipv6OptionType : uint8_t { pad1 = 0, pad_n = 1, router_alert = 5, jumbo_payload = 0xc2 };
+// Whose options they are: a few have a meaning in one kind of header only.
+enum class Ipv6OptionsHeader : uint8_t { hop_by_hop, destination };
 
 // What the two highest bits of an unknown option's type demand (RFC 8200 4.2).
 enum class Ipv6OptionAction : uint8_t {
@@ -105,7 +107,10 @@ enum class Ipv6OptionAction : uint8_t {
 
 // The verdict over a hop-by-hop or destination options header.
 struct Ipv6OptionSummary {
-    bool malformed = false;  // an option reaches beyond the header
+    // An option reaches beyond the header or has not the length of its type, or there is more than RFC
+    // 8504 5.3 lets anyone insist on: over 8 options, over 7 bytes of padding together, padding other than
+    // zeros. As Linux.
+    bool malformed = false;
     bool router_alert = false;
     Ipv6OptionAction action =
         Ipv6OptionAction::skip;  // of the first unknown option that is not to be skipped
@@ -114,6 +119,6 @@ struct Ipv6OptionSummary {
 };
 
 // Judges the options header at `offset`, which the walk has checked to be inside the packet.
-Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset);
+Ipv6OptionSummary summarize_options(Ipv6View view, uint16_t offset, Ipv6OptionsHeader header);
 
 }  // namespace sluice::wire

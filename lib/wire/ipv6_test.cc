@@ -193,7 +193,8 @@ TEST(Ipv6Extensions, EndsOfChains) {
     EXPECT_EQ(chain.upper_offset, 64);
 }
 
-Ipv6OptionSummary option_summary(std::initializer_list<uint8_t> options) {
+Ipv6OptionSummary option_summary(std::initializer_list<uint8_t> options,
+                                 Ipv6OptionsHeader header = Ipv6OptionsHeader::hop_by_hop) {
     Buffer bytes = emitted(Ipv6Header{.payload_length = static_cast<uint16_t>(options.size() + 2),
                                       .next_header = IpProtocol::destination_options},
                            40);
@@ -201,7 +202,7 @@ Ipv6OptionSummary option_summary(std::initializer_list<uint8_t> options) {
     bytes[41] = static_cast<uint8_t>((options.size() + 2) / 8 - 1);
     std::copy(options.begin(), options.end(), bytes.begin() + 42);
     const auto view = Ipv6View::checked(bytes).value();
-    return summarize_options(view, walk_extensions(view).destination_offset);
+    return summarize_options(view, walk_extensions(view).destination_offset, header);
 }
 
 // RFC 8200 4.2
@@ -218,8 +219,35 @@ TEST(Ipv6Options, Summaries) {
               (Ipv6OptionSummary{.action = Ipv6OptionAction::discard_report_unicast, .pointer = 42}));
     EXPECT_EQ(option_summary({1, 5, 0, 0, 0, 0}), (Ipv6OptionSummary{.malformed = true, .pointer = 42}));
     EXPECT_EQ(option_summary({1, 3, 0, 0, 0, 1}), (Ipv6OptionSummary{.malformed = true, .pointer = 47}));
-    EXPECT_EQ(option_summary({1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), Ipv6OptionSummary{})
+    EXPECT_EQ(option_summary({0x1e, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), Ipv6OptionSummary{})
         << "two units long";
+}
+
+// RFC 8504 5.3
+TEST(Ipv6Options, PaddingIsShortAndZero) {
+    EXPECT_EQ(option_summary({1, 4, 0, 0, 1, 0}), (Ipv6OptionSummary{.malformed = true, .pointer = 42}));
+    EXPECT_EQ(option_summary({1, 6, 0, 0, 0, 0, 0, 0, 0x1e, 4, 0, 0, 0, 0}),
+              (Ipv6OptionSummary{.malformed = true, .pointer = 42}));
+    EXPECT_EQ(option_summary({1, 5, 0, 0, 0, 0, 0, 0x1e, 4, 0, 0, 0, 0, 0}), Ipv6OptionSummary{});
+    EXPECT_EQ(option_summary({0, 0, 0, 0, 1, 1, 0, 0, 0x1e, 4, 0, 0, 0, 0}),
+              (Ipv6OptionSummary{.malformed = true, .pointer = 49}));
+}
+
+TEST(Ipv6Options, NoMoreThanEight) {
+    EXPECT_EQ(option_summary(
+                  {0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 1, 4, 0, 0, 0, 0}),
+              Ipv6OptionSummary{});
+    EXPECT_EQ(option_summary({0x1e, 0,    0x1e, 0,    0x1e, 0,    0x1e, 0, 0x1e, 0, 0x1e,
+                              0,    0x1e, 0,    0x1e, 0,    0x1e, 4,    0, 0,    0, 0}),
+              (Ipv6OptionSummary{.malformed = true, .pointer = 58}));
+}
+
+// RFC 2711 2.1
+TEST(Ipv6Options, LengthOfARouterAlert) {
+    const Ipv6OptionSummary malformed{.malformed = true, .pointer = 42};
+    EXPECT_EQ(option_summary({5, 0, 0, 0, 0, 0}), malformed);
+    EXPECT_EQ(option_summary({5, 4, 0, 0, 0, 0}), malformed);
+    EXPECT_FALSE(option_summary({5, 4, 0, 0, 0, 0}, Ipv6OptionsHeader::destination).malformed);
 }
 
 TEST(Ipv6Fragment, RoundTrip) {

@@ -2,7 +2,7 @@
 import ipaddress
 
 from case import Packet
-from packets import ICMPV6, find_fragment_header, upper_layer
+from packets import HOP_BY_HOP, ICMPV6, find_fragment_header, upper_layer
 from topology import BOX_ADDRESSES, REFUSED
 
 # Linux tells one source of five unreachable destinations at once, then of one a second: ip_error() has a limit of its own.
@@ -16,7 +16,7 @@ def sieved(packets: list[Packet]) -> list[Packet]:
     kept = []
     for packet in packets:
         frame = packet.frame
-        if not fragments.take(frame) or _tells_the_box_its_mtu(frame):
+        if not fragments.take(frame) or _tells_the_box_its_mtu(frame) or _has_options_of_linux(frame):
             continue
         if frame[12:14] == b"\x08\x00" and len(frame) >= 34 and _is_refused(frame[30:34]):
             told[frame[26:30]] = told.get(frame[26:30], 0) + 1
@@ -36,6 +36,18 @@ def _tells_the_box_its_mtu(frame: bytes) -> bool:
         return False
     kind, place = upper_layer(frame[14:])
     return kind == ICMPV6 and frame[14 + place:15 + place] == b"\x02"
+
+
+def _has_options_of_linux(frame: bytes) -> bool:
+    """Hop-by-hop options which Linux knows."""
+    if frame[12:14] != b"\x86\xdd" or frame[20:21] != bytes((HOP_BY_HOP,)) or len(frame) < 56:
+        return False
+    at, end = 56, min(len(frame), 54 + 8 * (frame[55] + 1))
+    while at + 1 < end:
+        if frame[at] in (7, 0x31, 0xC2):  # CALIPSO, IOAM, jumbo payload
+            return True
+        at += 1 if frame[at] == 0 else 2 + frame[at + 1]
+    return False
 
 
 class _Fragments:

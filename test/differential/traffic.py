@@ -255,8 +255,15 @@ class Traffic:
         kinds = self.r.choice(((p.HOP_BY_HOP,), (p.DESTINATION_OPTIONS,), (p.ROUTING,), (p.HOP_BY_HOP, p.ROUTING),
                                (p.DESTINATION_OPTIONS, p.HOP_BY_HOP), (p.FRAGMENT,),
                                (p.HOP_BY_HOP, p.DESTINATION_OPTIONS, p.ROUTING, p.DESTINATION_OPTIONS)))
-        return [(host, _with_headers(packet, kinds)) if self.r.random() < 0.8 else (host, packet)
+        return [(host, _with_headers(packet, kinds, self._options6())) if self.r.random() < 0.8 else (host, packet)
                 for host, packet in talk]
+
+    def _options6(self) -> bytes:
+        """Mostly one that is to be skipped; router alerts and padding as they should be and as they should not."""
+        if self.r.random() < 0.8:
+            return bytes((0x1E, 2, 0, 0))
+        return self.r.choice((bytes((5, 2, 0, 0)), bytes((5, 0)), bytes((1, 1, 0)), bytes((1, 2, 0, 9)), bytes((1, 6, *bytes(6))),
+                              bytes((0x1E, 0)) * 8, bytes((0x1E, 0)) * 9, bytes((0x9E, 0))))
 
     def _options(self) -> bytes:
         r = self.r
@@ -389,7 +396,7 @@ def _with_options(packet: bytes, options: bytes) -> bytes:
     return _repaired(head + packet[20:])
 
 
-def _with_headers(packet: bytes, kinds: tuple[int, ...]) -> bytes:
+def _with_headers(packet: bytes, kinds: tuple[int, ...], options: bytes) -> bytes:
     following, body = packet[6], packet[40:]
     for kind in reversed(kinds):
         if kind == p.ROUTING:
@@ -397,7 +404,7 @@ def _with_headers(packet: bytes, kinds: tuple[int, ...]) -> bytes:
         elif kind == p.FRAGMENT:
             body = p.fragment_header(following, 0, False, 7) + body
         else:
-            body = p.options_header(following, bytes((0x1E, 2, 0, 0))) + body
+            body = p.options_header(following, options) + body
         following = kind
     if len(body) + 40 > 1500:
         return packet

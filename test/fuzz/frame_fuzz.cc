@@ -186,7 +186,8 @@ void ipv6(Bytes bytes) {
     require(!chain.cut || !chain.ok());
     for (const uint16_t offset : {chain.hop_by_hop_offset, chain.destination_offset}) {
         if (offset != 0) {
-            require(summarize_options(*view, offset).pointer < view->total_length());
+            require(summarize_options(*view, offset, Ipv6OptionsHeader::hop_by_hop).pointer <
+                    view->total_length());
         }
     }
     if (chain.fragment_offset != 0) {
