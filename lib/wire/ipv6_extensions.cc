@@ -9,6 +9,19 @@
 
 namespace sluice::wire {
 
+namespace {
+
+// Whether a header that reaches beyond the packet tells what would follow it. A fragment header does if it
+// has its offset, and that is 0: what Linux asks for.
+bool names_the_next(IpProtocol protocol, Bytes header) {
+    constexpr size_t kOffsetEnd = 4;
+    if (protocol != IpProtocol::fragment)
+        return header.size() >= 2;
+    return header.size() >= kOffsetEnd && Ipv6FragmentView::unchecked(header.data()).offset() == 0;
+}
+
+}  // namespace
+
 Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
     const Bytes packet = view.bytes();
     Ipv6Chain chain;
@@ -39,7 +52,7 @@ Ipv6Chain detail::walk_chain(Ipv6View view, uint8_t max_headers) {
         const size_t left = packet.size() - at;
         if (left < 8 || left < extension_header_size(protocol, packet.subspan(at))) {
             stop(Ipv6ChainError::truncated);
-            if (left >= 2 && protocol != IpProtocol::fragment)
+            if (names_the_next(protocol, packet.subspan(at)))
                 chain.protocol_beyond = IpProtocol{packet[at]};
             break;
         }

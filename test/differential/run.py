@@ -95,6 +95,9 @@ def main() -> int:
         total = rulesets = differences = 0
         for name, case in cases:
             found = judge(case, pathlib.Path(scratch) / "run")
+            if found and (case.rules or {}).get("nat"):
+                # The kernel draws ports. It may have drawn one that a later flow would have kept; not twice.
+                found = judge(case, pathlib.Path(scratch) / "run")
             total, rulesets, differences = total + len(case.packets), rulesets + 1, differences + len(found)
             if found:
                 _report(name, case, found, pathlib.Path(scratch) / "run", keep, options)
