@@ -118,6 +118,8 @@ class Firewall final : public routing::Hooks {
                                             const NatStatement* statement);
     [[nodiscard]] Choice choose_source(const routing::Context& context, const routing::Passage& passage,
                                        const NatStatement* statement);
+    [[nodiscard]] std::optional<nat::Endpoint> keep_identifier(const routing::Context& context,
+                                                               const conntrack::Tuple& query);
     [[nodiscard]] pipeline::Verdict refuse(routing::Context& context, const routing::Passage& passage,
                                            nat::NatRefusal refusal);
     void flow_began(const conntrack::Flow& flow);

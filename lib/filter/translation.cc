@@ -194,7 +194,21 @@ Firewall::Choice Firewall::choose_destination(const Context& context, const Pass
     }
     if (found.error() == NatRefusal::filtered)
         return std::unexpected(found.error());
-    return std::nullopt;
+    return keep_identifier(context, original);
+}
+
+// As Linux: an ICMP query whose answers would be taken for those of another flow gets another identifier when
+// it comes in already. That is its destination translated: errors about it say so.
+std::optional<nat::Endpoint> Firewall::keep_identifier(const Context& context,
+                                                       const conntrack::Tuple& query) {
+    if (query.protocol() != wire::IpProtocol::icmp && query.protocol() != wire::IpProtocol::icmpv6)
+        return std::nullopt;
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now)};
+    const auto kept =
+        translator_->keep_source({.tuple = query, .out = kNoInterface, .out_addresses = {}}, living.probe());
+    if (!kept || *kept == nat::endpoint_of(query, Manip::source))
+        return std::nullopt;
+    return nat::Endpoint{query.destination(), kept->port};
 }
 
 Firewall::Choice Firewall::choose_source(const Context& context, const Passage& passage,

@@ -57,6 +57,8 @@ def _transport(frame: bytes) -> tuple[int, int] | None:
     quoted = outer[1] + 8
     if outer[0] == _ICMP:
         return (frame[quoted + 9], quoted + 20) if frame[quoted:quoted + 1] == b"\x45" and len(frame) >= quoted + 28 else None
+    if frame[quoted + 6:quoted + 7] == bytes((FRAGMENT,)) and len(frame) >= quoted + 56 and frame[quoted + 42:quoted + 43] == b"\0":
+        return frame[quoted + 40], quoted + 48
     return (frame[quoted + 6], quoted + 40) if len(frame) >= quoted + 48 else None
 
 
