@@ -32,7 +32,12 @@ class ChosenPorts:
         if place is None:
             return False
         left, right = (int.from_bytes(frame[place:place + 2], "big") for frame in (theirs, ours))
-        return _without_port(theirs, place) == _without_port(ours, place) and self._take(_end(theirs, place), left, right)
+        if _without_port(theirs, place) != _without_port(ours, place):
+            return False
+        end = _end(theirs, place)
+        if _begins(theirs):  # the port may have been that of a connection which has ended
+            self._ours[end, left], self._theirs[end, right] = right, left
+        return self._take(end, left, right)
 
     def same_flow(self, kernel: Flow, sluice: Flow) -> bool:
         for place, own in ((_DPORT, _SPORT), (_ID, _ID)):
@@ -60,6 +65,12 @@ def _transport(frame: bytes) -> tuple[int, int] | None:
     if frame[quoted + 6:quoted + 7] == bytes((FRAGMENT,)) and len(frame) >= quoted + 56 and frame[quoted + 42:quoted + 43] == b"\0":
         return frame[quoted + 40], quoted + 48
     return (frame[quoted + 6], quoted + 40) if len(frame) >= quoted + 48 else None
+
+
+def _begins(frame: bytes) -> bool:
+    """A SYN, not quoted."""
+    proto, begin = _transport(frame)
+    return proto == _TCP and _outer(frame) == (proto, begin) and frame[begin + 13:begin + 14] == b"\x02"
 
 
 def _outer(frame: bytes) -> tuple[int, int] | None:
