@@ -314,19 +314,24 @@ void Gateway::ask(Asked asked) {
     lane.sleeper.bell().ring();
 }
 
-// Masqueraded flows end with the address they have (as nf_nat_masquerade's notifiers see to it), so that
-// their next packets get another one.
+// Masqueraded flows end with the address they have (as nf_nat_masquerade's notifiers see to it), and with
+// them those that came from outside by their mappings. Their next packets get another address.
 void Gateway::end_masquerade(const Snapshot& before, const Snapshot& after) {
-    auto gone = addresses_lost(before.tables.interfaces, after.tables.interfaces);
-    if (gone.empty())
+    auto lost = addresses_lost(before.tables.interfaces, after.tables.interfaces);
+    if (lost.empty())
         return;
-    conntrack::FlowFilter masqueraded;
-    masqueraded.with = nat::kMasqueraded;
-    const auto is_lost = [gone = std::move(gone)](const conntrack::Flow& flow, Instant) {
-        return std::ranges::find(gone, flow.tuple(conntrack::Direction::reply).destination()) != gone.end();
+    const auto ends = [lost = std::move(lost)](const conntrack::Flow& flow, Instant) {
+        const auto is_lost = [&lost](const IpAddress& address) {
+            return std::ranges::find(lost, address) != lost.end();
+        };
+        using enum conntrack::Direction;
+        return (flow.status.has(nat::kMasqueraded) && is_lost(flow.tuple(reply).destination())) ||
+               (flow.status.has(conntrack::kMappedDestination) &&
+                is_lost(flow.tuple(original).destination()));
     };
     for (size_t worker = 0; worker < lanes_.size(); ++worker) {
-        auto job = std::make_shared<conntrack::FlowJob>(conntrack::FlowAction::erase, masqueraded, is_lost);
+        auto job =
+            std::make_shared<conntrack::FlowJob>(conntrack::FlowAction::erase, conntrack::FlowFilter(), ends);
         job->send();
         ask(worker, std::move(job));
     }

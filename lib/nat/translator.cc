@@ -224,10 +224,20 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
         return may_overlap(external, tuple.protocol()) &&
                !used(with_endpoint(tuple, Manip::source, external));
     };
+    const auto range_of = [&](const IpAddress& address) {
+        return pool.ports_of(*pool.target_of(address))
+            .value_or(replacement_ports(tuple.protocol(), inside.port));
+    };
+    const auto map_to = [&](const Endpoint& external) {
+        const auto chosen = map_overlapping(external, terms, packet, now);
+        if (const PortSpaceRef ref = spaces_.find(external.address, tuple.protocol()); ref != kNoPortSpace)
+            spaces_[ref].offer(range_of(external.address), share_);
+        return chosen;
+    };
     if (!terms.random) {
         if (pool.contains(inside, ported)) {
             if (is_usable(inside))
-                return map_overlapping(inside, terms, packet, now);
+                return map_to(inside);
         } else {
             const Endpoint anywhere = scope_of(tuple, Dependence::endpoint_independent);
             MappingRef ref = mappings_.first(inside, anywhere, tuple.protocol(), true);
@@ -244,23 +254,20 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
     const auto& ports = pool.ports_of(*pool.target_of(*address));
     const bool keeps_port = !ported || (!terms.random && (!ports || ports->contains(inside.port)));
     if (keeps_port && is_usable(external))
-        return map_overlapping(external, terms, packet, now);
+        return map_to(external);
     if (!ported)
         return std::unexpected(NatRefusal::exhausted);
     uint16_t last = 0;
-    const PortRange range = ports.value_or(replacement_ports(tuple.protocol(), inside.port));
     const auto port = search_port(
-        range, share_, static_cast<uint16_t>(random_.below(65536)), random_,
+        range_of(*address), share_, static_cast<uint16_t>(random_.below(65536)), random_,
         [&](uint16_t candidate) { return is_usable({*address, candidate}); }, last);
     if (!port) {
-        if (const PortSpaceRef ref = spaces_.find(*address, tuple.protocol()); ref != kNoPortSpace) {
-            spaces_[ref].offer(range, share_);
+        if (const PortSpaceRef ref = spaces_.find(*address, tuple.protocol()); ref != kNoPortSpace)
             spaces_[ref].count_refused();
-        }
         return std::unexpected(NatRefusal::exhausted);
     }
     external.port = *port;
-    return map_overlapping(external, terms, packet, now);
+    return map_to(external);
 }
 
 Translator::Choice Translator::map_overlapping(const Endpoint& external, const Terms& terms,

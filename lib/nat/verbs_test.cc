@@ -126,6 +126,19 @@ TEST_F(NatVerbsTest, PortsRunOut) {
     EXPECT_TRUE(answer.at("hosts").as_array().empty());
 }
 
+TEST_F(NatVerbsTest, PortsThatAreShared) {
+    rule.mapping = Dependence::address_and_port_dependent;
+    rule.port_overlap = true;
+    rule.ports = PortRange{4000, 4001};
+    for (const auto* host : {"10.0.0.1", "10.0.0.2"})
+        open(host, 4000);
+    EXPECT_FALSE(box.open(rule, {ip("10.0.0.3"), 4000}, {ip("198.51.100.1"), 53}));
+    EXPECT_TRUE(box.open(rule, {ip("10.0.0.3"), 4000}, {ip("198.51.100.2"), 53})) << "another remote";
+    const auto ports = ask("/v1/nat/ports").at("items").at(0);
+    EXPECT_EQ(ports, json::parse(R"({"address": "203.0.113.1", "proto": "udp", "in_use": 2, "held_down": 0,
+        "free": 0, "limit": 2, "share": 1.0, "refused": 1, "overlap": true})"));
+}
+
 TEST_F(NatVerbsTest, PortsOfSeveralWorkersAreSummed) {
     BoxUnderTest second({}, 4096, PortShare{.worker = 1, .workers = 2});
     ASSERT_TRUE(second.open(rule, {ip("10.0.0.9"), 1100}, {ip("198.51.100.1"), 53}));

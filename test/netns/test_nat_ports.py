@@ -201,6 +201,28 @@ def test_masquerade_follows_the_address(nat):
     assert kept.wait(timeout=20) == 0
 
 
+def test_mappings_end_with_their_address(lab):
+    config = translating()
+    config["nat"]["postrouting"][0]["filtering"] = "endpoint_independent"
+    nat = start(lab, config)
+    lan, wan = nat.hosts["lan"], nat.hosts["wan"]
+    with bound(wan, socket.SOCK_DGRAM, WAN4, 9) as server, bound(wan, socket.SOCK_DGRAM, WAN4, 10) as stranger, \
+            bound(lan, socket.SOCK_DGRAM, FIRST, 5555) as client:
+        client.sendto(b"?", (WAN4, 9))
+        _, external = server.recvfrom(100)
+        stranger.sendto(b"!", external)
+        assert client.recv(100) == b"!"
+        (mapping,) = mappings(nat, "?proto=udp")
+        assert mapping["flows"] == 2
+        config = copy.deepcopy(nat.router.config)
+        config["interfaces"]["wan"]["addresses"][0] = "203.0.113.3/24"
+        nat.router.apply(config)
+        wait_for(lambda: not mappings(nat, "?proto=udp"), "the mapping ends")
+        assert nat.router.api.items("/v1/conntrack?proto=udp") == []
+        client.sendto(b"?", (WAN4, 9))
+        assert server.recvfrom(100)[1][0] == "203.0.113.3"
+
+
 def test_flows_stay_when_other_addresses_change(nat):
     config = copy.deepcopy(nat.router.config)
     config["interfaces"]["wan"]["addresses"].append("203.0.113.3/24")
