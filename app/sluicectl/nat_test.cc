@@ -36,9 +36,9 @@ TEST(RenderNat, ports_nearest_to_their_end_come_first) {
         "hosts": [{"address": "10.0.0.1", "external": "203.0.113.1", "mappings": 50}],
         "mappings": {"count": 70, "max": 4096, "made": 110, "ended": 40}})");
     EXPECT_EQ(render_nat_ports(answer, {}),
-              "ADDRESS      PROTO  IN USE  HELD DOWN  FREE  LIMIT   SHARE  REFUSED\n"
-              "203.0.113.1  udp        60         40     0    100   100 %        3\n"
-              "203.0.113.1  tcp        10          0    90    100  10.0 %         \n"
+              "ADDRESS      PROTO  IN USE  HELD DOWN  FREE  LIMIT    SHARE  REFUSED\n"
+              "203.0.113.1  udp        60         40     0    100  100.0 %        3\n"
+              "203.0.113.1  tcp        10          0    90    100   10.0 %         \n"
               "\n"
               "TOP HOLDER  ADDRESS      MAPPINGS\n"
               "10.0.0.1    203.0.113.1        50\n"

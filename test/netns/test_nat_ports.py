@@ -16,6 +16,7 @@ from waiting import need, wait_for
 pytestmark = pytest.mark.sluice_only
 FIRST, SECOND = "192.168.1.10", "192.168.1.11"  # two clients
 SO_RCVBUFFORCE = 33
+IP_RECVERR = 11  # without it UDP is told of unreachable ports only
 
 
 def start(lab, config: dict):
@@ -150,11 +151,12 @@ def test_sixty_thousand_mappings_then_none_then_some(lab):
         (use,) = [one for one in router.api.items("/v1/nat/ports") if one["proto"] == "udp"]
         assert (use["in_use"], use["free"], use["limit"], use["share"]) == (COUNT, 0, COUNT, 1.0)
 
+        late.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         late.connect((WAN4, 9))
         assert speak(late) == "No route to host", "host unreachable"
         assert router.drops()["nat_exhausted"] == 1
         said = router.ctl("nat", "ports").stdout
-        assert f"{COUNT}          0     0  {COUNT}   100 %        1" in said, said
+        assert f"{COUNT}          0     0  {COUNT}  100.0 %        1" in said, said
         assert FIRST in said, "the top holder"
         assert f"1000 of {router.api.get('/v1/nat?limit=1')['total']} mappings are shown" in router.ctl("nat").stderr
         wait_for(lambda: f"{BOX4} had no udp port left for 1 new flow" in router.log(), "a line in the log", timeout=5)
