@@ -13,16 +13,20 @@ namespace {
 
 using nat::ip;
 
+std::string make_directory() {
+    std::string name = testing::TempDir() + "sluice_XXXXXX";
+    return mkdtemp(name.data());
+}
+
+std::unique_ptr<telemetry::Log> open_log(const std::string& file) {
+    telemetry::LogConfig settings;
+    settings.target = {file, {}};
+    return *telemetry::Log::open(settings);
+}
+
 // A worker that answers when it is told to, and the log on disk.
 class NatWatchTest : public testing::Test {
   protected:
-    NatWatchTest() {
-        std::string name = testing::TempDir() + "sluice_XXXXXX";
-        directory = mkdtemp(name.data());
-        telemetry::LogConfig settings;
-        settings.target = {directory + "/log", {}};
-        log = *telemetry::Log::open(settings);
-    }
     ~NatWatchTest() override { std::filesystem::remove_all(directory); }
 
     // So many mappings more, of a pool of 100 ports.
@@ -45,8 +49,8 @@ class NatWatchTest : public testing::Test {
         return lines;
     }
 
-    std::string directory;
-    std::unique_ptr<telemetry::Log> log;
+    std::string directory = make_directory();
+    std::unique_ptr<telemetry::Log> log = open_log(directory + "/log");
     nat::BoxUnderTest box;
     nat::NatRule rule{.kind = nat::NatKind::masquerade, .ports = nat::PortRange{2000, 2099}};
     uint16_t last_port = 10000;
