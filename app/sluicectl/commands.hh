@@ -21,6 +21,7 @@ inline constexpr int kUsage = 2;
 
 // Names and values behind the ? of a target.
 using Query = std::map<std::string, std::string>;
+// The target with these behind it, escaped.
 std::string with_query(std::string target, const Query& query);
 
 // Where the program reads and writes.
