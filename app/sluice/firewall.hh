@@ -50,6 +50,8 @@ class FirewallControl {
     [[nodiscard]] filter::Firewall& of(WorkerId worker) { return *workers_[index(worker)]; }
     [[nodiscard]] const filter::Firewall& of(WorkerId worker) const { return *workers_[index(worker)]; }
     [[nodiscard]] size_t workers() const { return workers_.size(); }
+    // A rule of NAT was in a configuration, now or before.
+    [[nodiscard]] bool translates() const { return !translators_.empty() && translators_.front() != nullptr; }
     [[nodiscard]] sets::SetRegistry& sets() { return sets_; }
     [[nodiscard]] filter::RuleDirectory& rules() { return rules_; }
     [[nodiscard]] const filter::RuleDirectory& rules() const { return rules_; }

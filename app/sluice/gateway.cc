@@ -5,6 +5,8 @@
 #include <random>
 #include <thread>
 
+#include "nat/flow_translation.hh"
+
 namespace sluice {
 namespace {
 
@@ -24,6 +26,23 @@ uint32_t largest_frame(const GatewayConfig& config) {
     for (const auto& [name, interface, at] : config.interfaces)
         mtu = std::max<uint32_t>(mtu, interface.mtu.value_or(0));
     return mtu + kLinkOverhead;
+}
+
+// Those that interfaces had before and no longer have.
+std::vector<IpAddress> addresses_lost(const pipeline::Interfaces& before, const pipeline::Interfaces& after) {
+    std::vector<IpAddress> lost;
+    for (const auto& interface : before.all()) {
+        const auto same = std::ranges::find(after.all(), interface.name, &pipeline::Interface::name);
+        for (const auto& own : interface.addresses) {
+            const bool stays =
+                same != after.all().end() && std::ranges::any_of(same->addresses, [&own](const auto& one) {
+                    return one.address == own.address;
+                });
+            if (!stays)
+                lost.push_back(own.address);
+        }
+    }
+    return lost;
 }
 
 // Buffers, what DPDK keeps about them, queues of devices, rings.
@@ -210,6 +229,8 @@ Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation) 
     published_.store(fresh->get(), std::memory_order_release);
     firewall_->adopt();
     if (snapshot_)
+        end_masquerade(*snapshot_, **fresh);
+    if (snapshot_)
         retired_.push_back({std::move(snapshot_), rcu_.begin_grace()});
     snapshot_ = std::move(*fresh);
     reclaim();
@@ -272,14 +293,48 @@ void Gateway::watch_links() {
 }
 
 void Gateway::ask(size_t worker, std::shared_ptr<conntrack::FlowJob> job) {
-    std::erase_if(jobs_, [](const auto& asked) { return asked->is_back(); });
-    auto& lane = lanes_[worker];
-    if (!lane.path->ask(job.get())) {
-        unasked_.push_back({worker, std::move(job)});
+    ask(Asked{worker, std::move(job)});
+}
+
+void Gateway::ask(size_t worker, std::shared_ptr<nat::NatJob> job) {
+    ask(Asked{worker, std::move(job)});
+}
+
+void Gateway::ask(Asked asked) {
+    const auto is_back = [](const Asked& one) {
+        return std::visit([](const auto& job) { return job->is_back(); }, one.job);
+    };
+    std::erase_if(jobs_, is_back);
+    auto& lane = lanes_[asked.worker];
+    if (!lane.path->ask(std::visit([](const auto& job) -> WorkerJob { return job.get(); }, asked.job))) {
+        unasked_.push_back(std::move(asked));
         return;
     }
-    jobs_.push_back(std::move(job));
+    jobs_.push_back(std::move(asked));
     lane.sleeper.bell().ring();
+}
+
+// Masqueraded flows end with the address they have (as nf_nat_masquerade's notifiers see to it), and with
+// them those that came from outside by their mappings. Their next packets get another address.
+void Gateway::end_masquerade(const Snapshot& before, const Snapshot& after) {
+    auto lost = addresses_lost(before.tables.interfaces, after.tables.interfaces);
+    if (lost.empty())
+        return;
+    const auto ends = [lost = std::move(lost)](const conntrack::Flow& flow, Instant) {
+        const auto is_lost = [&lost](const IpAddress& address) {
+            return std::ranges::find(lost, address) != lost.end();
+        };
+        using enum conntrack::Direction;
+        return (flow.status.has(nat::kMasqueraded) && is_lost(flow.tuple(reply).destination())) ||
+               (flow.status.has(conntrack::kMappedDestination) &&
+                is_lost(flow.tuple(original).destination()));
+    };
+    for (size_t worker = 0; worker < lanes_.size(); ++worker) {
+        auto job =
+            std::make_shared<conntrack::FlowJob>(conntrack::FlowAction::erase, conntrack::FlowFilter(), ends);
+        job->send();
+        ask(worker, std::move(job));
+    }
 }
 
 uint64_t Gateway::flows() const {
@@ -302,8 +357,8 @@ void Gateway::log_rules() {
 
 void Gateway::tick() {
     log_rules();
-    for (auto& [worker, job] : std::exchange(unasked_, {}))
-        ask(worker, std::move(job));
+    for (auto& asked : std::exchange(unasked_, {}))
+        ask(std::move(asked));
     const Instant now = pipeline::read_clock();
     neighbours_->tick(now);
     firewall_->sets().maintain(now);

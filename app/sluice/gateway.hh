@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "admin/control_loop.hh"
@@ -16,6 +17,7 @@
 #include "dpdk/packet_ring.hh"
 #include "dpdk/rcu.hh"
 #include "dpdk/sleeper.hh"
+#include "nat/nat_job.hh"
 #include "pipeline/loop.hh"
 #include "pipeline/worker.hh"
 #include "routing/neighbour_service.hh"
@@ -54,8 +56,9 @@ class Gateway {
     // Of a device, as last seen; a VLAN has its parent's.
     [[nodiscard]] dpdk::Link link(pipeline::PortId port) const { return links_[index(port)]; }
     [[nodiscard]] telemetry::PacketTotals totals() const;
-    // Lets a worker answer a question about its flows, and keeps the question until it has.
+    // Lets a worker answer a question about its flows or its NAT, and keeps the question until it has.
     void ask(size_t worker, std::shared_ptr<conntrack::FlowJob> job);
+    void ask(size_t worker, std::shared_ptr<nat::NatJob> job);
     // Of all workers.
     [[nodiscard]] uint64_t flows() const;
 
@@ -83,6 +86,11 @@ class Gateway {
         std::shared_ptr<const Snapshot> snapshot;
         uint64_t token;
     };
+    // A question that is with a worker, or has to wait since too many are.
+    struct Asked {
+        size_t worker;
+        std::variant<std::shared_ptr<conntrack::FlowJob>, std::shared_ptr<nat::NatJob>> job;
+    };
     struct Postponed {
         std::function<void()> run;
         uint64_t token;
@@ -96,6 +104,8 @@ class Gateway {
     Expected<void> schedule();
     void take_errands();
     bool send_to_worker(dpdk::Packet* packet);
+    void ask(Asked asked);
+    void end_masquerade(const Snapshot& before, const Snapshot& after);
     void watch_links();
     void tick();
     void reclaim();
@@ -120,8 +130,8 @@ class Gateway {
     std::atomic<const Snapshot*> published_{nullptr};
     std::atomic<bool> stop_{false};
     std::vector<Lane> lanes_;
-    std::vector<std::shared_ptr<conntrack::FlowJob>> jobs_;                        // with the workers
-    std::vector<std::pair<size_t, std::shared_ptr<conntrack::FlowJob>>> unasked_;  // there was no room
+    std::vector<Asked> jobs_;     // with the workers
+    std::vector<Asked> unasked_;  // there was no room
     std::vector<admin::ControlLoop::Registration> registrations_;
 };
 

@@ -91,6 +91,26 @@ void conntrack_metrics(MetricsText& text, const FirewallControl& firewall) {
     }
 }
 
+void nat_metrics(MetricsText& text, const nat::NatUse& use) {
+    auto& in_use = text.gauge("nat_ports_in_use", "Ports of an external address that mappings have");
+    auto& held_down = text.gauge("nat_ports_held_down", "Freed ports that are not used again yet");
+    auto& limit = text.gauge("nat_ports_limit", "Ports that may be given out");
+    auto& refused = text.counter("nat_ports_refused", "Times no port was left");
+    for (const nat::PortUse& one : use.ports) {
+        const std::string address = one.address.to_string();
+        const std::string protocol = conntrack::protocol_name(one.protocol);
+        const telemetry::MetricLabels labels{{"address", address}, {"proto", protocol}};
+        in_use.sample(labels, one.in_use);
+        held_down.sample(labels, one.held_down);
+        limit.sample(labels, one.limit);
+        refused.sample(labels, one.refused);
+    }
+    text.gauge("nat_mappings", "Mappings there are").sample({}, use.mappings);
+    text.gauge("nat_mappings_max", "Mappings there may be").sample({}, use.max);
+    text.counter("nat_mappings_made", "Mappings made").sample({}, use.made);
+    text.counter("nat_mappings_ended", "Mappings ended").sample({}, use.ended);
+}
+
 // By the names that `rules` shows: chain and rule.
 void rule_metrics(MetricsText& text, const FirewallControl& firewall) {
     auto& packets = text.counter("rule_packets", "Packets a rule, or a chain's policy, has matched");
@@ -125,6 +145,8 @@ std::string metrics(const Box& box) {
     drop_metrics(text, observed);
     worker_metrics(text, observed);
     conntrack_metrics(text, box.gateway.firewall());
+    if (box.gateway.firewall().translates())
+        nat_metrics(text, box.nat.use());
     rule_metrics(text, box.gateway.firewall());
     set_metrics(text, *box.gateway.firewall().sets().table());
     const auto sums = pipeline::protocol_sums(observed);

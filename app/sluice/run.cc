@@ -12,6 +12,7 @@ namespace sluice {
 namespace {
 
 constexpr Duration kEventPeriod = std::chrono::milliseconds(20);
+constexpr Duration kNatPeriod = std::chrono::milliseconds(500);
 
 int refuse(const Error& error) {
     std::cerr << "sluice: " << error.text() << "\n";
@@ -88,7 +89,9 @@ int run(const RunOptions& options) {
         },
         flow_names(**gateway));
     const auto pump = loop.every(kEventPeriod, [&events] { events.pump(); });
-    Box box{**gateway, running, loop, **log, catalog, started, events};
+    NatWatch nat(nat_access(**gateway), [&gateway] { return (*gateway)->firewall().translates(); }, **log);
+    const auto look = loop.every(kNatPeriod, [&nat] { nat.look(); });
+    Box box{**gateway, running, loop, **log, catalog, started, events, nat};
     admin::Verbs verbs;
     add_verbs(verbs, box);
     admin::Server server(loop, verbs);

@@ -6,8 +6,10 @@
 
 #include "admin/verbs.hh"
 #include "conntrack/verbs.hh"
+#include "nat/nat_walk.hh"
 #include "pipeline/observed.hh"
 #include "sluice/gateway.hh"
+#include "sluice/nat_watch.hh"
 #include "sluice/running_config.hh"
 
 namespace sluice {
@@ -21,13 +23,15 @@ struct Box {
     const telemetry::DropCatalog& catalog;
     Instant started;
     conntrack::EventFeeds& events;
+    const NatWatch& nat;
 };
 
 // Words for what flows carry as numbers.
 conntrack::FlowNames flow_names(Gateway& gateway);
 
-// How questions about flows reach the workers.
+// How questions about flows and NAT reach the workers.
 conntrack::FlowAccess flow_access(Gateway& gateway);
+nat::NatAccess nat_access(Gateway& gateway);
 
 void add_verbs(admin::Verbs& verbs, Box& box);
 

@@ -2,6 +2,7 @@
 
 #include "conntrack/verbs.hh"
 #include "filter/verbs.hh"
+#include "nat/verbs.hh"
 #include "sets/verbs.hh"
 #include "sluice/verbs.hh"
 
@@ -27,7 +28,8 @@ conntrack::FlowNames flow_names(Gateway& gateway) {
     return {.rule = [&gateway](uint32_t rule) { return std::string(gateway.firewall().rules().label(rule)); },
             .interface =
                 [&gateway](InterfaceId id) {
-                    return id == kNoInterface ? std::string() : gateway.snapshot().tables.interfaces[id].name;
+                    const auto& interfaces = gateway.snapshot().tables.interfaces;
+                    return index(id) < interfaces.all().size() ? interfaces[id].name : std::string();
                 }};
 }
 
@@ -43,9 +45,19 @@ conntrack::FlowAccess flow_access(Gateway& gateway) {
             .names = flow_names(gateway)};
 }
 
+nat::NatAccess nat_access(Gateway& gateway) {
+    return {
+        .workers = [&gateway] { return gateway.firewall().workers(); },
+        .hand_over = [&gateway](size_t worker,
+                                std::shared_ptr<nat::NatJob> job) { gateway.ask(worker, std::move(job)); },
+        .interface = flow_names(gateway).interface,
+        .now = pipeline::read_clock};
+}
+
 void add_firewall_verbs(admin::Verbs& verbs, Box& box) {
     auto& gateway = box.gateway;
     conntrack::add_verbs(verbs, flow_access(gateway), box.events);
+    nat::add_verbs(verbs, nat_access(gateway));
     filter::add_verbs(verbs, [&gateway] { return rules_of(gateway); });
     sets::add_verbs(verbs, gateway.firewall().sets(), pipeline::read_clock);
 }

@@ -36,8 +36,13 @@ void WorkerPath::run_job() {
     // So few that packets do not wait: a place is one cache line or two.
     constexpr size_t kPlacesAtOnce = 256;
     worker_.now = pipeline::read_clock();
-    if (job_->run(firewall_.tracker(), worker_.now, kPlacesAtOnce))
-        job_ = nullptr;
+    bool is_back = false;
+    if (auto* const* about_flows = std::get_if<conntrack::FlowJob*>(&job_))
+        is_back = (*about_flows)->run(firewall_.tracker(), worker_.now, kPlacesAtOnce);
+    else if (auto* const* about_nat = std::get_if<nat::NatJob*>(&job_))
+        is_back = (*about_nat)->run(firewall_.translator(), kPlacesAtOnce);
+    if (is_back)
+        job_ = {};
 }
 
 void WorkerPath::tick() {

@@ -4,9 +4,11 @@
 #include <atomic>
 #include <optional>
 #include <span>
+#include <variant>
 
 #include "conntrack/flow_job.hh"
 #include "dpdk/device.hh"
+#include "nat/nat_job.hh"
 #include "pipeline/burst.hh"
 #include "sluice/snapshot.hh"
 #include "sluice/stages.hh"
@@ -16,6 +18,9 @@ namespace sluice {
 
 // The bucket for one worker's share of what the box may send.
 table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers);
+
+// A question about what a worker owns: its flows, or its NAT.
+using WorkerJob = std::variant<std::monostate, conntrack::FlowJob*, nat::NatJob*>;
 
 class WorkerPath {
   public:
@@ -47,9 +52,9 @@ class WorkerPath {
             worker_.stages.add_packets(burst.count);
     }
 
-    // A slice of a question about this worker's flows; true while there is one.
+    // A slice of a question to this worker; true while there is one.
     bool serve() {
-        if (job_ == nullptr) [[likely]] {
+        if (job_.index() == 0) [[likely]] {
             if (!jobs_.pop(job_)) [[likely]]
                 return false;
             // What was published before the question holds from its first slice on.
@@ -60,7 +65,7 @@ class WorkerPath {
     }
 
     // The control thread's: false if too many wait already. The job stays its owner's.
-    [[nodiscard]] bool ask(conntrack::FlowJob* job) { return jobs_.push(job); }
+    [[nodiscard]] bool ask(const WorkerJob& job) { return jobs_.push(job); }
 
     void errands(std::span<dpdk::Packet*> packets);
     void tick();
@@ -78,8 +83,8 @@ class WorkerPath {
     size_t workers_;
     routing::WorkerState state_;
     filter::Firewall& firewall_;
-    table::SpscRing<conntrack::FlowJob*> jobs_{kWaitingJobs};
-    conntrack::FlowJob* job_ = nullptr;  // being worked on
+    table::SpscRing<WorkerJob> jobs_{kWaitingJobs};
+    WorkerJob job_;  // being worked on
     const std::atomic<const Snapshot*>& published_;
     const Snapshot* snapshot_ = nullptr;
     std::optional<routing::IcmpConfig> icmp_;  // that the bucket was made for

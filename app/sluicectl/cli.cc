@@ -115,6 +115,38 @@ void add_rules(CLI::App& app, Chosen& c) {
     });
 }
 
+void add_nat(CLI::App& app, Chosen& c) {
+    CLI::App* nat = app.add_subcommand("nat", "mappings, and the ports they use");
+    const auto part = [&c, nat](const std::string& names, const std::string& key, const std::string& help) {
+        nat->add_option_function<std::string>(
+            names, [&c, key](const std::string& value) { c.query[key] = value; }, help);
+    };
+    part("-a,--address", "address", "an inside or external address, or a network");
+    part("--port", "port", "an inside or external port");
+    part("-p,--proto", "proto", "tcp, udp, icmp ... or a number");
+    part("--limit", "limit", "at most so many, otherwise 1000");
+    CLI::App* ports = command(*nat, c, "ports", "ports in use by external address and protocol; top holders",
+                              [](Commands& commands) { return commands.nat_ports(); });
+    CLI::App* who = nat->add_subcommand("who", "who has and had an external endpoint");
+    who->add_option("ENDPOINT", c.name, "ADDRESS:PORT, [ADDRESS]:PORT for IPv6")->required();
+    who->add_option("PROTO", c.other, "tcp, udp, icmp ... or a number")->required();
+    who->add_option("AT", c.names, "at TIME: who had it then, as 2026-01-31T13:45:00Z or seconds since 1970")
+        ->expected(2);
+    nat->callback([&c, ports, who] {
+        if (ports->parsed())
+            return;
+        if (!who->parsed()) {
+            c.command = [&c](Commands& commands) { return commands.nat(c.query); };
+            return;
+        }
+        if (!c.names.empty() && c.names.front() != "at")
+            throw CLI::ValidationError("AT", "a time is written behind the word at");
+        c.command = [&c](Commands& commands) {
+            return commands.nat_who(c.name, c.other, c.names.empty() ? std::string() : c.names.back());
+        };
+    });
+}
+
 void add_sets(CLI::App& app, Chosen& c) {
     CLI::App* set = app.add_subcommand("set", "sets of addresses, networks, ports");
     set->require_subcommand(1);
@@ -203,6 +235,7 @@ void declare(CLI::App& app, Chosen& chosen) {
     add_showing(app, chosen);
     add_conntrack(app, chosen);
     add_rules(app, chosen);
+    add_nat(app, chosen);
     add_sets(app, chosen);
     add_changing(app, chosen);
 }

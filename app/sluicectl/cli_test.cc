@@ -26,8 +26,9 @@ class CliTest : public testing::Test {
         directory = mkdtemp(name.data());
         socket = directory + "/test.sock";
         unsetenv("SLUICE_SOCKET");
-        for (const std::string path : {"/v1/status", "/v1/interfaces", "/v1/workers", "/v1/drops",
-                                       "/v1/counters", "/v1/routes", "/v1/neighbours", "/v1/config"})
+        for (const std::string path :
+             {"/v1/status", "/v1/interfaces", "/v1/workers", "/v1/drops", "/v1/counters", "/v1/routes",
+              "/v1/neighbours", "/v1/config", "/v1/nat", "/v1/nat/ports", "/v1/nat/who"})
             answer("GET", path, R"({"items": [], "total": 0})");
         answer("GET", "/v1/rules", R"({"items": [{"chain": "filter.forward", "policy": "drop", "rules": []},
                                                  {"chain": "chains.guard", "rules": []}], "total": 2})");
@@ -129,6 +130,43 @@ TEST_F(CliTest, rules_of_all_chains_or_some) {
     EXPECT_EQ(ctl({"rules", "reset"}), kDone);
     EXPECT_EQ(last.method + last.path, "POST/v1/rules/reset");
     EXPECT_EQ(out, "all rules count from zero\n");
+}
+
+TEST_F(CliTest, nat) {
+    EXPECT_EQ(ctl({"nat"}), kDone) << err;
+    EXPECT_EQ(last.path, "/v1/nat");
+    EXPECT_EQ(last.query_value("limit"), "1000");
+    EXPECT_EQ(ctl({"--json", "nat", "-a", "10.0.0.1", "-p", "udp", "--port", "53"}), kDone) << err;
+    EXPECT_EQ(out, bodies["/v1/nat"]);
+    EXPECT_EQ(last.query, (admin::Fields{{"address", "10.0.0.1"}, {"port", "53"}, {"proto", "udp"}}));
+    bodies["/v1/nat"] = R"({"items": [{"proto": "udp"}], "total": 7, "ports": []})";
+    EXPECT_EQ(ctl({"nat", "--limit", "1"}), kDone);
+    EXPECT_EQ(err, "1 of 7 mappings are shown; --limit shows more\n");
+    EXPECT_EQ(ctl({"nat", "ports"}), kDone) << err;
+    EXPECT_EQ(last.path, "/v1/nat/ports");
+    EXPECT_EQ(ctl({"nat", "ports", "--json"}), kDone);
+    EXPECT_EQ(out, bodies["/v1/nat/ports"]);
+}
+
+TEST_F(CliTest, who_has_an_endpoint) {
+    EXPECT_EQ(ctl({"nat", "who", "203.0.113.1:80", "tcp"}), kDone) << err;
+    EXPECT_EQ(last.path, "/v1/nat/who");
+    EXPECT_EQ(last.query, (admin::Fields{{"address", "203.0.113.1"}, {"port", "80"}, {"proto", "tcp"}}));
+    EXPECT_EQ(out, "nobody has or is known to have had 203.0.113.1:80 (tcp)\n");
+    EXPECT_EQ(ctl({"nat", "who", "[2001:db8::1]:80", "tcp", "at", "2026-01-01T00:00:00Z"}), kDone) << err;
+    EXPECT_EQ(last.query_value("address"), "2001:db8::1");
+    EXPECT_EQ(last.query_value("port"), "80");
+    EXPECT_EQ(last.query_value("at"), "2026-01-01T00:00:00Z");
+    for (const std::string alone : {"203.0.113.1", "2001:db8::1", "[2001:db8::1]"}) {
+        EXPECT_EQ(ctl({"nat", "who", alone, "gre"}), kDone) << err;
+        EXPECT_EQ(last.query_value("port"), std::nullopt) << alone;
+        EXPECT_EQ(last.query_value("address")->find('['), std::string::npos);
+    }
+    EXPECT_EQ(ctl({"--json", "nat", "who", "203.0.113.1:80", "tcp"}), kDone);
+    EXPECT_EQ(out, bodies["/v1/nat/who"]);
+    EXPECT_EQ(ctl({"nat", "who", "203.0.113.1:80"}), kUsage);
+    EXPECT_EQ(ctl({"nat", "who", "203.0.113.1:80", "tcp", "at"}), kUsage);
+    EXPECT_EQ(ctl({"nat", "who", "203.0.113.1:80", "tcp", "on", "monday"}), kUsage);
 }
 
 TEST_F(CliTest, changing_commands) {

@@ -48,6 +48,15 @@ Expected<std::string> read_input(const std::string& file, std::istream& in) {
 
 }  // namespace
 
+std::string with_query(std::string target, const Query& query) {
+    char mark = '?';
+    for (const auto& [name, value] : query) {
+        target += mark + name + "=" + admin::percent_encode(value);
+        mark = '&';
+    }
+    return target;
+}
+
 Expected<std::string> Commands::fetch(std::string_view method, std::string_view target, std::string_view body,
                                       int& exit_code) {
     exit_code = kRefused;

@@ -21,6 +21,8 @@ inline constexpr int kUsage = 2;
 
 // Names and values behind the ? of a target.
 using Query = std::map<std::string, std::string>;
+// The target with these behind it, escaped.
+std::string with_query(std::string target, const Query& query);
 
 // Where the program reads and writes.
 struct Console {
@@ -73,6 +75,13 @@ class Commands {
     // All chains, or those named.
     int rules(const std::vector<std::string>& chains);
     int rules_reset();
+
+    // A table of mappings; how many there are goes to the standard error if not all are shown.
+    int nat(const Query& query);
+    int nat_ports();
+    // ADDRESS:PORT, IPv6 addresses in brackets; ADDRESS alone where the protocol has no ports. `at`: nothing,
+    // or when.
+    int nat_who(const std::string& endpoint, const std::string& protocol, const std::string& at);
 
     int set_list();
     // The elements, as lines that `set load` reads.

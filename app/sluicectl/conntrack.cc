@@ -2,27 +2,13 @@
 #include <boost/json/parse.hpp>
 #include <ostream>
 
-#include "admin/request.hh"
 #include "sluicectl/commands.hh"
 #include "sluicectl/json_items.hh"
 #include "sluicectl/json_view.hh"
 #include "sluicectl/table.hh"
 
 namespace sluice::sluicectl {
-namespace {
-
 namespace json = boost::json;
-
-std::string with_query(std::string target, const Query& query) {
-    char mark = '?';
-    for (const auto& [name, value] : query) {
-        target += mark + name + "=" + admin::percent_encode(value);
-        mark = '&';
-    }
-    return target;
-}
-
-}  // namespace
 
 int Commands::stream(std::string_view target, int depth, const Renderer& render) {
     JsonItems items(depth);

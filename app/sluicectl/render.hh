@@ -30,6 +30,12 @@ std::string render_conntrack_stats(const boost::json::value& list);
 // Chain by chain. `now`, in seconds since 1970, tells how long ago a rule was hit last.
 std::string render_rules(const boost::json::value& list, double now, const Look& look);
 
+std::string render_mappings(const boost::json::value& answer, const Look& look);
+// Ports by address and protocol, those nearest to their end first, and the top holders.
+std::string render_nat_ports(const boost::json::value& answer, const Look& look);
+// Times in UTC.
+std::string render_who(const boost::json::value& answer, const Look& look);
+
 std::string render_sets(const boost::json::value& list, const Look& look);
 // One element as a line that can be loaded again; what it counted stands in a remark.
 std::string render_element(const boost::json::value& element);

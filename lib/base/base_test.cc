@@ -3,6 +3,7 @@
 #include "base/address.hh"
 #include "base/prefix.hh"
 #include "base/random.hh"
+#include "base/wall_time.hh"
 
 namespace sluice {
 namespace {
@@ -74,6 +75,19 @@ TEST(Random, RepeatsForASeedAndStaysBelow) {
         EXPECT_EQ(value, b.below(10));
         EXPECT_LT(value, 10U);
     }
+}
+
+TEST(WallTime, NumbersAndIso8601) {
+    EXPECT_EQ(*parse_wall_time("1767225600"), 1767225600);
+    EXPECT_EQ(*parse_wall_time("1767225600.5"), 1767225600.5);
+    for (const auto* text : {"2026-01-01T00:00:00Z", "2026-01-01 00:00:00", "2026-01-01T00:00",
+                             "2026-01-01T01:00:00+01:00", "2025-12-31T19:30:00-0430"})
+        EXPECT_EQ(*parse_wall_time(text), 1767225600) << text;
+    EXPECT_DOUBLE_EQ(*parse_wall_time("2026-01-01T00:00:01.25Z"), 1767225601.25);
+    for (const auto* text :
+         {"", "now", "2026-01-01", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "-5", "1e300", "nan",
+          "2026-01-01T00:00:00Zz", "2026-01-01T00:00:00+1", "2026-01-01T0-:00"})
+        EXPECT_FALSE(parse_wall_time(text)) << text;
 }
 
 }  // namespace

@@ -234,8 +234,11 @@ Firewall::Choice Firewall::choose_source(const Context& context, const Passage& 
             flow.tuple(Direction::original).destination(),
             {.tuple = tuple, .out = hairpin_.outside, .out_addresses = {}}, living.probe(), now);
     }
-    if (chosen)
+    if (chosen) {
         flow.status.set(conntrack::kMappedSource);
+        if (statement != nullptr && statement->rule.kind == nat::NatKind::masquerade)
+            flow.status.set(nat::kMasqueraded);
+    }
     return chosen;
 }
 

@@ -9,6 +9,10 @@
 
 namespace sluice::nat {
 
+// Beside the bits of conntrack/state.hh: the source is an address of the interface by which the flow leaves,
+// and the flow ends when the interface loses it.
+inline constexpr conntrack::Status kMasqueraded{1U << 26};
+
 struct FlowTranslation {
     conntrack::Status status;
     conntrack::Direction direction{};

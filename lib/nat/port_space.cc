@@ -1,5 +1,6 @@
 #include "nat/port_space.hh"
 
+#include <algorithm>
 #include <bit>
 
 namespace sluice::nat {
@@ -13,6 +14,18 @@ PortSpace::PortSpace(const PortShare& share) {
         static_assert(kPortBlock == 64, "a block is a word");
         busy_[port >> 6] = ~uint64_t{0};
         full_[port >> 12] |= uint64_t{1} << (port >> 6 & 63);
+    }
+}
+
+void PortSpace::widen(const PortRange& range, const PortShare& share) {
+    offered_ = range.size();
+    limit_ = 0;
+    for (uint32_t port = range.first; port <= range.last;) {
+        const uint32_t next =
+            std::min<uint32_t>((port / kPortBlock + 1) * kPortBlock, uint32_t{range.last} + 1);
+        if (share.owns(static_cast<uint16_t>(port)))
+            limit_ += next - port;
+        port = next;
     }
 }
 

@@ -45,20 +45,33 @@ class PortSpace {
     // another worker.
     [[nodiscard]] bool share(uint16_t port);
     void unshare(uint16_t port);
+    [[nodiscard]] bool is_shared() const { return sharers_ != nullptr; }  // any port ever was
     [[nodiscard]] bool is_shared(uint16_t port) const {
         return sharers_ != nullptr && (*sharers_)[port] != 0;
     }
+
+    // From this range ports are given out; share as it was made with.
+    void offer(const PortRange& range, const PortShare& share) {
+        if (range.size() > offered_) [[unlikely]]
+            widen(range, share);
+    }
+    // How many ports the widest range offered has, without those of other workers; 0 before the first.
+    [[nodiscard]] uint32_t limit() const { return limit_; }
 
     // Of `size()` ports; each in use counts once, however many share it.
     [[nodiscard]] uint32_t size() const { return size_; }
     [[nodiscard]] uint32_t in_use() const { return in_use_; }
     [[nodiscard]] uint32_t held() const { return held_; }
+    // Times a port was asked for and none would do, so far.
+    void count_refused() { ++refused_; }
+    [[nodiscard]] uint64_t refused() const { return refused_; }
     [[nodiscard]] bool is_idle() const { return in_use_ == 0 && held_ == 0; }
 
   private:
     static constexpr size_t kWords = 65536 / 64;
     void set_busy(uint16_t port);
     void set_free(uint16_t port);
+    void widen(const PortRange& range, const PortShare& share);
     [[nodiscard]] std::optional<uint16_t> search(uint32_t first, uint32_t last, uint64_t allowed) const;
 
     std::array<uint64_t, kWords> busy_{};
@@ -66,6 +79,9 @@ class PortSpace {
     uint32_t size_ = 0;
     uint32_t in_use_ = 0;
     uint32_t held_ = 0;
+    uint32_t offered_ = 0;  // size of the widest range, other workers' ports included
+    uint32_t limit_ = 0;
+    uint64_t refused_ = 0;
     std::unique_ptr<std::array<uint32_t, 65536>> sharers_;
 };
 

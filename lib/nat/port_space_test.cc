@@ -142,5 +142,20 @@ TEST(PortSpaces, AnIdleSpaceMakesRoomAndABusyOneDoesNot) {
     EXPECT_EQ(spaces.find(kAddress, wire::IpProtocol::udp), udp);
 }
 
+TEST(PortSpace, ItsLimitIsTheWidestRangeOffered) {
+    const PortShare share{.worker = 1, .workers = 2};
+    PortSpace space(share);
+    EXPECT_EQ(space.limit(), 0U);
+    space.offer({1024, 1123}, share);
+    EXPECT_EQ(space.limit(), 36U) << "1024-1087 are the other worker's";
+    space.offer({1024, 1300}, share);
+    EXPECT_EQ(space.limit(), 128U);
+    space.offer({1088, 1100}, share);
+    EXPECT_EQ(space.limit(), 128U);
+    PortSpace alone{PortShare{}};
+    alone.offer({0, 65535}, {});
+    EXPECT_EQ(alone.limit(), 65536U);
+}
+
 }  // namespace
 }  // namespace sluice::nat

@@ -45,6 +45,13 @@ class PortSpaces {
         for (const auto& space : spaces_)
             visit(space->external, space->protocol, space->ports);
     }
+    // The same for `budget` spaces from the place on, which it moves; false if more are to be visited.
+    template <typename Visit>
+    [[nodiscard]] bool visit(size_t& place, size_t budget, Visit&& visit) const {
+        for (; budget > 0 && place < spaces_.size(); --budget, ++place)
+            visit(spaces_[place]->external, spaces_[place]->protocol, spaces_[place]->ports);
+        return place >= spaces_.size();
+    }
     [[nodiscard]] size_t size() const { return spaces_.size(); }
     [[nodiscard]] size_t capacity() const { return capacity_; }
     [[nodiscard]] size_t held() const { return held_; }

@@ -150,8 +150,9 @@ std::expected<uint16_t, NatRefusal> Translator::find_port(const IpAddress& exter
     const PortSpaceRef ref = spaces_.open(external, tuple.protocol());
     if (ref == kNoPortSpace)
         return std::unexpected(NatRefusal::space_limit);
-    const PortSpace& space = spaces_[ref];
+    PortSpace& space = spaces_[ref];
     const PortRange range = ports.value_or(class_of(tuple));
+    space.offer(range, share_);
     const auto is_usable = [&](uint16_t port) {
         return !used(with_endpoint(tuple, Manip::source, {external, port}));
     };
@@ -169,6 +170,7 @@ std::expected<uint16_t, NatRefusal> Translator::find_port(const IpAddress& exter
             return *port;
         from = *port == range.last ? range.first : static_cast<uint16_t>(*port + 1);
     }
+    space.count_refused();
     return std::unexpected(NatRefusal::exhausted);
 }
 
@@ -178,6 +180,8 @@ MappingRef Translator::create(const Mapping& mapping) {
     const MappingRef ref = mappings_.create(mapping);
     if (ref == kNoMapping)
         hosts_.end_mapping(mapping.inside.address);
+    else
+        ++made_;
     return ref;
 }
 
@@ -220,10 +224,20 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
         return may_overlap(external, tuple.protocol()) &&
                !used(with_endpoint(tuple, Manip::source, external));
     };
+    const auto range_of = [&](const IpAddress& address) {
+        return pool.ports_of(*pool.target_of(address))
+            .value_or(replacement_ports(tuple.protocol(), inside.port));
+    };
+    const auto map_to = [&](const Endpoint& external) {
+        const auto chosen = map_overlapping(external, terms, packet, now);
+        if (const PortSpaceRef ref = spaces_.find(external.address, tuple.protocol()); ref != kNoPortSpace)
+            spaces_[ref].offer(range_of(external.address), share_);
+        return chosen;
+    };
     if (!terms.random) {
         if (pool.contains(inside, ported)) {
             if (is_usable(inside))
-                return map_overlapping(inside, terms, packet, now);
+                return map_to(inside);
         } else {
             const Endpoint anywhere = scope_of(tuple, Dependence::endpoint_independent);
             MappingRef ref = mappings_.first(inside, anywhere, tuple.protocol(), true);
@@ -240,18 +254,20 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
     const auto& ports = pool.ports_of(*pool.target_of(*address));
     const bool keeps_port = !ported || (!terms.random && (!ports || ports->contains(inside.port)));
     if (keeps_port && is_usable(external))
-        return map_overlapping(external, terms, packet, now);
+        return map_to(external);
     if (!ported)
         return std::unexpected(NatRefusal::exhausted);
     uint16_t last = 0;
     const auto port = search_port(
-        ports.value_or(replacement_ports(tuple.protocol(), inside.port)), share_,
-        static_cast<uint16_t>(random_.below(65536)), random_,
+        range_of(*address), share_, static_cast<uint16_t>(random_.below(65536)), random_,
         [&](uint16_t candidate) { return is_usable({*address, candidate}); }, last);
-    if (!port)
+    if (!port) {
+        if (const PortSpaceRef ref = spaces_.find(*address, tuple.protocol()); ref != kNoPortSpace)
+            spaces_[ref].count_refused();
         return std::unexpected(NatRefusal::exhausted);
+    }
     external.port = *port;
-    return map_overlapping(external, terms, packet, now);
+    return map_to(external);
 }
 
 Translator::Choice Translator::map_overlapping(const Endpoint& external, const Terms& terms,
@@ -438,6 +454,7 @@ void Translator::end_mapping(MappingRef ref, Instant now) {
     }
     hosts_.end_mapping(mapping.inside.address);
     mappings_.erase(ref);
+    ++ended_;
 }
 
 bool Translator::expire(Instant now, size_t budget) {

@@ -118,6 +118,9 @@ class Translator {
     [[nodiscard]] const InsideHosts& hosts() const { return hosts_; }
     [[nodiscard]] const PortSpaces& port_spaces() const { return spaces_; }
     [[nodiscard]] const Contacts& contacts() const { return contacts_; }
+    [[nodiscard]] const WhoLog& who_log() const { return log_; }
+    [[nodiscard]] uint64_t mappings_made() const { return made_; }    // so far
+    [[nodiscard]] uint64_t mappings_ended() const { return ended_; }  // likewise
 
   private:
     // A rule's words, or else the settings'.
@@ -171,6 +174,8 @@ class Translator {
     PortSpaces spaces_;
     Contacts contacts_;
     WhoLog log_;
+    uint64_t made_ = 0;
+    uint64_t ended_ = 0;
 };
 
 template <typename Give>
