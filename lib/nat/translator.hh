@@ -20,6 +20,7 @@
 #include "nat/address_choice.hh"
 #include "nat/contacts.hh"
 #include "nat/endpoint.hh"
+#include "nat/identifications.hh"
 #include "nat/inside_hosts.hh"
 #include "nat/mapping.hh"
 #include "nat/mapping_table.hh"
@@ -96,6 +97,15 @@ class Translator {
     [[nodiscard]] std::expected<Inbound, NatRefusal> inbound(const conntrack::Tuple& tuple,
                                                              InterfaceId in) const;
 
+    // Of a packet whose source was translated.
+    void renew_identification(wire::MutableBytes packet) {
+        if (settings_.unique_ids)
+            identifications_.renew(packet);
+    }
+
+    // Whether mappings have or had ports of this address.
+    [[nodiscard]] bool is_external(const IpAddress& address) const;
+
     // A translated flow was confirmed, and has ended in whatever way. The tuples as the flow has them, the
     // same ends both times.
     void flow_began(const conntrack::Tuple& original, const conntrack::Tuple& reply, MappedEnds ends);
@@ -170,6 +180,7 @@ class Translator {
     InsideHosts hosts_;
     PortSpaces spaces_;
     Contacts contacts_;
+    Identifications identifications_;
     WhoLog log_;
 };
 
