@@ -55,7 +55,7 @@ TEST_F(HeldSynsTest, RepetitionsDoNotWaitAnew) {
 }
 
 TEST_F(HeldSynsTest, WhatBeganFromInsideIsForgotten) {
-    for (const uint16_t port : {1, 2, 3})
+    for (uint16_t port = 1; port <= 3; ++port)
         hold(port, kStart);
     held_.forget(from(2));
     held_.forget(from(4));

@@ -131,7 +131,7 @@ DROPS = {
 
 @pytest.mark.parametrize("chain, dport", [("input", 50000), ("output", 50000), ("output", PORT)])
 def test_policy_may_forbid_the_answer(gateway, chain, dport):
-    """R5382-4a"""
+    """R5382-4a, R5508-9"""
     behind_nat(gateway, filter=DROPS[chain])
     result = gateway.send(out(0, proto="tcp"), syn_in(1, dport=dport), options=("--until", "20"))
     assert result.packets[1].verdict == "drop" and result.packets[1].out == [] and errors_of(result) == []

@@ -5,8 +5,9 @@ import pytest
 import reason
 from nat_net import (EVERYBODY, OUTSIDE, PORT, ROUTER4, SERVICE, X1, X2, Y, Z, as_seen_outside, back, behind_nat,
                      error_from_inside, error_from_outside, out, passes, pool, query, quoting, reply, source, timed)
-from net import LAN, from_lan, from_wan, pattern
+from net import HOST, LAN, from_lan, from_wan, pattern
 from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.packet import Raw
 from wire import assert_right_checksums, checksum, ip4_header, ip_bytes
 
@@ -230,3 +231,46 @@ def test_a_redirect_does_not_pass(gateway):
     behind_nat(gateway)
     line = gateway.send(out(0), error_from_outside(as_seen_outside(), 5, 1, at=1, gw="203.0.113.9")).packets[1]
     assert line.verdict == "drop" and line.out == []
+
+
+# ── Errors of the box's own ──
+
+
+NOBODY = "203.0.113.77"  # on the link outside, and never answers
+STRICT = ("--strict-neighbours",)
+
+
+@pytest.mark.parametrize("proto", ["udp", "tcp"])
+def test_the_box_speaks_of_what_it_has_translated(gateway, proto):
+    """R1812-4.3.2.3, R1812-4.3.3.1: nobody answers to ARP, and the error quotes what the host sent, as it sent it."""
+    behind_nat(gateway)
+    packet = out(0.1, dst=NOBODY, proto=proto)  # whose port has to be exchanged
+    line = gateway.send(out(0, src=X2, dst=NOBODY, proto=proto), packet, options=STRICT).packets[1]
+    error = line.assert_dropped(reason.neighbour_unresolved).answered("lan")
+    assert_right_checksums(error)
+    assert (error[IP].src, error[IP].dst, error[ICMP].type, error[ICMP].code) == (LAN.ip4, X1, 3, 1)
+    wanted, quoted = (bytearray(each) for each in (ip_bytes(packet[1]), bytes(error[ICMP].payload)))
+    for each in (wanted, quoted):
+        each[4:6] = each[10:12] = b"\0\0"  # the identification is renewed, and the checksum with it
+    assert quoted == wanted
+
+
+def test_the_box_speaks_of_what_it_has_sent_elsewhere(gateway):
+    """R1812-4.3.2.3: a destination that was translated; the error comes from whom was asked."""
+    behind_nat(gateway)
+    gateway.config["nat"]["prerouting"] = [{"name": "web", "in": "wan", "proto": "udp", "dport": 8080, "dnat": "192.168.1.99:80"}]
+    packet = back(0, dport=8080)
+    error = gateway.send(packet, options=STRICT).packets[0].assert_dropped(reason.neighbour_unresolved).answered("wan")
+    assert_right_checksums(error)
+    assert (error[IP].src, error[IP].dst, error[ICMP].type, error[ICMP].code) == (OUTSIDE, Y, 3, 1)
+    assert bytes(error[ICMP].payload) == ip_bytes(packet[1])
+
+
+def test_the_box_speaks_of_what_it_has_translated_in_ip6(gateway):
+    """R1812-4.3.2.3"""
+    behind_nat(gateway)
+    packet = from_lan(IPv6(src=HOST.ip6, dst="fd00:2::77") / UDP(sport=PORT, dport=SERVICE) / pattern(9))
+    error = gateway.send(("lan", packet), options=STRICT).packets[0].answered("lan")
+    assert_right_checksums(error)
+    assert (error[IPv6].dst, error[ICMPv6DestUnreach].code) == (HOST.ip6, 3)
+    assert bytes(error[ICMPv6DestUnreach].payload) == ip_bytes(packet)
