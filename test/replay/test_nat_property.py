@@ -53,6 +53,7 @@ def mappings_of(flows):
 
 def free_ports(gateway, frames, at):
     """How many strangers get one then, by protocol."""
+    at += 1e-6  # frames of one moment come in the order of their interfaces
     strangers = [out(at, src=f"192.168.7.{n}", sport=8 + n % 2, proto=proto) for proto in ("udp", "tcp") for n in range(1, 41)]
     lines = gateway.send(*frames, *strangers).packets[len(frames):]
     assert {line.reason for line in lines} <= {None, reason.nat_exhausted}
