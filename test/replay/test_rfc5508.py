@@ -183,7 +183,7 @@ def test_errors_do_not_keep_a_query_alive(gateway):
 
 
 def test_an_error_of_one_inside_host_to_another(gateway):
-    """R5508-7: about what came by the external endpoint of the one to that of the other."""
+    """R5508-7, R7857-12: about what came by the external endpoint of the one to that of the other."""
     behind_nat(gateway, EVERYBODY)
     calls = [out(0, src=X2, sport=6000), out(0.1, dst=OUTSIDE, sport=7000, dport=6000)]
     came = IP(src=OUTSIDE, dst=X2, ttl=63) / UDP(sport=7000, dport=6000) / pattern(20)
@@ -193,6 +193,17 @@ def test_an_error_of_one_inside_host_to_another(gateway):
     assert (frame[IP].src, frame[IP].dst, frame[ICMP].code) == (OUTSIDE, X1, 3)
     inner = IP(bytes(frame[ICMP].payload))
     assert (inner.src, inner.dst, inner[UDP].sport, inner[UDP].dport) == (X1, OUTSIDE, 7000, 6000)
+
+
+def test_a_query_of_one_inside_host_to_another(gateway):
+    """R5508-7a: by an external address that is the other's as a whole."""
+    behind_nat(gateway)
+    gateway.config["nat"]["prerouting"] = [{"name": "one", "in": "wan", "proto": "icmp", "dnat": X2, "hairpin": True}]
+    lines = gateway.send(query(dst=OUTSIDE), query(src=X2, dst=OUTSIDE, kind=0)).packets
+    for line, ends in zip(lines, ((OUTSIDE, X2), (OUTSIDE, X1))):
+        frame = line.forwarded("lan")
+        assert_right_checksums(frame)
+        assert (frame[IP].src, frame[IP].dst, frame[ICMP].id) == (*ends, 77)
 
 
 def test_a_session_that_cannot_be(gateway):
