@@ -41,6 +41,33 @@ bool has_nat(const filter::Rulebook& book) {
                                [](const auto& chain) { return chain.first.first == filter::Table::nat; });
 }
 
+bool masquerades(const filter::Rulebook& book) {
+    const auto any = [](const std::vector<filter::Rule>& rules) {
+        return std::ranges::any_of(rules, [](const auto& rule) { return rule.masquerade; });
+    };
+    return std::ranges::any_of(book.base, [&](const auto& chain) { return any(chain.second.rules); }) ||
+           std::ranges::any_of(book.chains, [&](const auto& chain) { return any(chain.rules); });
+}
+
+// Where hosts are told apart by the interface they are behind, no address may be behind two (R4787-7).
+void check_networks(const GatewayConfig& config, config::Problems& problems) {
+    std::vector<std::pair<IpPrefix, std::string>> seen;
+    for (const auto& [name, interface, at] : config.interfaces) {
+        for (const auto& own : interface.addresses) {
+            const IpPrefix network = own.network();
+            const auto other = std::ranges::find_if(seen, [&](const auto& each) {
+                return each.second != name && (each.first.contains(network) || network.contains(each.first));
+            });
+            if (other != seen.end() && !(own.address.is_ip6() && own.address.ip6().is_link_local()))
+                problems.add(at.inside("addresses"),
+                             network.to_string() + " and " + other->first.to_string() + " of '" +
+                                 other->second + "' have addresses in common",
+                             "expected networks that do not overlap, since a rule masquerades");
+            seen.emplace_back(network, name);
+        }
+    }
+}
+
 bool has_chains(const GatewayConfig& config) {
     const auto book = filter::rulebook(config.rules);
     return !book.base.empty();
@@ -73,6 +100,8 @@ void check_firewall(const GatewayConfig& config, config::Problems& problems) {
     for (const auto& set : declarations)
         known.sets.push_back({.name = set.name, .type = set.options.type});
     filter::check_rules(book, known, problems);
+    if (masquerades(book))
+        check_networks(config, problems);
     conntrack::check_per_source(conntrack_of(config), known.interfaces, problems);
     sets::SetRegistry registry(0, [](const std::function<void()>& retired) { retired(); });
     registry.prepare(declarations, filter::set_uses(book), Instant{}, problems);

@@ -140,9 +140,13 @@ void ReplayDataplane::collect(std::vector<replay::Output>& outputs) {
 std::optional<Instant> ReplayDataplane::next_timer() const {
     const auto fragments = state_.reassembler.next_expiry();
     const auto neighbours = neighbours_.resolver().next_deadline();
-    if (!fragments || !neighbours)
-        return fragments ? fragments : neighbours;
-    return std::min(*fragments, *neighbours);
+    const auto answers = firewall_.of(worker_.id).next_answer();
+    std::optional<Instant> first;
+    for (const auto& due : {fragments, neighbours, answers}) {
+        if (due && (!first || *due < *first))
+            first = due;
+    }
+    return first;
 }
 
 Expected<void> ReplayDataplane::tell_time(Instant now) {
@@ -162,6 +166,8 @@ Expected<void> ReplayDataplane::run_timers(Instant at) {
         return done;
     auto context = this->context();
     routing::expire_fragments(context);
+    if (snapshot_->firewall)
+        worker_firewall().answer_held_syns(context);
     neighbours_.tick(at);
     run_errands();
     return {};

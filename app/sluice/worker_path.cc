@@ -49,6 +49,8 @@ void WorkerPath::tick() {
     auto context = this->context();
     routing::expire_fragments(context);
     firewall_.expire(worker_.now);
+    if (snapshot_->firewall)
+        firewall_.answer_held_syns(context);
     pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
 }
 

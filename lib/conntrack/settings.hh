@@ -21,6 +21,7 @@ struct Settings {
         result.tcp_loose = as_linux;
         result.check_quoted_header = !as_linux;
         result.udp_stream_at_once = !as_linux;
+        result.refresh_by_dropped = as_linux;
         return result;
     }
 
@@ -35,6 +36,8 @@ struct Settings {
     bool check_quoted_header = true;
     // Whether the first answer makes a UDP flow a stream (R4787-5c), not what comes kUdpStreamDelay later.
     bool udp_stream_at_once = true;
+    // Whether packets that a rule drops prolong their flow all the same (R7857-7).
+    bool refresh_by_dropped = false;
     std::vector<Helper> helpers;  // those that are on
 
     [[nodiscard]] bool has(Helper helper) const {

@@ -26,6 +26,7 @@ struct Tracked {
     Direction direction = Direction::original;
     InvalidReason reason{};           // why it is invalid
     Refusal refusal = Refusal::none;  // unless none the packet must be dropped
+    uint32_t deadline = 0;            // of its flow, in ticks, before this packet prolonged it
 };
 
 }  // namespace sluice::conntrack

@@ -199,6 +199,7 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
         }
         Flow& flow = *tracked.flow;
         tracked.state = state_of(flow, tracked.direction);
+        tracked.deadline = flow.deadline();
         const auto result = examine(flow, packet, tracked.direction, own_traffic, now);
         if (result.verdict == TrackVerdict::accept) [[likely]] {
             accept(flow, packet, tracked.direction, result, now);
@@ -225,10 +226,11 @@ std::optional<Tracked> Tracker::track_known(const wire::IpPacket& packet, const 
         return std::nullopt;
     counters_.add(Count::found);
     const auto state = state_of(flow, found.direction);
+    const Ticks deadline = flow.deadline();
     const auto result = examine(flow, packet, found.direction, false, now);
     if (result.verdict == TrackVerdict::accept) [[likely]] {
         accept(flow, packet, found.direction, result, now);
-        return Tracked{.flow = &flow, .state = state, .direction = found.direction};
+        return Tracked{.flow = &flow, .state = state, .direction = found.direction, .deadline = deadline};
     }
     if (result.verdict != TrackVerdict::restart) {
         refresh(flow, result, now);
@@ -475,6 +477,16 @@ void Tracker::release(Tracked& tracked) {
         return;
     forget(*flow);
     table_.discard(*flow);
+}
+
+// Errors have prolonged nothing: theirs is zero, and so is that of the flow a packet begins.
+void Tracker::take_back(const Tracked& dropped) {
+    Flow* const flow = dropped.flow;
+    if (settings_.refresh_by_dropped || flow == nullptr || !flow->is_confirmed() || flow->is_dying() ||
+        dropped.state == CtState::related)
+        return;
+    if (!is_due(flow->deadline(), dropped.deadline))
+        table_.set_deadline(*flow, dropped.deadline);
 }
 
 Tracked Tracker::related_to(const Tracked& about) {

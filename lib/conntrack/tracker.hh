@@ -66,6 +66,9 @@ class Tracker {
     // When the packet ends before that. Harmless for packets of confirmed flows.
     void release(Tracked& tracked);
 
+    // When a rule drops it: it has not prolonged its flow (R7857-7), where the settings say so.
+    void take_back(const Tracked& dropped);
+
     // The state of an ICMP error or a reset which the box makes about a packet: related, the other way.
     // Without a flow if that packet had none: then the box's own is to be tracked like others. Must be used
     // before the packet it is about is released.

@@ -100,6 +100,21 @@ TEST_F(TrackerTest, AnExpiredFlowIsNotFoundEvenBeforeTheWheelTurns) {
     check();
 }
 
+// R7857-7: under profile rfc.
+TEST_F(TrackerTest, WhatARuleDropsProlongsNothing) {
+    for (const bool does : {false, true}) {
+        auto changed = Settings::of(Profile::linux);
+        changed.refresh_by_dropped = does;
+        make(100, changed);
+        pass(udp(a, 1, b, 2));
+        advance(20s);
+        tracker->take_back(pass(udp(b, 2, a, 1)));
+        advance(29s);
+        EXPECT_EQ(flows(), does ? 1U : 0U);
+        check();
+    }
+}
+
 TEST_F(TrackerTest, AShorterTimeoutTakesEffectAtOnce) {
     make();
     pass(tcp(a, 1, b, 80, kTcpSyn, 100, 0));

@@ -8,6 +8,7 @@
 #include "filter/drops.hh"
 #include "filter/mss.hh"
 #include "filter/reject.hh"
+#include "nat/drops.hh"
 #include "pipeline/drops.hh"
 #include "routing/icmp_output.hh"
 #include "routing/output.hh"
@@ -130,6 +131,10 @@ Verdict Firewall::input(Context& context, Passage& passage) {
     for (const auto table : {Table::mangle, Table::filter}) {
         if (const auto verdict = ask(context, passage, table, Hook::input); verdict != Verdict::next())
             return verdict;
+    }
+    if (is_unsolicited_syn(context, passage)) {
+        hold_syn(context, passage);
+        return Verdict::drop(nat::drops::nat_unsolicited);
     }
     if (const auto verdict = translate(context, passage, Hook::input); verdict != Verdict::next())
         return verdict;
@@ -268,8 +273,10 @@ Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook
                 passage.tracked.flow->rule = outcome.rule;
             return Verdict::next();
         case Conclusion::drop:
+            tracker_.take_back(passage.tracked);
             break;
         case Conclusion::reject:
+            tracker_.take_back(passage.tracked);
             reject(context, passage, outcome.reject);
             return Verdict::drop(drops::rule_reject);
     }

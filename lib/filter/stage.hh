@@ -18,6 +18,7 @@
 #include "filter/ruleset.hh"
 #include "filter/ruleset_state.hh"
 #include "nat/endpoint.hh"
+#include "nat/held_syns.hh"
 #include "nat/manip.hh"
 #include "nat/refusal.hh"
 #include "nat/settings.hh"
@@ -71,11 +72,17 @@ class Firewall final : public routing::Hooks {
     pipeline::Verdict forward(routing::Context& context, routing::Passage& passage) override;
     pipeline::Verdict output(routing::Context& context, routing::Passage& passage) override;
     pipeline::Verdict postrouting(routing::Context& context, routing::Passage& passage) override;
+    void turn_back(routing::Context& context, routing::Passage& passage) override;
     void done(routing::Passage& passage) override;
     [[nodiscard]] bool wants_whole_datagrams() const override { return tables_->tracks; }
 
     // Between bursts: ends flows whose time has come, a bounded number of them; false if more wait.
     bool expire(Instant now);
+
+    // Between bursts: tells the senders of SYNs that waited in vain for their counterparts, of which the
+    // first is due then.
+    void answer_held_syns(routing::Context& context);
+    [[nodiscard]] std::optional<Instant> next_answer() const { return held_syns_.next(); }
 
     // Takes every packet of a parsed burst to its end, or on its way, in place of routing's own stages.
     // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.
@@ -122,6 +129,9 @@ class Firewall final : public routing::Hooks {
                                                                const conntrack::Tuple& query);
     [[nodiscard]] pipeline::Verdict refuse(routing::Context& context, const routing::Passage& passage,
                                            nat::NatRefusal refusal);
+    [[nodiscard]] bool is_unsolicited_syn(const routing::Context& context,
+                                          const routing::Passage& passage) const;
+    void hold_syn(const routing::Context& context, const routing::Passage& passage);
     void flow_began(const conntrack::Flow& flow);
     static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
     [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
@@ -141,6 +151,7 @@ class Firewall final : public routing::Hooks {
     const FirewallTables* tables_ = nullptr;
     RulesetState* state_ = nullptr;
     nat::Translator* translator_ = nullptr;
+    nat::HeldSyns held_syns_;
     // Of the packet from a wire: it goes to an inside host by an external address, which is on `outside`.
     struct Hairpin {
         bool wanted = false;

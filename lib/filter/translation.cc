@@ -10,6 +10,8 @@
 #include "nat/port_search.hh"
 #include "nat/rewrite.hh"
 #include "nat/rewrite_error.hh"
+#include "routing/icmp_output.hh"
+#include "wire/tcp.hh"
 
 namespace sluice::filter {
 namespace {
@@ -34,6 +36,13 @@ wire::IpPacket packet_of(const Passage& passage) {
 
 bool is_icmp(const wire::IpPacket& packet) {
     return packet.protocol() == wire::IpProtocol::icmp || packet.protocol() == wire::IpProtocol::icmpv6;
+}
+
+bool is_syn(const wire::IpPacket& packet) {
+    if (packet.protocol() != wire::IpProtocol::tcp)
+        return false;
+    const auto flags = wire::TcpView::unchecked(packet.upper()).flags();  // tracked: it is whole
+    return flags.has(wire::kTcpSyn) && !flags.has(wire::kTcpAck);
 }
 
 telemetry::DropReason reason_of(NatRefusal refusal) {
@@ -148,6 +157,8 @@ Verdict Firewall::translate(Context& context, Passage& passage, Hook hook) {
     const bool good = is_error ? rewrite_error(packet, passage.packet, tables_->settings, translation, manip)
                                : !translation.changes(manip) ||
                                      rewrite(packet, passage.packet, manip, translation.target(manip));
+    if (good && manip == Manip::source && translation.changes(manip) && packet.family() == Family::ip4)
+        translator_->renew_identification(passage.packet);
     return good ? Verdict::next() : Verdict::drop(nat::drops::nat_rewrite);
 }
 
@@ -157,6 +168,8 @@ Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip ma
         return verdict;
     const auto chosen = manip == Manip::destination ? choose_destination(context, passage, statement)
                                                     : choose_source(context, passage, statement);
+    if (!chosen && chosen.error() == NatRefusal::filtered && is_syn(packet_of(passage)))
+        hold_syn(context, passage);
     if (!chosen)
         return refuse(context, passage, chosen.error());
     if (*chosen)
@@ -249,6 +262,53 @@ Verdict Firewall::refuse(Context& context, const Passage& passage, NatRefusal re
     return Verdict::drop(reason_of(refusal));
 }
 
+// To a port of the box on the side where mappings have theirs, and no rule sent it there.
+bool Firewall::is_unsolicited_syn(const Context& context, const Passage& passage) const {
+    const auto& tracked = passage.tracked;
+    if (translator_ == nullptr || tables_->nat.syn_hold == Duration::zero() || tracked.flow == nullptr ||
+        tracked.flow->is_confirmed() || passage.in == kNoInterface)
+        return false;
+    const auto packet = packet_of(passage);
+    return is_syn(packet) && !tracked.flow->status.has_any(conntrack::kDnat) &&
+           translator_->is_external(packet.destination()) &&
+           owner_of(context, packet.destination()) == passage.in;
+}
+
+void Firewall::hold_syn(const Context& context, const Passage& passage) {
+    if (tables_->nat.syn_hold != Duration::zero())
+        held_syns_.hold(passage.tracked.flow->tuple(Direction::original), passage.in, passage.packet,
+                        context.worker.now + tables_->nat.syn_hold);
+}
+
+void Firewall::answer_held_syns(Context& context) {
+    while (const auto* syn = held_syns_.take_due(context.worker.now)) {
+        const routing::Offence how{.in = syn->in};
+        const uint8_t* header = syn->bytes().data();
+        if (syn->tuple.family() == Family::ip4)
+            send_error(context, routing::Icmp4Error{.kind = routing::Icmp4ErrorKind::port_unreachable},
+                       wire::Ipv4View::unchecked(header), how);
+        else
+            send_error(context, routing::Icmp6Error{.kind = routing::Icmp6ErrorKind::port_unreachable},
+                       wire::Ipv6View::unchecked(header), how);
+    }
+}
+
+// The flow is found by what its answers look like.
+void Firewall::turn_back(Context& context, Passage& passage) {
+    const auto packet = packet_of(passage);
+    const auto leaving = conntrack::tuple_of(packet);
+    const auto answer = leaving ? conntrack::inverted(*leaving) : std::nullopt;
+    const auto found = answer ? tracker_.table().find(*answer) : conntrack::Found{};
+    if (!found || found.flow->is_expired(conntrack::ticks_at(context.worker.now)))
+        return;
+    const auto direction = opposite(found.direction);
+    const auto& flow = *found.flow;
+    if (nat::FlowTranslation::of(flow, direction).changes(Manip::source) &&
+        !rewrite(packet, passage.packet, Manip::source, endpoint_of(flow.tuple(direction), Manip::source)))
+        return;
+    passage.tracked = {.flow = found.flow, .state = CtState::established, .direction = direction};
+}
+
 namespace {
 
 nat::MappedEnds mapped_ends(const conntrack::Flow& flow) {
@@ -263,6 +323,8 @@ void Firewall::flow_began(const conntrack::Flow& flow) {
         flow.status.has_any(conntrack::kMappedSource | conntrack::kMappedDestination))
         translator_->flow_began(flow.tuple(Direction::original), flow.tuple(Direction::reply),
                                 mapped_ends(flow));
+    if (!held_syns_.empty() && flow.protocol() == wire::IpProtocol::tcp)
+        held_syns_.forget(flow.tuple(Direction::reply));
 }
 
 void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant now) {

@@ -12,6 +12,7 @@ namespace nat {
 namespace {
 
 constexpr Duration kLongestHoldDown = std::chrono::hours(24);
+constexpr Duration kLongestSynHold = std::chrono::minutes(1);
 
 Expected<NatTarget> parse_range(std::string_view text) {
     const size_t dash = text.find('-');
@@ -64,6 +65,8 @@ NatSettings NatOptions::settings(conntrack::Profile profile) const {
     result.hold_down_tcp = hold_down_tcp.value_or(result.hold_down_tcp);
     result.hold_down_filtered = hold_down_filtered.value_or(result.hold_down_filtered);
     result.hold_down_at_start = hold_down_at_start.value_or(result.hold_down_at_start);
+    result.syn_hold = syn_hold.value_or(result.syn_hold);
+    result.unique_ids = unique_ids.value_or(result.unique_ids);
     return result;
 }
 
@@ -164,7 +167,15 @@ const Mapping<nat::NatOptions>& Schema<nat::NatOptions>::get() {
             .optional("hold_down_filtered", &NatOptions::hold_down_filtered,
                       "whether ports are held down too where filtering depends on the address; default false")
             .optional("hold_down_at_start", &NatOptions::hold_down_at_start,
-                      "whether after the start every port is held down for that long; default false");
+                      "whether after the start every port is held down for that long; default false")
+            .optional("syn_hold", &NatOptions::syn_hold,
+                      "how long a TCP SYN to an external address that no mapping lets in waits for one from "
+                      "inside, until its sender is told port unreachable; 0s: it does not wait, and those a "
+                      "mapping's filter keeps out are never answered; profile rfc: 6s, profile linux: 0s")
+            .range(Duration{}, nat::kLongestSynHold)
+            .optional("unique_ids", &NatOptions::unique_ids,
+                      "whether IPv4 packets that may be fragmented get another identification with another "
+                      "source; profile rfc: true, profile linux: false");
     return mapping;
 }
 

@@ -29,6 +29,8 @@ struct NatOptions {
     std::optional<bool> hold_down_tcp;
     std::optional<bool> hold_down_filtered;
     std::optional<bool> hold_down_at_start;
+    std::optional<Duration> syn_hold;
+    std::optional<bool> unique_ids;
     bool operator==(const NatOptions&) const = default;
 
     [[nodiscard]] NatSettings settings(conntrack::Profile profile) const;

@@ -21,6 +21,8 @@ struct NatSettings {
             result.filtering = Dependence::address_and_port_dependent;
             result.port_overlap = true;
             result.hairpin = false;
+            result.syn_hold = Duration::zero();
+            result.unique_ids = false;
         }
         return result;
     }
@@ -39,6 +41,13 @@ struct NatSettings {
     bool hold_down_tcp = false;       // also those of TCP, whose end is known
     bool hold_down_filtered = false;  // also where filtering depends on the address
     bool hold_down_at_start = false;  // all of them for that long, since others may have had them before
+
+    // How long a SYN that no mapping lets in waits for one from inside, until its sender is told that nobody
+    // is there (R5382-4). Zero: it does not wait; the box's own ports answer at once, mappings never.
+    Duration syn_hold = std::chrono::seconds(6);
+
+    // Whether packets that may be fragmented get an identification of the box's with their source (R7857-10).
+    bool unique_ids = true;
 
     bool operator==(const NatSettings&) const = default;
 };

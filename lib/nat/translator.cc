@@ -57,6 +57,7 @@ Translator::Translator(const NatLimits& limits, const NatSettings& settings, con
       hosts_(limits.mappings, hash_),
       spaces_(limits.port_spaces, limits.hold_down, share, hash_),
       contacts_(limits.mappings, hash_),
+      identifications_(share, hash_.key[0]),
       log_(limits.history) {}
 
 Translator::Terms Translator::terms_of(const NatRule& rule, IpProtocol protocol) const {
@@ -385,6 +386,11 @@ std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, Inter
             break;  // what this lets in belongs to a flow already
     }
     return std::unexpected(NatRefusal::filtered);
+}
+
+bool Translator::is_external(const IpAddress& address) const {
+    return spaces_.find(address, IpProtocol::tcp) != kNoPortSpace ||
+           spaces_.find(address, IpProtocol::udp) != kNoPortSpace;
 }
 
 void Translator::add_flow(MappingRef ref, const IpAddress& remote) {

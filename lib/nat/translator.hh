@@ -20,6 +20,7 @@
 #include "nat/address_choice.hh"
 #include "nat/contacts.hh"
 #include "nat/endpoint.hh"
+#include "nat/identifications.hh"
 #include "nat/inside_hosts.hh"
 #include "nat/mapping.hh"
 #include "nat/mapping_table.hh"
@@ -95,6 +96,15 @@ class Translator {
     // mapping's interface are from inside (hairpin): no filter holds them. Changes nothing.
     [[nodiscard]] std::expected<Inbound, NatRefusal> inbound(const conntrack::Tuple& tuple,
                                                              InterfaceId in) const;
+
+    // Of a packet whose source was translated.
+    void renew_identification(wire::MutableBytes packet) {
+        if (settings_.unique_ids)
+            identifications_.renew(packet);
+    }
+
+    // Whether mappings have or had ports of this address.
+    [[nodiscard]] bool is_external(const IpAddress& address) const;
 
     // A translated flow was confirmed, and has ended in whatever way. The tuples as the flow has them, the
     // same ends both times.
@@ -173,6 +183,7 @@ class Translator {
     InsideHosts hosts_;
     PortSpaces spaces_;
     Contacts contacts_;
+    Identifications identifications_;
     WhoLog log_;
     uint64_t made_ = 0;
     uint64_t ended_ = 0;

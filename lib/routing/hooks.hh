@@ -41,6 +41,9 @@ class Hooks {
     virtual pipeline::Verdict forward(Context& context, Passage& passage) = 0;
     virtual pipeline::Verdict output(Context& context, Passage& passage) = 0;
     virtual pipeline::Verdict postrouting(Context& context, Passage& passage) = 0;
+    // A packet that has passed all hooks on its way from `in` cannot be sent: makes its source what it was
+    // before (R1812-4.3.2.3), and says which flow it belongs to.
+    virtual void turn_back(Context& context, Passage& passage) = 0;
     // The packet has left or ended: a flow it began but did not get through is forgotten.
     virtual void done(Passage& passage) = 0;
     // Whether fragments are put together before `prerouting`, as they are where flows are tracked.

@@ -161,7 +161,12 @@ struct Tally {
 void give_up(Context& context, dpdk::Packet* packet) {
     const auto note = dpdk::note(packet);
     uint8_t* header = dpdk::data(packet);
-    const Offence how{.in = note.arrival, .link_group = note.link_multicast};
+    Passage passage{.packet = dpdk::bytes(packet), .in = note.arrival, .out = note.interface};
+    Offence how{.in = note.arrival, .link_group = note.link_multicast};
+    if (note.forwarded && context.hooks != nullptr) {
+        context.hooks->turn_back(context, passage);
+        how.tracked = &passage.tracked;
+    }
     // The error quotes the packet as it came (R1812-4.3.2.3), and the box needs none about its own packets.
     if (note.forwarded && header[0] >> 4 == 4) {
         auto view = wire::MutableIpv4View::unchecked(header);
