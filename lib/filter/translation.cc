@@ -152,6 +152,14 @@ Verdict Firewall::translate(Context& context, Passage& passage, Hook hook) {
 }
 
 Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip manip) {
+    auto& flow = *passage.tracked.flow;
+    if (const auto* expected = tracker_.expected_translation(flow)) {
+        const auto chosen = choose_expected(context, passage, *expected, manip);
+        if (!chosen)
+            return refuse(context, passage, chosen.error());
+        give(flow, manip, **chosen);
+        return Verdict::next();
+    }
     const NatStatement* statement = nullptr;
     if (const auto verdict = ask(context, passage, Table::nat, hook, &statement); verdict != Verdict::next())
         return verdict;
@@ -160,8 +168,32 @@ Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip ma
     if (!chosen)
         return refuse(context, passage, chosen.error());
     if (*chosen)
-        give(*passage.tracked.flow, manip, **chosen);
+        give(flow, manip, **chosen);
     return Verdict::next();
+}
+
+// As the flow that announced it; no rule is asked.
+Firewall::Choice Firewall::choose_expected(const Context& context, const Passage& passage,
+                                           const conntrack::ExpectedTranslation& expected, Manip manip) {
+    auto& flow = *passage.tracked.flow;
+    const Instant now = context.worker.now;
+    if (manip == Manip::destination) {
+        const nat::Endpoint inside{expected.destination, expected.destination_port};
+        const auto original = flow.tuple(Direction::original);
+        if (endpoint_of(original, manip) != inside &&
+            translator_->map_expected(original, inside, passage.in, now))
+            flow.status.set(conntrack::kMappedDestination);
+        return inside;
+    }
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
+    const auto tuple = leaving_of(flow);
+    const nat::Leaving leaving{.tuple = tuple, .out = passage.out, .out_addresses = {}};
+    if (tuple.source() == expected.source)
+        return translator_->keep_source(leaving, living.probe());
+    const auto chosen = translator_->choose_expected_source(expected.source, leaving, living.probe(), now);
+    if (chosen)
+        flow.status.set(conntrack::kMappedSource);
+    return chosen;
 }
 
 Firewall::Choice Firewall::choose_destination(const Context& context, const Passage& passage,
