@@ -122,6 +122,16 @@ std::optional<IpAddress> masquerade_address(const Context& context, const Passag
     return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
 }
 
+// Packets whose address has no counterpart go nowhere (RFC 6296 3.4, 3.7).
+std::expected<std::optional<nat::Endpoint>, NatRefusal> in_other_prefix(
+    const nat::PrefixTranslation& translation, const conntrack::Tuple& tuple, Manip manip) {
+    const auto end = endpoint_of(tuple, manip);
+    const auto address = translation.translate(end.address.ip6());
+    if (!address)
+        return std::unexpected(NatRefusal::no_address);
+    return nat::Endpoint{*address, end.port};
+}
+
 template <typename T>
 std::span<const T> span_of(const std::optional<T>& one) {
     return one ? std::span<const T>(&*one, 1) : std::span<const T>();
@@ -200,6 +210,8 @@ Firewall::Choice Firewall::choose_destination(const Context& context, const Pass
                                               const NatStatement* statement) {
     auto& flow = *passage.tracked.flow;
     const auto original = flow.tuple(Direction::original);
+    if (statement != nullptr && statement->rule.prefix)
+        return in_other_prefix(*statement->rule.prefix, original, Manip::destination);
     if (statement != nullptr) {
         const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now)};
         const InterfaceId own = passage.in == kNoInterface ? passage.out : passage.in;
@@ -250,6 +262,8 @@ Firewall::Choice Firewall::choose_source(const Context& context, const Passage& 
     const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
     const auto tuple = leaving_of(flow);
     const bool around = passage.in != kNoInterface && passage.out != kNoInterface && hairpin_.wanted;
+    if (statement != nullptr && statement->rule.prefix)
+        return in_other_prefix(*statement->rule.prefix, tuple, Manip::source);
     if (statement == nullptr && !around)
         return translator_->keep_source({.tuple = tuple, .out = passage.out, .out_addresses = {}},
                                         living.probe());
