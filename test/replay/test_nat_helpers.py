@@ -162,17 +162,20 @@ def test_selective_acknowledgments(gateway):
 
 
 def test_a_port_that_another_host_has(gateway):
-    """R4787-3: the endpoint outside is the other host's; this one gets another."""
+    """R4787-3: the endpoint outside is the other host's; this one gets another, the same for a text that is repeated."""
     configure(gateway, "rfc")
     control = Control()
     control.frames.insert(0, segment("lan", SECOND, 1025, "198.51.100.9", 80, "S", 5))
     control.commands("PORT 192,168,1,10,4,1\r\n")
-    lines = gateway.send(*control.frames).packets
+    lines = gateway.send(*control.frames, control.frames[-1]).packets
     assert forwarded(lines[0], "wan")[1] == 1025
-    text = tcp_of(lines[-1].forwarded("wan"))[-1].decode()
-    assert text.startswith("PORT 203,0,113,2,")
+    text, again = (tcp_of(line.forwarded("wan"))[-1].decode() for line in lines[-2:])
+    assert text == again and text.startswith("PORT 203,0,113,2,")
     high, low = map(int, text.strip().split(",")[4:])
-    assert high * 256 + low != 1025 and high * 256 + low >= 1024
+    port = high * 256 + low
+    assert port != 1025 and port >= 1024
+    syn = gateway.send(*control.frames, segment("wan", REMOTE.ip4, 20, WAN.ip4, port, "S", 7)).packets[-1]
+    assert forwarded(syn, "lan") == (REMOTE.ip4, 20, HOST.ip4, 1025)
 
 
 def test_a_text_that_fits_no_packet_any_more(gateway):
