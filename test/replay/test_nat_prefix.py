@@ -101,6 +101,19 @@ def test_an_address_without_counterpart(prefixes):
     assert all(ICMPv6DestUnreach in frame for frame in told)
 
 
+def check(gateway):
+    return subprocess.run([gateway.sluice, "check", "-c", gateway.write_config()], capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+@pytest.mark.parametrize("rule, fine", [({"family": "ip4"}, True), ({"saddr": "fd00:1::/64"}, True), ({"family": "ip6"}, False),
+                                        ({"saddr": "fd01:203:405:1::/64"}, False)])
+def test_notrack_beside_prefixes(gateway, rule, fine):
+    gateway.config["nat"] = {"postrouting": [{"name": "npt", "out": "wan", "snat_prefix": {"from": INSIDE, "to": OUTSIDE}}]}
+    gateway.config["raw"] = {"prerouting": [{"name": "fast", **rule, "notrack": True}]}
+    assert (check(gateway).returncode == 0) == fine
+
+
 @pytest.mark.parametrize("rule, said", [
     ({"snat_prefix": {"from": INSIDE, "to": "2001:db8:1::/56"}}, "different length"),
     ({"snat_prefix": {"from": "192.0.2.0/24", "to": "198.51.100.0/24"}}, "only prefixes of IPv6"),
@@ -114,6 +127,5 @@ def test_an_address_without_counterpart(prefixes):
 ])
 def test_rules_that_are_refused(gateway, rule, said):
     gateway.config["nat"] = {"postrouting": [{"name": "npt", "out": "wan", **rule}]}
-    done = subprocess.run([gateway.sluice, "check", "-c", gateway.write_config()], capture_output=True, text=True,
-                          timeout=60, check=False)
+    done = check(gateway)
     assert done.returncode != 0 and said in done.stderr, done.stderr
