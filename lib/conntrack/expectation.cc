@@ -98,6 +98,14 @@ std::optional<Expectation> Expectations::take(const Tuple& first, Ticks now) {
     return result;
 }
 
+const Expectation* Expectations::of(uint32_t master) const {
+    if (size_ == 0)
+        return nullptr;
+    const uint32_t place = by_master_.find(
+        hash_of(master), [&](uint32_t at) { return entries_[at].expectation.master_id == master; });
+    return place == kNone ? nullptr : &entries_[place].expectation;
+}
+
 void Expectations::forget(uint32_t master) {
     if (size_ == 0) [[likely]]
         return;

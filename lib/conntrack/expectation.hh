@@ -14,13 +14,22 @@
 
 namespace sluice::conntrack {
 
+// What becomes of the ends of an expected flow because the flow that announced it is translated. What
+// nf_nat_follow_master does.
+struct ExpectedTranslation {
+    IpAddress destination;          // the announced endpoint as who announced it knows it
+    uint16_t destination_port = 0;  // host order
+    IpAddress source;               // what the announcing end knows the other by
+};
+
 struct Expectation {
     Tuple tuple;               // of the first packet; sport counts only if source_port_known is set
     bool source_known = true;  // otherwise from any address
     bool source_port_known = false;
-    uint32_t master_id = 0;        // of the flow that announced it
-    uint32_t mark = 0;             // ct_mark that the expected flow begins with
-    Helper helper = Helper::none;  // that reads the expected flow
+    uint32_t master_id = 0;                               // of the flow that announced it
+    uint32_t mark = 0;                                    // ct_mark that the expected flow begins with
+    Helper helper = Helper::none;                         // that reads the expected flow
+    std::optional<ExpectedTranslation> translation = {};  // none: NAT's rules are asked
 };
 
 // Of one worker. Bounded; a flow expects one other at a time, as with Linux's helpers, and the newest is what
@@ -39,7 +48,9 @@ class Expectations {
     // Takes the expectation that a flow's first packet meets.
     [[nodiscard]] std::optional<Expectation> take(const Tuple& first, Ticks now);
 
-    // Ends what a flow has announced.
+    // What a flow has announced; null for nothing.
+    [[nodiscard]] const Expectation* of(uint32_t master) const;
+    // Ends it.
     void forget(uint32_t master);
     void expire(Ticks now);
 

@@ -22,9 +22,23 @@ std::optional<Expectation> expected_by(const Flow& flow, Direction direction, co
 
 }  // namespace
 
-bool Tracker::help(const Tracked& tracked, const wire::IpPacket& packet, Instant now) {
+// What NAT does to the flow is done to what it announces.
+bool Tracker::announce(const Flow& flow, const Announcement& found, Direction direction, Instant now,
+                       std::optional<Announcement>& announcement) {
+    if (!flow.status.has_any(kSnat | kDnat))
+        return expect(found.expectation, now);
+    announcement = found;
+    const auto here = flow.tuple(direction);
+    announcement->expectation.translation =
+        ExpectedTranslation{.destination = here.source(),
+                            .destination_port = flow.helper() == Helper::tftp ? here.sport : found.text.port,
+                            .source = here.destination()};
+    return true;
+}
+
+bool Tracker::read(const Tracked& tracked, const wire::IpPacket& packet, Instant now,
+                   std::optional<Announcement>& announcement) {
     Flow& flow = *tracked.flow;
-    const Ticks tick = ticks_at(now);
     if (flow.is_dying() || packet.protocol() != flow.protocol())
         return true;
     if (flow.helper() == Helper::tftp) {
@@ -32,11 +46,11 @@ bool Tracker::help(const Tracked& tracked, const wire::IpPacket& packet, Instant
         if (!udp || !is_tftp_request(udp->payload()))
             return true;
         const auto answer = flow.tuple(Direction::reply);
-        return expectations_.add(
-            {.tuple = Tuple(answer.source(), answer.destination(), wire::IpProtocol::udp, 0, answer.dport),
-             .master_id = flow.id(),
-             .mark = flow.mark},
-            tick);
+        const Expectation expectation{
+            .tuple = Tuple(answer.source(), answer.destination(), wire::IpProtocol::udp, 0, answer.dport),
+            .master_id = flow.id(),
+            .mark = flow.mark};
+        return announce(flow, {.expectation = expectation}, Direction::original, now, announcement);
     }
     // Until there has been traffic both ways nothing is announced.
     if (tracked.state != CtState::established)
@@ -52,7 +66,9 @@ bool Tracker::help(const Tracked& tracked, const wire::IpPacket& packet, Instant
                 return false;
             case FtpScan::found:
                 if (const auto expectation = expected_by(flow, tracked.direction, found);
-                    expectation && !expectations_.add(*expectation, tick))
+                    expectation &&
+                    !announce(flow, {.expectation = *expectation, .text = found, .in_payload = true},
+                              tracked.direction, now, announcement))
                     return false;
                 break;
             case FtpScan::nothing:

@@ -178,6 +178,64 @@ TEST_F(HelperTest, TftpGoesOnFromAnotherPort) {
     EXPECT_EQ(expected(), 0U);
 }
 
+TEST_F(HelperTest, WhatATranslatedFlowAnnouncesIsLeftToNat) {
+    const IpAddress external = ip("203.0.113.1");
+    auto first = track(tcp(a, 3000, b, 21, kTcpSyn, 100, 0));
+    first.flow->set_tuple(Direction::reply, Tuple(b, external, wire::IpProtocol::tcp, 21, 3000));
+    first.flow->status.set(kSnat);
+    ASSERT_TRUE(tracker->confirm(first, view(tcp(a, 3000, b, 21, kTcpSyn, 100, 0)), now));
+    pass(tcp(b, 21, external, 3000, kTcpSyn | kTcpAck, 500, 101));
+    pass(tcp(a, 3000, b, 21, kTcpAck | kTcpPsh, 101, 501, "USER me\r\n"));
+    pass(tcp(a, 3000, b, 21, kTcpAck | kTcpPsh, 110, 501, "PORT 10,0,0,1,4,1\r\n"));
+    ASSERT_TRUE(announced.has_value());
+    EXPECT_EQ(expected(), 0U);
+    EXPECT_EQ(announced->text.offset, 5U);
+    EXPECT_EQ(announced->expectation.tuple, Tuple(b, external, wire::IpProtocol::tcp, 0, 1025));
+    EXPECT_EQ(announced->expectation.translation->destination, a);
+    EXPECT_EQ(announced->expectation.translation->destination_port, 1025);
+    EXPECT_EQ(announced->expectation.translation->source, b);
+
+    ASSERT_TRUE(tracker->expect(announced->expectation, now));
+    ASSERT_NE(tracker->expectation_of(*first.flow), nullptr);
+    const auto data = track(tcp(b, 20, external, 1025, kTcpSyn, 1, 0));
+    ASSERT_NE(tracker->expected_translation(*data.flow), nullptr);
+    EXPECT_EQ(tracker->expected_translation(*data.flow)->destination, a);
+    EXPECT_EQ(tracker->expected_translation(*first.flow), nullptr);
+    EXPECT_EQ(tracker->expectation_of(*first.flow), nullptr);
+}
+
+TEST_F(HelperTest, WindowsAreJudgedByWhatEachEndHasSent) {
+    log_in(a, b);
+    Flow& flow = *command("PORT 10,0,0,1,4,1\r\n").flow;
+    const auto answers = [&](uint32_t growth) {
+        return pass(tcp(b, 21, a, 3000, kTcpAck, server_at_, client_at_ + growth)).state;
+    };
+    EXPECT_EQ(answers(4), CtState::invalid) << "nothing of that was sent";
+    auto* const offsets = tracker->sequences().open(flow.id());
+    ASSERT_NE(offsets, nullptr);
+    offsets->of(Direction::original).change(client_at_ - 19, 4);
+    flow.status.set(kSeqAdjust);
+    EXPECT_EQ(answers(4), CtState::established);
+    EXPECT_EQ(answers(5), CtState::invalid);
+    tracker->erase(flow, now);
+    EXPECT_EQ(tracker->sequences().size(), 0U);
+}
+
+TEST(SequenceTable, IsBoundedAndUsesPlacesAgain) {
+    SequenceTable table;
+    EXPECT_EQ(table.open(1), nullptr) << "no memory was taken yet";
+    table.prepare();
+    for (uint32_t flow = 1; flow <= SequenceTable::kCapacity; ++flow)
+        ASSERT_NE(table.open(flow), nullptr);
+    EXPECT_EQ(table.open(SequenceTable::kCapacity + 1), nullptr);
+    table.find(7)->of(Direction::reply).change(5, 3);
+    EXPECT_EQ(table.open(7), table.find(7));
+    table.remove(7);
+    EXPECT_EQ(table.find(7), nullptr);
+    ASSERT_NE(table.open(SequenceTable::kCapacity + 1), nullptr);
+    EXPECT_EQ(*table.find(SequenceTable::kCapacity + 1), SequenceOffsets{});
+}
+
 TEST_F(HelperTest, WithoutItsHelperNothingIsExpected) {
     make(100, Settings::of(Profile::linux));
     log_in(a, b);

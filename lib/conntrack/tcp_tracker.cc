@@ -177,8 +177,9 @@ class WindowCheck {
           receiver_flags_(track.flags[index(opposite(direction))]),
           sequence_(segment.sequence),
           end_(segment.end),
-          ack_(segment.ack),
-          sack_(receiver_flags_.has(kTcpSackPermitted) ? highest_ack(segment) : segment.ack) {}
+          ack_(segment.ack - segment.ack_growth),
+          sack_((receiver_flags_.has(kTcpSackPermitted) ? highest_ack(segment) : segment.ack) -
+                segment.ack_growth) {}
 
     WindowResult judge() {
         if (!meet_sender())

@@ -100,6 +100,8 @@ struct TcpSegment {
     uint16_t window = 0;
     wire::TcpFlags flags;
     wire::Bytes options;  // borrowed
+    // By how much a helper made the numbers grow that are acknowledged: the other end has sent them without.
+    uint32_t ack_growth = 0;
 
     // The view holds the whole segment.
     static TcpSegment of(wire::TcpView view) {

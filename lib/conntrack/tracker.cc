@@ -83,8 +83,10 @@ void Tracker::apply(const Limits& limits, const Settings& settings) {
         pressure_at_[level] = limits_.pressure ? limits_.max * kPressurePercent[level] / 100 : SIZE_MAX;
     if (std::ranges::any_of(limits_.per_source, [](uint32_t most) { return most != 0; }))
         source_limit_.prepare();
-    if (settings_.has(Helper::ftp))
+    if (settings_.has(Helper::ftp)) {
         ftp_lines_.prepare();
+        sequences_.prepare();
+    }
     count_flows();
 }
 
@@ -306,6 +308,8 @@ Flow* Tracker::begin(const Tuple& first, InterfaceId in, bool own_traffic, Insta
         flow->master_ = expected->master_id;
         flow->mark = expected->mark;
         flow->helper_ = expected->helper;
+        met_ = *expected;
+        met_by_ = flow->id();
     } else if (first.protocol() == IpProtocol::tcp && first.dport == kFtpPort && settings_.has(Helper::ftp)) {
         assign_helper(*flow, Helper::ftp);
     } else if (first.protocol() == IpProtocol::udp && first.dport == kTftpPort &&
@@ -334,8 +338,13 @@ TrackResult Tracker::judge(Flow& flow, const wire::IpPacket& packet, Direction d
     switch (packet.protocol()) {
         case IpProtocol::tcp: {
             auto& track = first ? flow.begin_track<TcpTrack>() : flow.track<TcpTrack>();
-            return track_tcp(track, TcpSegment::of(wire::TcpView::unchecked(packet.upper())), facts,
-                             settings_);
+            auto segment = TcpSegment::of(wire::TcpView::unchecked(packet.upper()));
+            if (flow.status.has(kSeqAdjust)) [[unlikely]] {
+                if (const auto* offsets = sequences_.find(flow.id()))
+                    segment.ack_growth =
+                        static_cast<uint32_t>(offsets->of(opposite(direction)).at_receiver(segment.ack));
+            }
+            return track_tcp(track, segment, facts, settings_);
         }
         case IpProtocol::udp: {
             auto& track = first ? flow.begin_track<UdpTrack>() : flow.track<UdpTrack>();
@@ -410,20 +419,26 @@ void Tracker::close(const Tracked& refused, Instant now) {
     events_.push(EventKind::update, *flow, ticks_at(now));
 }
 
+bool Tracker::help(Tracked& tracked, const wire::IpPacket& packet, Instant now,
+                   std::optional<Announcement>& announcement) {
+    if (tracked.flow == nullptr || tracked.flow->helper() == Helper::none) [[likely]]
+        return true;
+    const bool error_back = tracked.state == CtState::related && tracked.direction == Direction::reply;
+    if (tracked.refusal != Refusal::none || error_back || read(tracked, packet, now, announcement))
+        return true;
+    counters_.add(Count::expect_failed);
+    counters_.add(Count::drop);
+    release(tracked);
+    tracked.refusal = Refusal::protocol;
+    return false;
+}
+
 bool Tracker::confirm(Tracked& tracked, const wire::IpPacket& packet, Instant now) {
     if (tracked.refusal != Refusal::none)
         return false;
     if (tracked.flow == nullptr)
         return true;
     Flow& flow = *tracked.flow;
-    const bool error_back = tracked.state == CtState::related && tracked.direction == Direction::reply;
-    if (flow.helper() != Helper::none && !error_back && !help(tracked, packet, now)) {
-        counters_.add(Count::expect_failed);
-        counters_.add(Count::drop);
-        release(tracked);
-        tracked.refusal = Refusal::protocol;
-        return false;
-    }
     // What the box sends about the first packet of a flow goes before it and does not begin it.
     if (flow.is_confirmed() || tracked.direction == Direction::reply)
         return true;
@@ -502,6 +517,8 @@ void Tracker::forget(Flow& flow) {
         if (flow.helper_ == Helper::ftp)
             ftp_lines_.remove(flow.id());
     }
+    if (flow.status.has(kSeqAdjust))
+        sequences_.remove(flow.id());
     if (flow.counted_by_source_)
         source_limit_.give_back(flow.tuple(Direction::original), flow.in());
 }

@@ -17,6 +17,7 @@
 #include "conntrack/flow_table.hh"
 #include "conntrack/ftp_helper.hh"
 #include "conntrack/limits.hh"
+#include "conntrack/sequence_offset.hh"
 #include "conntrack/settings.hh"
 #include "conntrack/source_limit.hh"
 #include "conntrack/state.hh"
@@ -32,6 +33,14 @@ struct FlowEndWatch {
     void (*ended)(void* context, const Flow& flow, Instant now) = nullptr;
     void* context = nullptr;
     Status of;
+};
+
+// What a packet of a translated flow announces, for NAT: to be expected by other numbers, and to be said so
+// in the packet.
+struct Announcement {
+    Expectation expectation;
+    FtpAnnouncement text = {};  // of FTP
+    bool in_payload = false;
 };
 
 // One per worker; nothing in it is shared except the counters, which others may read.
@@ -59,8 +68,27 @@ class Tracker {
     // Where a rule says so, instead of track().
     [[nodiscard]] static Tracked notrack() { return {}; }
 
-    // When the packet leaves or is delivered: helpers read it, a new flow enters the table. False: it must be
-    // dropped (tracked.refusal tells why) and is released already. For every packet, whatever its state.
+    // When the packet leaves or is delivered, before confirm(): helpers read it. What a translated flow
+    // announces is left to the caller, who is to expect() it or to drop the packet. False: it must be dropped
+    // (tracked.refusal tells why) and is released already.
+    [[nodiscard]] bool help(Tracked& tracked, const wire::IpPacket& packet, Instant now,
+                            std::optional<Announcement>& announcement);
+    // False if there is no room, or if it could not be told from what another flow expects.
+    [[nodiscard]] bool expect(const Expectation& expectation, Instant now) {
+        return expectations_.add(expectation, ticks_at(now));
+    }
+    void unexpect(const Flow& flow) { expectations_.forget(flow.id()); }
+    // What the flow expects now; null for nothing.
+    [[nodiscard]] const Expectation* expectation_of(const Flow& flow) const {
+        return expectations_.of(flow.id());
+    }
+    // The translation of a flow that began by an expectation, until it is confirmed; null for others.
+    [[nodiscard]] const ExpectedTranslation* expected_translation(const Flow& flow) const {
+        return met_by_ == flow.id() && met_.translation ? &*met_.translation : nullptr;
+    }
+
+    // Then: a new flow enters the table. False: it must be dropped (tracked.refusal tells why) and is
+    // released already. For every packet, whatever its state.
     [[nodiscard]] bool confirm(Tracked& tracked, const wire::IpPacket& packet, Instant now);
 
     // When the packet ends before that. Harmless for packets of confirmed flows.
@@ -93,6 +121,8 @@ class Tracker {
 
     [[nodiscard]] FlowTable& table() { return table_; }
     [[nodiscard]] const FlowTable& table() const { return table_; }
+    // Of flows with kSeqAdjust.
+    [[nodiscard]] SequenceTable& sequences() { return sequences_; }
     [[nodiscard]] const Expectations& expectations() const { return expectations_; }
     [[nodiscard]] EventQueue& events() { return events_; }
     // 0 to 3: how far the timeouts of flows that are not assured are shortened now.
@@ -117,7 +147,10 @@ class Tracker {
                 Instant now);
     [[nodiscard]] Duration under_pressure(const Flow& flow, Duration timeout);
     [[nodiscard]] bool resolve_clash(Tracked& tracked, const Found& other);
-    [[nodiscard]] bool help(const Tracked& tracked, const wire::IpPacket& packet, Instant now);
+    [[nodiscard]] bool read(const Tracked& tracked, const wire::IpPacket& packet, Instant now,
+                            std::optional<Announcement>& announcement);
+    [[nodiscard]] bool announce(const Flow& flow, const Announcement& found, Direction direction, Instant now,
+                                std::optional<Announcement>& announcement);
     void assign_helper(Flow& flow, Helper helper);
     void end(Flow& flow, Ending ending, Instant now);
     void forget(Flow& flow);
@@ -133,7 +166,10 @@ class Tracker {
     FlowTable table_;
     SourceLimit source_limit_;
     Expectations expectations_;
+    Expectation met_;  // that of the last expected flow
+    uint32_t met_by_ = 0;
     FtpLines ftp_lines_;
+    SequenceTable sequences_;
     EventQueue events_;
     FlowEndWatch end_watch_;
 };

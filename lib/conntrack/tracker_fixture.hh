@@ -123,7 +123,9 @@ class TrackerTest : public testing::Test {
     // Tracks and confirms.
     Tracked pass(const Bytes& bytes, InterfaceId in = kLan, bool own = false) {
         auto tracked = track(bytes, in, own);
-        const bool leaves = tracker->confirm(tracked, view(bytes), now);
+        announced.reset();
+        const bool leaves = tracker->help(tracked, view(bytes), now, announced) &&
+                            tracker->confirm(tracked, view(bytes), now);
         EXPECT_EQ(leaves, tracked.refusal == Refusal::none);
         return tracked;
     }
@@ -150,6 +152,7 @@ class TrackerTest : public testing::Test {
     Settings settings;
     Random random{42};
     Counters counters;
+    std::optional<Announcement> announced;  // by the last packet that passed
     std::unique_ptr<Tracker> tracker;
     Instant now{1'700'000'000s};
 };

@@ -146,7 +146,7 @@ void Firewall::keep_decision(const routing::Context& context, const routing::Pas
     const bool is_of_flow =
         passage.tracked.state == CtState::established || passage.tracked.state == CtState::new_;
     if (!tables_->repeats || flow == nullptr || !is_of_flow || !flow->is_confirmed() || !trail_.cacheable() ||
-        flow->status.has_any(conntrack::kSnat | conntrack::kDnat) ||
+        flow->status.has_any(conntrack::kSnat | conntrack::kDnat | conntrack::kSeqAdjust) ||
         flow->helper() != conntrack::Helper::none || passage.notrack)
         return;
     const PathId path = state_->intern(trail_);

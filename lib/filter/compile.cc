@@ -139,6 +139,14 @@ class RulesetBuilder {
             added.outside = outside.front();
     }
 
+    // A rule about a prefix matches what has it.
+    [[nodiscard]] static Rule with_prefix(Rule rule) {
+        const auto& pair = rule.snat_prefix ? rule.snat_prefix : rule.dnat_prefix;
+        auto& match = rule.snat_prefix ? rule.saddr : rule.daddr;
+        match.emplace().ranges = {{pair->from.address(), pair->from.last()}};
+        return rule;
+    }
+
     void add_rule(const Rule& rule, RuleId id, bool is_hairpin = false) {
         CompiledRule compiled;
         compiled.id = id;
@@ -148,7 +156,7 @@ class RulesetBuilder {
         if (rule.action.kind == ActionKind::jump || rule.action.kind == ActionKind::go_to)
             compiled.target = numbers_.at(rule.action.chain.name);
         checks_.clear();
-        add_matches(rule);
+        rule.snat_prefix || rule.dnat_prefix ? add_matches(with_prefix(rule)) : add_matches(rule);
         std::ranges::stable_sort(checks_, {},
                                  [](const Check& check) { return std::pair(turn_of(check), check.field); });
         auto& all = ruleset_.rules_.checks;

@@ -318,7 +318,7 @@ const Mapping<filter::Rule>& Schema<filter::Rule>::get() {
                       "adds the packet's addresses and ports to a set, as its type says")
             .optional("dnat", &Rule::dnat,
                       "gives a flow another destination; of several each client gets one; ends the chain, as "
-                      "the next three do")
+                      "the next five do")
             .list_or_one()
             .optional("snat", &Rule::snat, "gives a flow another source")
             .list_or_one()
@@ -326,6 +326,9 @@ const Mapping<filter::Rule>& Schema<filter::Rule>::get() {
                       "sends a flow to the box itself, to this port or one of these")
             .optional("masquerade", &Rule::masquerade,
                       "gives a flow an address of the interface by which it leaves as its source")
+            .optional("snat_prefix", &Rule::snat_prefix,
+                      "gives flows from an IPv6 prefix another one so that no checksum changes (NPTv6)")
+            .optional("dnat_prefix", &Rule::dnat_prefix, "likewise flows to a prefix")
             .optional("ports", &Rule::ports, "of the translation, where its targets name none")
             .optional("persistent", &Rule::persistent,
                       "the address is chosen by the client alone, not by where it sends to")
@@ -442,10 +445,12 @@ const Mapping<filter::NatConfig>& Schema<filter::NatConfig>::get() {
     using filter::NatConfig;
     static const auto mapping =
         Mapping<NatConfig>("chains that translate, asked about the first packet of each flow")
-            .optional("prerouting", &NatConfig::prerouting, "flows that arrive: `dnat`, `redirect`")
-            .optional("input", &NatConfig::input, "flows for the box: `snat`")
-            .optional("output", &NatConfig::output, "flows of the box: `dnat`, `redirect`")
-            .optional("postrouting", &NatConfig::postrouting, "flows that leave: `snat`, `masquerade`")
+            .optional("prerouting", &NatConfig::prerouting,
+                      "flows that arrive: `dnat`, `redirect`, `dnat_prefix`")
+            .optional("input", &NatConfig::input, "flows for the box: `snat`, `snat_prefix`")
+            .optional("output", &NatConfig::output, "flows of the box: `dnat`, `redirect`, `dnat_prefix`")
+            .optional("postrouting", &NatConfig::postrouting,
+                      "flows that leave: `snat`, `masquerade`, `snat_prefix`")
             .include(&NatConfig::options);
     return mapping;
 }

@@ -115,12 +115,13 @@ struct NatWord {
 
 void check_nat_words(const Rule& rule, const std::optional<nat::NatRule>& nat, Context& context) {
     using nat::NatKind;
-    const bool source = nat && !changes_destination(nat->kind);
+    const bool chooses = nat && !rule.snat_prefix && !rule.dnat_prefix;  // an address or a port
+    const bool source = chooses && !changes_destination(nat->kind);
     const bool redirects = nat && nat->kind == NatKind::redirect;
-    const NatWord words[] = {{"ports", rule.ports.has_value(), nat && !redirects},
-                             {"persistent", rule.persistent, nat && !redirects},
-                             {"random", rule.random, nat.has_value()},
-                             {"hairpin", rule.hairpin.has_value(), nat && !redirects},
+    const NatWord words[] = {{"ports", rule.ports.has_value(), chooses && !redirects},
+                             {"persistent", rule.persistent, chooses && !redirects},
+                             {"random", rule.random, chooses},
+                             {"hairpin", rule.hairpin.has_value(), chooses && !redirects},
                              {"mapping", rule.mapping.has_value(), source},
                              {"filtering", rule.filtering.has_value(), source},
                              {"pooling", rule.pooling.has_value(), source},
@@ -133,18 +134,39 @@ void check_nat_words(const Rule& rule, const std::optional<nat::NatRule>& nat, C
                 word.key,
                 nat ? "this says nothing about the rule's NAT statement"
                     : "this says how to translate, but the rule does not translate",
-                std::string("expected ") + (source || redirects || !nat ? "a statement it belongs to"
-                                                                        : "it with snat or masquerade"));
+                std::string("expected ") + (source || redirects || !chooses ? "a statement it belongs to"
+                                                                            : "it with snat or masquerade"));
     }
 }
 
+void check_prefixes(const char* key, const std::optional<nat::PrefixPair>& pair, const char* match,
+                    bool has_match, const Rule& rule, Context& context) {
+    if (!pair)
+        return;
+    if (!pair->from.address().is_ip6() || !pair->to.address().is_ip6())
+        context.problem_at(key, "only prefixes of IPv6 can be exchanged", "expected two IPv6 prefixes");
+    else if (pair->from.length() != pair->to.length())
+        context.problem_at(key, "the prefixes are of different length", "expected two of the same length");
+    else if (pair->from.length() > nat::PrefixTranslation::kMaxLength)
+        context.problem_at(key, "the prefixes leave no interface identifier",
+                           "expected a length of at most 64");
+    if (has_match)
+        context.problem_at(match, std::string("this is what ") + key + " says with `from`",
+                           "expected either of the two");
+    if (!allows(rule.family, 6))
+        context.problem_at(key, "the rule's packets are not IPv6", "expected family: ip6, or none");
+}
+
 void check_nat(const Rule& rule, Context& context) {
+    check_prefixes("snat_prefix", rule.snat_prefix, "saddr", rule.saddr.has_value(), rule, context);
+    check_prefixes("dnat_prefix", rule.dnat_prefix, "daddr", rule.daddr.has_value(), rule, context);
     const auto nat = nat_rule(rule);
     check_nat_words(rule, nat, context);
     if (!nat)
         return;
-    const char* const keys[] = {"dnat", "snat", "redirect", "masquerade"};
-    const bool there[] = {!rule.dnat.empty(), !rule.snat.empty(), rule.redirect.has_value(), rule.masquerade};
+    const char* const keys[] = {"dnat", "snat", "redirect", "masquerade", "snat_prefix", "dnat_prefix"};
+    const bool there[] = {!rule.dnat.empty(), !rule.snat.empty(),           rule.redirect.has_value(),
+                          rule.masquerade,    rule.snat_prefix.has_value(), rule.dnat_prefix.has_value()};
     const char* first = nullptr;
     for (size_t i = 0; i < std::size(keys); ++i) {
         if (there[i] && first != nullptr)

@@ -58,6 +58,21 @@ bool is_of_other_family(const std::optional<AddressMatch>& addresses, const Fami
     });
 }
 
+// What a rule's prefix says of addresses, besides its matches.
+std::optional<AddressMatch> matched_by(const std::optional<nat::PrefixPair>& prefix) {
+    if (!prefix)
+        return std::nullopt;
+    return AddressMatch{.ranges = {{prefix->from.address(), prefix->from.last()}}, .sets = {}};
+}
+
+// Whether the prefix of a translating rule alone tells its packets apart from those of the other.
+bool prefix_excludes(const Rule& rule, const Rule& other) {
+    const auto source = matched_by(rule.snat_prefix);
+    const auto destination = matched_by(rule.dnat_prefix);
+    return exclude(other.saddr, source) || exclude(other.daddr, destination) ||
+           is_of_other_family(source, other.family) || is_of_other_family(destination, other.family);
+}
+
 bool have_no_common_packet(const Rule& one, const Rule& other) {
     return exclude(one.family, other.family) || exclude(one.proto, other.proto) ||
            exclude(one.saddr, other.saddr) || exclude(one.daddr, other.daddr) ||
@@ -86,7 +101,8 @@ class NotrackCheck {
         for (const Placed& one : untracked) {
             const auto other = std::ranges::find_if(translating, [&](const Placed& each) {
                 return is_behind(one.hook, each.hook) && !interfaces_exclude(one, each) &&
-                       !have_no_common_packet(*one.rule, *each.rule);
+                       !have_no_common_packet(*one.rule, *each.rule) &&
+                       !prefix_excludes(*each.rule, *one.rule);
             });
             if (other != translating.end())
                 problems_.add(one.rule->location.inside("notrack"),

@@ -12,10 +12,17 @@ std::optional<nat::NatRule> nat_rule(const Rule& rule) {
         result.kind = nat::NatKind::redirect;
     else if (rule.masquerade)
         result.kind = nat::NatKind::masquerade;
+    else if (rule.snat_prefix)
+        result.kind = nat::NatKind::snat_prefix;
+    else if (rule.dnat_prefix)
+        result.kind = nat::NatKind::dnat_prefix;
     else
         return std::nullopt;
     result.targets = rule.dnat.empty() ? rule.snat : rule.dnat;
     result.ports = rule.dnat.empty() && rule.snat.empty() && rule.redirect ? rule.redirect : rule.ports;
+    const auto& pair = rule.snat_prefix ? rule.snat_prefix : rule.dnat_prefix;
+    if (pair && pair->from.address().is_ip6() && pair->to.address().is_ip6())
+        result.prefix.emplace(pair->from, pair->to);
     result.persistent = rule.persistent;
     result.random = rule.random;
     result.hairpin = rule.hairpin;

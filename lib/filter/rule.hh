@@ -190,11 +190,13 @@ struct Rule {
     bool notrack = false;
     std::optional<Mss> mss;
     std::optional<AddTo> add_to;
-    // NAT: one of the first four, and what the others say about it (nat_rule()).
+    // NAT: one of the first six, and what the others say about it (nat_rule()).
     std::vector<nat::NatTarget> dnat;
     std::vector<nat::NatTarget> snat;
     std::optional<nat::PortRange> redirect;
     bool masquerade = false;
+    std::optional<nat::PrefixPair> snat_prefix;
+    std::optional<nat::PrefixPair> dnat_prefix;
     std::optional<nat::PortRange> ports;
     bool persistent = false;
     bool random = false;
@@ -221,7 +223,7 @@ struct Rule {
 std::optional<nat::NatRule> nat_rule(const Rule& rule);
 // Whether it gives packets another destination; otherwise another source.
 constexpr bool changes_destination(nat::NatKind kind) {
-    return kind == nat::NatKind::dnat || kind == nat::NatKind::redirect;
+    return kind == nat::NatKind::dnat || kind == nat::NatKind::redirect || kind == nat::NatKind::dnat_prefix;
 }
 
 enum class Policy : uint8_t { accept, drop };

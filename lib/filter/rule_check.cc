@@ -88,6 +88,10 @@ void misplaced_nat(const Rule& rule, const Place& at, std::vector<Misplaced>& fo
         found.push_back({"redirect", kDestination});
     if (!rule.snat.empty() && !leaves && !arrives)
         found.push_back({"snat", "sources are translated in nat.postrouting and nat.input"});
+    if (rule.dnat_prefix && !to_route)
+        found.push_back({"dnat_prefix", kDestination});
+    if (rule.snat_prefix && !leaves && !arrives)
+        found.push_back({"snat_prefix", "sources are translated in nat.postrouting and nat.input"});
     if (rule.masquerade && !leaves)
         found.push_back({"masquerade", "it takes its address from the interface by which packets leave"});
 }

@@ -227,6 +227,8 @@ Verdict Firewall::track(Context& context, Passage& passage) {
 Verdict Firewall::confirm(Context& context, Passage& passage) {
     if (!tables_->tracks)
         return Verdict::next();
+    if (const auto verdict = help(context, passage); verdict != Verdict::next())
+        return verdict;
     const auto* const begun = passage.tracked.flow;
     const bool begins = begun != nullptr && !begun->is_confirmed();
     if (!tracker_.confirm(passage.tracked, packet_of(passage), context.worker.now))

@@ -132,8 +132,15 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] bool is_unsolicited_syn(const routing::Context& context,
                                           const routing::Passage& passage) const;
     void hold_syn(const routing::Context& context, const routing::Passage& passage);
+    [[nodiscard]] Choice choose_expected(const routing::Context& context, const routing::Passage& passage,
+                                         const conntrack::ExpectedTranslation& expected, nat::Manip manip);
     void flow_began(const conntrack::Flow& flow);
     static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
+    // Helpers read the packet, and what they find is translated (helpers.cc).
+    [[nodiscard]] pipeline::Verdict help(routing::Context& context, routing::Passage& passage);
+    [[nodiscard]] bool announce(routing::Passage& passage, const conntrack::Announcement& found, Instant now);
+    [[nodiscard]] bool write_text(routing::Passage& passage, const conntrack::FtpAnnouncement& found,
+                                  const nat::Endpoint& announced);
     [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);

@@ -131,6 +131,16 @@ std::optional<IpAddress> masquerade_address(const Context& context, const Passag
     return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
 }
 
+// Packets whose address has no counterpart go nowhere (RFC 6296 3.4, 3.7).
+std::expected<std::optional<nat::Endpoint>, NatRefusal> in_other_prefix(
+    const nat::PrefixTranslation& translation, const conntrack::Tuple& tuple, Manip manip) {
+    const auto end = endpoint_of(tuple, manip);
+    const auto address = translation.translate(end.address.ip6());
+    if (!address)
+        return std::unexpected(NatRefusal::no_address);
+    return nat::Endpoint{*address, end.port};
+}
+
 template <typename T>
 std::span<const T> span_of(const std::optional<T>& one) {
     return one ? std::span<const T>(&*one, 1) : std::span<const T>();
@@ -163,6 +173,14 @@ Verdict Firewall::translate(Context& context, Passage& passage, Hook hook) {
 }
 
 Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip manip) {
+    auto& flow = *passage.tracked.flow;
+    if (const auto* expected = tracker_.expected_translation(flow)) {
+        const auto chosen = choose_expected(context, passage, *expected, manip);
+        if (!chosen)
+            return refuse(context, passage, chosen.error());
+        give(flow, manip, **chosen);
+        return Verdict::next();
+    }
     const NatStatement* statement = nullptr;
     if (const auto verdict = ask(context, passage, Table::nat, hook, &statement); verdict != Verdict::next())
         return verdict;
@@ -173,14 +191,40 @@ Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip ma
     if (!chosen)
         return refuse(context, passage, chosen.error());
     if (*chosen)
-        give(*passage.tracked.flow, manip, **chosen);
+        give(flow, manip, **chosen);
     return Verdict::next();
+}
+
+// As the flow that announced it; no rule is asked.
+Firewall::Choice Firewall::choose_expected(const Context& context, const Passage& passage,
+                                           const conntrack::ExpectedTranslation& expected, Manip manip) {
+    auto& flow = *passage.tracked.flow;
+    const Instant now = context.worker.now;
+    if (manip == Manip::destination) {
+        const nat::Endpoint inside{expected.destination, expected.destination_port};
+        const auto original = flow.tuple(Direction::original);
+        if (endpoint_of(original, manip) != inside &&
+            translator_->map_expected(original, inside, passage.in, now))
+            flow.status.set(conntrack::kMappedDestination);
+        return inside;
+    }
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
+    const auto tuple = leaving_of(flow);
+    const nat::Leaving leaving{.tuple = tuple, .out = passage.out, .out_addresses = {}};
+    if (tuple.source() == expected.source)
+        return translator_->keep_source(leaving, living.probe());
+    const auto chosen = translator_->choose_expected_source(expected.source, leaving, living.probe(), now);
+    if (chosen)
+        flow.status.set(conntrack::kMappedSource);
+    return chosen;
 }
 
 Firewall::Choice Firewall::choose_destination(const Context& context, const Passage& passage,
                                               const NatStatement* statement) {
     auto& flow = *passage.tracked.flow;
     const auto original = flow.tuple(Direction::original);
+    if (statement != nullptr && statement->rule.prefix)
+        return in_other_prefix(*statement->rule.prefix, original, Manip::destination);
     if (statement != nullptr) {
         const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now)};
         const InterfaceId own = passage.in == kNoInterface ? passage.out : passage.in;
@@ -231,6 +275,8 @@ Firewall::Choice Firewall::choose_source(const Context& context, const Passage& 
     const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
     const auto tuple = leaving_of(flow);
     const bool around = passage.in != kNoInterface && passage.out != kNoInterface && hairpin_.wanted;
+    if (statement != nullptr && statement->rule.prefix)
+        return in_other_prefix(*statement->rule.prefix, tuple, Manip::source);
     if (statement == nullptr && !around)
         return translator_->keep_source({.tuple = tuple, .out = passage.out, .out_addresses = {}},
                                         living.probe());

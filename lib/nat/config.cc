@@ -132,6 +132,15 @@ std::string Scalar<nat::NatTarget>::format(const nat::NatTarget& value) {
     return text + ":" + nat::ports_text(*value.ports);
 }
 
+const Mapping<nat::PrefixPair>& Schema<nat::PrefixPair>::get() {
+    using nat::PrefixPair;
+    static const auto mapping =
+        Mapping<PrefixPair>("IPv6 prefixes of one length, at most 64")
+            .required("from", &PrefixPair::from, "the prefix that packets have, by which they match")
+            .required("to", &PrefixPair::to, "what they get in its place");
+    return mapping;
+}
+
 const Mapping<nat::NatOptions>& Schema<nat::NatOptions>::get() {
     using nat::NatOptions;
     static const auto mapping =

@@ -66,6 +66,10 @@ struct config::Scalar<nat::NatTarget> {
     static std::string format(const nat::NatTarget& value);
 };
 template <>
+struct config::Schema<nat::PrefixPair> {
+    static const Mapping<nat::PrefixPair>& get();
+};
+template <>
 struct config::Schema<nat::NatOptions> {
     static const Mapping<nat::NatOptions>& get();
 };

@@ -11,7 +11,7 @@ namespace sluice::nat {
 enum class NatRefusal : uint8_t {
     no_mapping,   // from outside to an endpoint that is nobody's: not for NAT, perhaps for the box itself
     filtered,     // the inside endpoint has not sent to this remote; to be dropped without an answer
-    no_address,   // no address of the packet's family to translate to
+    no_address,   // no address of the packet's family to translate to, or none in the other prefix
     exhausted,    // no port left at the external address (R6888-11: nobody's mapping is taken away)
     host_limit,   // the inside host holds as many mappings as it may
     table_full,   // the worker holds as many mappings as it can

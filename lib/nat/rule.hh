@@ -7,15 +7,17 @@
 
 #include "base/address.hh"
 #include "base/prefix.hh"
+#include "nat/prefix_translation.hh"
 
 namespace sluice::nat {
 
 enum class NatKind : uint8_t {
-    snat,        // another source, of `targets`
-    masquerade,  // another source: an address of the interface by which the packet leaves
-    dnat,        // another destination, of `targets`; of several each client gets one
-    redirect,    // another destination: the box itself
-    prefix,      // another prefix, without state (RFC 6296)
+    snat,         // another source, of `targets`
+    masquerade,   // another source: an address of the interface by which the packet leaves
+    dnat,         // another destination, of `targets`; of several each client gets one
+    redirect,     // another destination: the box itself
+    snat_prefix,  // the source's prefix exchanged (NPTv6, RFC 6296)
+    dnat_prefix,  // that of the destination
 };
 
 // On what of the remote endpoint a mapping or a filter depends (RFC 4787 4.1 and 5).
@@ -47,6 +49,13 @@ struct NatTarget {
     bool operator==(const NatTarget&) const = default;
 };
 
+// IPv6 prefixes of one length, of which one takes the place of the other.
+struct PrefixPair {
+    IpPrefix from;
+    IpPrefix to;
+    bool operator==(const PrefixPair&) const = default;
+};
+
 struct NatRule {
     NatKind kind = NatKind::snat;
     std::vector<NatTarget> targets = {};  // of snat and dnat; need not be contiguous (R6888-3)
@@ -62,8 +71,7 @@ struct NatRule {
     std::optional<bool> port_overlap = {};
     std::optional<uint32_t> ports_per_host = {};
 
-    IpPrefix inside_prefix = {};  // of prefix
-    IpPrefix outside_prefix = {};
+    std::optional<PrefixTranslation> prefix = {};  // of snat_prefix and dnat_prefix
 
     // The ports of a target, or else those of the rule.
     [[nodiscard]] const std::optional<PortRange>& ports_of(const NatTarget& target) const {

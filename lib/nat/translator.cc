@@ -98,6 +98,35 @@ std::expected<Endpoint, NatRefusal> Translator::choose_hairpin_source(const IpAd
     return choose({{&target, 1}, {}}, terms, packet, used, now);
 }
 
+std::expected<Endpoint, NatRefusal> Translator::choose_expected_source(const IpAddress& external,
+                                                                       const Leaving& packet,
+                                                                       const UsedProbe& used, Instant now) {
+    const NatTarget target{.first = external, .last = external, .ports = {}};
+    return choose({{&target, 1}, {}}, terms_of({}, packet.tuple.protocol()), packet, used, now);
+}
+
+bool Translator::may_expect(const Endpoint& external, const Endpoint& inside, IpProtocol protocol) const {
+    if (!share_.owns(external.port))
+        return false;
+    const MappingRef ref = mappings_.by_external(external, protocol);
+    return ref == kNoMapping || mappings_[ref].inside == inside;
+}
+
+bool Translator::map_expected(const Tuple& tuple, const Endpoint& inside, InterfaceId in, Instant now) {
+    const IpProtocol protocol = tuple.protocol();
+    const Terms terms = terms_of({}, protocol);
+    const Endpoint external = endpoint_of(tuple, Manip::destination);
+    if (terms.overlaps)
+        return false;
+    if (const MappingRef ref = mappings_.by_external(external, protocol); ref != kNoMapping)
+        return mappings_[ref].inside == inside;
+    const PortSpaceRef space = spaces_.open(external.address, protocol);
+    if (space == kNoPortSpace || !share_.owns(external.port) || !spaces_[space].is_free(external.port))
+        return false;
+    const Tuple answer(inside.address, tuple.source(), protocol, inside.port, tuple.sport);
+    return map(external, terms, {.tuple = answer, .out = in, .out_addresses = {}}, now).has_value();
+}
+
 Translator::Choice Translator::choose(const Pool& pool, const Terms& terms, const Leaving& packet,
                                       const UsedProbe& used, Instant now) {
     return terms.overlaps ? choose_overlapping(pool, terms, packet, used, now)

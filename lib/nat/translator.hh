@@ -79,6 +79,24 @@ class Translator {
                                                                             const UsedProbe& used,
                                                                             Instant now);
 
+    // The source of a flow that another one, translated to this address, has announced.
+    [[nodiscard]] std::expected<Endpoint, NatRefusal> choose_expected_source(const IpAddress& external,
+                                                                             const Leaving& packet,
+                                                                             const UsedProbe& used,
+                                                                             Instant now);
+    // Whether flows from outside to the external endpoint may be expected for the inside one: nobody else has
+    // it, and they come to this worker.
+    [[nodiscard]] bool may_expect(const Endpoint& external, const Endpoint& inside,
+                                  wire::IpProtocol protocol) const;
+    // A port to be announced in place of a listening one: that, or else one of its class at random. Gives up
+    // after some that may_use(port) refuses.
+    template <typename MayUse>
+    [[nodiscard]] std::optional<uint16_t> choose_announced_port(uint16_t listening, MayUse&& may_use);
+    // An expected flow from outside begins, `tuple` as its packet came: whether a mapping stands behind its
+    // destination, which is made if need be. Never one where ports overlap.
+    [[nodiscard]] bool map_expected(const conntrack::Tuple& tuple, const Endpoint& inside, InterfaceId in,
+                                    Instant now);
+
     // For flows no rule translates: the source as it is, or with another port if another flow has the tuple,
     // as after a destination was translated to the same target. Linux's null binding. No mapping is made.
     [[nodiscard]] std::expected<Endpoint, NatRefusal> keep_source(const Leaving& packet,
@@ -188,6 +206,19 @@ class Translator {
     uint64_t made_ = 0;
     uint64_t ended_ = 0;
 };
+
+template <typename MayUse>
+std::optional<uint16_t> Translator::choose_announced_port(uint16_t listening, MayUse&& may_use) {
+    constexpr int kMostAttempts = 128;
+    const PortRange range = port_class(listening);
+    uint16_t port = listening;
+    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+        if (may_use(port))
+            return port;
+        port = static_cast<uint16_t>(range.first + random_.below(range.size()));
+    }
+    return std::nullopt;
+}
 
 template <typename Give>
 void Translator::who(const Endpoint& external, wire::IpProtocol protocol, std::optional<Instant> at,

@@ -489,5 +489,33 @@ TEST(Translator, TellsWhoHadAPort) {
     EXPECT_TRUE(find(5001, std::nullopt).empty());
 }
 
+// A flow that a helper announced: its mapping lives as long as it, and is nobody else's.
+TEST(Translator, ExpectedFlowsHaveMappings) {
+    BoxUnderTest box;
+    auto& translator = box.nat();
+    const Endpoint inside{kX1, 1025};
+    const conntrack::Tuple first(kY1.address, kExternal, IpProtocol::tcp, 20, 1025);
+    EXPECT_TRUE(translator.may_expect({kExternal, 1025}, inside, IpProtocol::tcp));
+    ASSERT_TRUE(translator.map_expected(first, inside, kWan, box.now));
+    const conntrack::Tuple reply(kX1, kY1.address, IpProtocol::tcp, 1025, 20);
+    translator.flow_began(first, reply, {.destination = true});
+    box.pass({});
+    EXPECT_EQ(translator.mappings().size(), 1U);
+    EXPECT_TRUE(translator.may_expect({kExternal, 1025}, inside, IpProtocol::tcp));
+    EXPECT_FALSE(translator.may_expect({kExternal, 1025}, {kX2, 1025}, IpProtocol::tcp));
+    EXPECT_FALSE(translator.map_expected(first, {kX2, 1025}, kWan, box.now));
+    translator.flow_ended(first, reply, {.destination = true}, box.now);
+    EXPECT_EQ(translator.mappings().size(), 0U);
+}
+
+TEST(Translator, AnnouncedPortsAreKeptIfTheyCanBe) {
+    BoxUnderTest box;
+    EXPECT_EQ(box.nat().choose_announced_port(5000, [](uint16_t) { return true; }), 5000);
+    const auto other = box.nat().choose_announced_port(5000, [](uint16_t port) { return port != 5000; });
+    ASSERT_TRUE(other.has_value());
+    EXPECT_GE(*other, 1024);
+    EXPECT_FALSE(box.nat().choose_announced_port(5000, [](uint16_t) { return false; }).has_value());
+}
+
 }  // namespace
 }  // namespace sluice::nat

@@ -58,6 +58,7 @@ pipeline::Verdict collect_ip4(Context& context, Passage& passage, Fragmented& ca
         case table::FragmentOutcome::complete:
             counters.add(telemetry::Protocol::IpReasmOKs);
             passage.packet = result.datagram;
+            passage.room = 0;
             came = {result.fragments, result.largest};
             return Verdict::next();
         case table::FragmentOutcome::refused:
@@ -91,6 +92,7 @@ pipeline::Verdict collect_ip6(Context& context, Passage& passage, Fragmented& ca
         case table::FragmentOutcome::complete:
             counters.add(telemetry::Protocol::Ip6ReasmOKs);
             passage.packet = result.datagram;
+            passage.room = 0;
             came = {result.fragments, result.largest};
             return Verdict::next();
         case table::FragmentOutcome::refused:

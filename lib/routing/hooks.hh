@@ -16,7 +16,8 @@ struct NextHop;
 
 // One packet on its way past the hooks. It is always a whole datagram, and starts at its IP header.
 struct Passage {
-    wire::MutableBytes packet;            // a hook may rewrite bytes, never the length
+    // A hook may rewrite bytes; `input` and `postrouting` may also change the length, up to `room`.
+    wire::MutableBytes packet;
     InterfaceId in = kNoInterface;        // none: the box made it
     InterfaceId out = kNoInterface;       // known from `forward` and `output` on
     uint16_t mtu = 0;                     // of the way out, from `forward` and `output` on
@@ -27,6 +28,7 @@ struct Passage {
     conntrack::Tracked tracked = {};    // what connection tracking found
     bool is_tracked = false;            // already, before the hooks
     const NextHop* next_hop = nullptr;  // of a packet that is forwarded, from `forward` on
+    uint16_t room = 0;                  // bytes there are from the packet's start; less: its length is fixed
     // Of an ICMP error or a reset about a packet on its way: what tracking found of that.
     const conntrack::Tracked* about = nullptr;
 };

@@ -104,6 +104,7 @@ Verdict depart(const Transit& transit, const Departure& to) {
     Arrival arrival{.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group};
     if (transit.came.came_whole() && transit.view.total_length() <= to.mtu) {
         dpdk::move_start(transit.packet, transit.meta.l3);
+        dpdk::set_length(transit.packet, static_cast<uint16_t>(transit.passage.packet.size()));
         return output(transit.context, transit.packet, to, arrival);
     }
     const dpdk::PacketOwner owner(transit.packet);
@@ -210,7 +211,8 @@ Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketM
     Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
                     .in = meta.in,
                     .link_group = meta.link_multicast,
-                    .source_mac = dpdk::data(packet) + 6};
+                    .source_mac = dpdk::data(packet) + 6,
+                    .room = static_cast<uint16_t>(dpdk::room(packet) - meta.l3)};
     if (tracked != nullptr) {
         passage.tracked = *tracked;
         passage.is_tracked = true;

@@ -105,6 +105,7 @@ Verdict depart(const Transit& transit, const Departure& to) {
     Arrival arrival{.in = transit.meta.in, .forwarded = true, .link_group = transit.how.link_group};
     if (transit.came.came_whole()) {
         dpdk::move_start(transit.packet, transit.meta.l3);
+        dpdk::set_length(transit.packet, static_cast<uint16_t>(transit.passage.packet.size()));
         return output(transit.context, transit.packet, to, arrival);
     }
     dpdk::PacketOwner owner(transit.packet);
@@ -207,7 +208,8 @@ Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketM
     Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
                     .in = meta.in,
                     .link_group = meta.link_multicast,
-                    .source_mac = dpdk::data(packet) + 6};
+                    .source_mac = dpdk::data(packet) + 6,
+                    .room = static_cast<uint16_t>(dpdk::room(packet) - meta.l3)};
     if (passage.packet[6] == static_cast<uint8_t>(wire::IpProtocol::hop_by_hop)) {
         const auto verdict = check_hop_by_hop(context, passage);
         if (verdict != Verdict::next()) {

@@ -207,8 +207,8 @@ def _write_sysctl(key: str, value) -> None:
 
 
 def _write_options(conntrack: dict) -> None:
-    """The section `conntrack` as sysctls: their names without nf_conntrack_, and in `timeouts` without timeout_."""
-    options = {key: value for key, value in conntrack.items() if key != "timeouts"}
+    """The section `conntrack` but helpers as sysctls: their names without nf_conntrack_, and in `timeouts` without timeout_."""
+    options = {key: value for key, value in conntrack.items() if key not in ("timeouts", "helpers")}
     for name, seconds in conntrack.get("timeouts", {}).items():
         proto, _, state = name.partition("_")
         options[f"{proto}_timeout_{state}" if state else f"{proto}_timeout"] = seconds

@@ -20,6 +20,7 @@ _HOOKS = {"nat": ("prerouting", "input", "output", "postrouting"),
           "raw": ("prerouting", "output"),
           "mangle": ("prerouting", "input", "forward", "output", "postrouting"),
           "filter": ("input", "forward", "output")}
+_HELPED = {"ftp": ("tcp", 21), "tftp": ("udp", 69)}
 _FAMILIES = {4: "ip", 6: "ip6"}
 _ADDRESS_TYPES = {"ip", "net"}
 _REJECTS = {"tcp-reset": "tcp reset", "port-unreachable": "icmpx port-unreachable",
@@ -56,6 +57,12 @@ def ruleset(config: dict) -> str:
             lines += [f" chain {table}_{hook} {{",
                       f"  type {kind} hook {hook} priority {priority}; policy {policy};",
                       *_rules(f"{table}.{hook}", rules, sets), " }"]
+    # Sluice asks for helpers by their ports.
+    for helper in config.get("conntrack", {}).get("helpers", []):
+        protocol, port = _HELPED[helper]
+        lines += [f" ct helper {helper}_helper {{", f'  type "{helper}" protocol {protocol}', " }",
+                  f" chain {helper} {{", "  type filter hook prerouting priority -190; policy accept;",
+                  f'  {protocol} dport {port} ct state new ct helper set "{helper}_helper"', " }"]
     # Sluice always tracks; the kernel does so when a rule asks for it.
     lines += [" chain tracking {", "  type filter hook prerouting priority 300; policy accept;",
               "  ct state new accept", " }"]

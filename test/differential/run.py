@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import dialogues
+import ftp
 import kernel
 import nat
 import packets
@@ -35,6 +36,8 @@ def generated(seed: int, count: int, kind: str = "rules") -> Case:
     r = random.Random(seed)
     if kind == "dialogues":
         return Case({}, sieved(dialogues.packets(r, count)), f"{kind}, seed {seed}")
+    if kind == "ftp":
+        return Case(*ftp.case(r, count), f"{kind}, seed {seed}")
     if kind == "nat":
         return Case(*nat.case(r, count), f"{kind}, seed {seed}")
     rules = None if kind == "plain" else Rulesets(r, kind == "timeouts", kind == "flows").ruleset()
@@ -128,9 +131,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first ruleset; each next one has the next seed")
     parser.add_argument("--keep", metavar="DIR", help="keep cases that differ, whole and shrunk")
     parser.add_argument("--case", metavar="FILE", type=pathlib.Path, nargs="+", help="cases to judge instead of random ones")
-    parser.add_argument("--kind", choices=("rules", "plain", "timeouts", "dialogues", "flows", "nat"), default="rules",
+    parser.add_argument("--kind", choices=("rules", "plain", "timeouts", "dialogues", "flows", "nat", "ftp"), default="rules",
                         help="plain: routers without rules; timeouts: expiry, in real time (try --packets 100); "
-                             "dialogues: corners of TCP and SCTP; flows: how many there are, slowly; nat: translation")
+                             "dialogues: corners of TCP and SCTP; flows: how many there are, slowly; nat: translation; ftp: announcements through it")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="only report what differs")
     parser.add_argument("--show", type=int, default=3, help="how many differences of a case to print")
     return parser.parse_args()

@@ -36,6 +36,11 @@ def test_router_without_rules(boxes, tmp_path):
     check(run.generated(1, 1000, "plain"), tmp_path)
 
 
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_announcements_through_translation(boxes, seed, tmp_path):
+    check(run.generated(seed, 300, "ftp"), tmp_path)
+
+
 @pytest.mark.parametrize("seed", range(1, 7))
 def test_translation(boxes, seed, tmp_path):
     check(run.generated(seed, 300, "nat"), tmp_path)

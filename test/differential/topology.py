@@ -28,7 +28,10 @@ class Host:
     ip6: str
 
     def address(self, version: int) -> bytes:
-        return packed(self.ip4 if version == 4 else self.ip6)
+        return packed(self.address_text(version))
+
+    def address_text(self, version: int) -> str:
+        return self.ip4 if version == 4 else self.ip6
 
 
 @functools.cache

@@ -71,9 +71,11 @@ class Run {
             require((tracked.flow != nullptr) == (tracked.refusal == conntrack::Refusal::none));
         if (tracked.state == conntrack::CtState::invalid && tracked.refusal == conntrack::Refusal::none)
             require(tracked.flow == nullptr && tracked.reason != conntrack::InvalidReason::none);
+        std::optional<conntrack::Announcement> announcement;
         if ((what & 8) != 0 || tracked.refusal != conntrack::Refusal::none) {
             tracker_.release(tracked);
-        } else if (tracker_.confirm(tracked, packet, now_)) {
+        } else if (tracker_.help(tracked, packet, now_, announcement) &&
+                   tracker_.confirm(tracked, packet, now_)) {
             require(tracked.flow == nullptr || tracked.flow->is_confirmed());
         } else {
             require(tracked.flow == nullptr);

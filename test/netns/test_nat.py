@@ -1,19 +1,24 @@
 """NAT between hosts with kernel stacks. The host outside knows no way to the inside: without translation nothing comes back."""
 import copy
+import shutil
+import subprocess
 import time
 
 import pytest
 from lab import LAN, WAN, two_hosts
-from traffic import make_file, serve_http, sha256
+from traffic import make_file, serve_ftp, serve_http, sha256
+from waiting import need
 
 pytestmark = pytest.mark.sluice_only
-BOX4, WAN4, WAN6 = "203.0.113.2", "203.0.113.10", "fd00:2::10"
+BOX4, LAN4, WAN4, WAN6 = "203.0.113.2", "192.168.1.10", "203.0.113.10", "fd00:2::10"
 
 
 def translating() -> dict:
     config = two_hosts()
+    config["conntrack"] = {"helpers": ["ftp"]}
     config["nat"] = {
-        "prerouting": [{"name": "web", "in": "wan", "proto": "tcp", "dport": 8080, "dnat": "192.168.1.10:8000", "hairpin": True}],
+        "prerouting": [{"name": "web", "in": "wan", "proto": "tcp", "dport": 8080, "dnat": "192.168.1.10:8000", "hairpin": True},
+                       {"name": "ftp", "in": "wan", "proto": "tcp", "dport": 21, "dnat": LAN4}],
         "postrouting": [{"name": "masq", "out": "wan", "masquerade": True}],
     }
     config["filter"] = {"forward": {"policy": "drop", "rules": [
@@ -61,6 +66,23 @@ def test_a_port_forward_from_outside_and_around(nat, tmp_path, side):
     finally:
         nat.hosts["lan"].stop(server)
     assert sha256(tmp_path / "got") == digest
+
+
+# PORT and PASV name an address; what curl says first, EPRT and EPSV, over IPv4 too.
+@pytest.mark.parametrize("words", ["", "--disable-eprt --disable-epsv"], ids=["extended", "classic"])
+@pytest.mark.parametrize("mode", ["--ftp-port -", "--ftp-pasv --no-ftp-skip-pasv-ip"], ids=["active", "passive"])
+@pytest.mark.parametrize("client, server, address", [("lan", "wan", WAN4), ("wan", "lan", BOX4)], ids=["masqueraded", "published"])
+def test_ftp(nat, tmp_path, client, server, address, mode, words):
+    need(shutil.which("curl") is not None, "curl is not installed")
+    need(subprocess.run(["/usr/bin/python3", "-c", "import pyftpdlib"]).returncode == 0, "python3-pyftpdlib is not installed")
+    digest = make_file(tmp_path / "file", 1)
+    process = serve_ftp(nat.hosts[server], {"wan": WAN4, "lan": LAN4}[server], tmp_path)
+    try:
+        for name in ("first", "second"):
+            nat.hosts[client].run(f"curl -sSf -m 20 {mode} {words} -o {tmp_path}/{name} ftp://{address}/file")
+            assert sha256(tmp_path / name) == digest
+    finally:
+        nat.hosts[server].stop(process)
 
 
 def test_flows_keep_their_translation_over_reloads(nat):
