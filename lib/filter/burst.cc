@@ -4,6 +4,8 @@
 #include <array>
 
 #include "filter/stage.hh"
+#include "nat/flow_translation.hh"
+#include "nat/rewrite.hh"
 #include "routing/local.hh"
 #include "routing/slow.hh"
 #include "routing/stage.hh"
@@ -12,6 +14,7 @@ namespace sluice::filter {
 namespace {
 
 using conntrack::CtState;
+using nat::Manip;
 using pipeline::Path;
 using pipeline::Verdict;
 using telemetry::Protocol;
@@ -63,10 +66,10 @@ struct Gathered {
     std::array<conntrack::Found, pipeline::kMaxBurst> found;
 };
 
-wire::IpPacket packet_at(const pipeline::Burst& burst, uint16_t place) {
-    const uint8_t* header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
-    return burst.meta[place].path == Path::ip4_fast ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
-                                                    : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
+wire::IpPacket packet_of(const dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+    const uint8_t* header = dpdk::data(packet) + meta.l3;
+    return meta.path == Path::ip4_fast ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
+                                       : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
 }
 
 void gather(const pipeline::Burst& burst, Gathered& gathered) {
@@ -74,7 +77,7 @@ void gather(const pipeline::Burst& burst, Gathered& gathered) {
         const Path path = burst.meta[i].path;
         if (path != Path::ip4_fast && path != Path::ip6_fast)
             continue;
-        const auto packet = packet_at(burst, i);
+        const auto packet = packet_of(burst.packets[i], burst.meta[i]);
         if (!has_ports(packet))
             continue;
         if (const auto tuple = conntrack::tuple_of(packet)) {
@@ -102,7 +105,8 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
         std::optional<conntrack::Tracked> tracked;
         if (next < gathered.count && gathered.places[next] == i) {
             if (const auto found = gathered.found[next++]; found && has_decision(found, meta.in))
-                tracked = tracker_.track_known(packet_at(burst, i), found, context.worker.now);
+                tracked = tracker_.track_known(packet_of(burst.packets[i], burst.meta[i]), found,
+                                               context.worker.now);
         }
         const auto* known = tracked ? &*tracked : nullptr;
         auto verdict = Verdict::sent();
@@ -146,8 +150,8 @@ void Firewall::keep_decision(const routing::Context& context, const routing::Pas
     const bool is_of_flow =
         passage.tracked.state == CtState::established || passage.tracked.state == CtState::new_;
     if (!tables_->repeats || flow == nullptr || !is_of_flow || !flow->is_confirmed() || !trail_.cacheable() ||
-        flow->status.has_any(conntrack::kSnat | conntrack::kDnat | conntrack::kSeqAdjust) ||
-        flow->helper() != conntrack::Helper::none || passage.notrack)
+        flow->status.has(conntrack::kSeqAdjust) || flow->helper() != conntrack::Helper::none ||
+        passage.notrack)
         return;
     const PathId path = state_->intern(trail_);
     if (path == kNoPath)
@@ -176,17 +180,36 @@ bool Firewall::repeat_decision(routing::Context& context, dpdk::Packet* packet,
     if (decision.state() != tracked.state)
         return false;
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
-    const uint16_t bytes = meta.l3_length;
-    const Instant now = context.worker.now;
-    if (!routing::forward_again(context, packet, meta, hop))
+    const bool translated =
+        translator_ != nullptr && tracked.flow->status.has_any(conntrack::kSnat | conntrack::kDnat);
+    const auto ip = packet_of(packet, meta);
+    const auto translation =
+        translated ? nat::FlowTranslation::of(*tracked.flow, tracked.direction) : nat::FlowTranslation();
+    const auto neighbour = routing::link_again(
+        context, meta, hop, translated ? translation.target(Manip::destination).address : ip.destination());
+    if (!neighbour.link.usable() || (translated && !translate_again(ip, packet, meta, translation)))
         return false;
-    state_->repeat(decision.path(), bytes, now);
+    state_->repeat(decision.path(), meta.l3_length, context.worker.now);
+    routing::forward_again(context, packet, meta, hop, neighbour);
     conntrack_counters_.add(conntrack::Count::decision_repeated);
     judgement_ = {.decided = true,
                   .hook = decision.last_hook(),
                   .rule = state_->last_rule(decision.path()),
                   .tracked = true,
                   .state = tracked.state};
+    return true;
+}
+
+// False if a header is too short to be changed; nothing has been then.
+bool Firewall::translate_again(const wire::IpPacket& ip, dpdk::Packet* packet,
+                               const pipeline::PacketMeta& meta, const nat::FlowTranslation& translation) {
+    const wire::MutableBytes bytes(dpdk::data(packet) + meta.l3, meta.l3_length);
+    for (const auto manip : {Manip::destination, Manip::source}) {
+        if (translation.changes(manip) && !nat::rewrite(ip, bytes, manip, translation.target(manip)))
+            return false;
+    }
+    if (translation.changes(Manip::source) && meta.path == Path::ip4_fast)
+        translator_->renew_identification(bytes);
     return true;
 }
 

@@ -18,6 +18,7 @@
 #include "filter/ruleset.hh"
 #include "filter/ruleset_state.hh"
 #include "nat/endpoint.hh"
+#include "nat/flow_translation.hh"
 #include "nat/held_syns.hh"
 #include "nat/manip.hh"
 #include "nat/refusal.hh"
@@ -146,6 +147,9 @@ class Firewall final : public routing::Hooks {
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
     [[nodiscard]] bool has_decision(const conntrack::Found& found, InterfaceId in) const;
+    [[nodiscard]] bool translate_again(const wire::IpPacket& ip, dpdk::Packet* packet,
+                                       const pipeline::PacketMeta& meta,
+                                       const nat::FlowTranslation& translation);
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
                                        const pipeline::PacketMeta& meta, const conntrack::Tracked& tracked);
     static bool is_alive(const void* firewall, uint64_t flow);

@@ -96,17 +96,31 @@ struct Tally {
     pipeline::transmit(context.worker, out.port, out.id, packet);
 }
 
+[[gnu::always_inline]] inline void send_ip4_to(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
+                                               const NextHop& hop, const NeighbourTable::Found& neighbour) {
+    const auto& tables = context.tables;
+    wire::MutableIpv4View::unchecked(dpdk::data(packet) + meta.l3).decrement_ttl();
+    tables.neighbours.mark_used(neighbour.index);
+    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x0800);
+}
+
+[[gnu::always_inline]] inline void send_ip6_to(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
+                                               const NextHop& hop, const NeighbourTable::Found& neighbour) {
+    const auto& tables = context.tables;
+    wire::MutableIpv6View::unchecked(dpdk::data(packet) + meta.l3).decrement_hop_limit();
+    tables.neighbours.mark_used(neighbour.index);
+    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x86dd);
+}
+
 // True if the packet was sent.
 [[gnu::always_inline]] inline bool send_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
                                             const NextHop& hop) {
     const auto& tables = context.tables;
-    auto header = wire::MutableIpv4View::unchecked(dpdk::data(packet) + meta.l3);
+    const auto header = wire::Ipv4View::unchecked(dpdk::data(packet) + meta.l3);
     const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
     if (!neighbour.link.usable() || meta.l3_length > hop.mtu) [[unlikely]]
         return false;
-    header.decrement_ttl();
-    tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x0800);
+    send_ip4_to(context, packet, meta, hop, neighbour);
     return true;
 }
 
@@ -131,13 +145,11 @@ struct Tally {
 [[gnu::always_inline]] inline bool send_ip6(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
                                             const NextHop& hop) {
     const auto& tables = context.tables;
-    auto header = wire::MutableIpv6View::unchecked(dpdk::data(packet) + meta.l3);
+    const auto header = wire::Ipv6View::unchecked(dpdk::data(packet) + meta.l3);
     const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
     if (!neighbour.link.usable() || meta.l3_length > hop.mtu) [[unlikely]]
         return false;
-    header.decrement_hop_limit();
-    tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x86dd);
+    send_ip6_to(context, packet, meta, hop, neighbour);
     return true;
 }
 
@@ -257,13 +269,22 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     counters.add(Protocol::Ip6OutForwDatagrams, tally.forwarded6);
 }
 
-bool forward_again(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop) {
+NeighbourTable::Found link_again(const Context& context, const PacketMeta& meta, const NextHop& hop,
+                                 const IpAddress& to) {
+    const auto& neighbours = context.tables.neighbours;
+    if (meta.l3_length > hop.mtu)
+        return {};
+    return to.is_ip4() ? neighbour_of(neighbours, hop, to.ip4()) : neighbour_of(neighbours, hop, to.ip6());
+}
+
+void forward_again(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
+                   const NeighbourTable::Found& neighbour) {
     const bool is_ip4 = meta.path == Path::ip4_fast;
-    const bool sent = is_ip4 ? send_ip4(context, packet, meta, hop) : send_ip6(context, packet, meta, hop);
-    if (sent)
-        context.worker.counters.protocol.add(is_ip4 ? Protocol::IpForwDatagrams
-                                                    : Protocol::Ip6OutForwDatagrams);
-    return sent;
+    if (is_ip4)
+        send_ip4_to(context, packet, meta, hop, neighbour);
+    else
+        send_ip6_to(context, packet, meta, hop, neighbour);
+    context.worker.counters.protocol.add(is_ip4 ? Protocol::IpForwDatagrams : Protocol::Ip6OutForwDatagrams);
 }
 
 void send_to_resolver(Context& context, dpdk::Packet* frame, const PacketMeta& meta) {

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from lab import LAN, WAN, two_hosts
-from traffic import make_file, serve_ftp, serve_http, sha256
+from traffic import iperf3, make_file, serve_ftp, serve_http, serve_iperf3, sha256
 from waiting import need
 
 pytestmark = pytest.mark.sluice_only
@@ -55,6 +55,19 @@ def test_a_transfer_through_masquerade(nat, tmp_path, address):
     assert sha256(tmp_path / "got") == digest
     (flow,) = [each for each in nat.router.api.get("/v1/conntrack")["items"] if each["proto"] == "tcp"]
     assert "snat" in flow["status"] and flow["reply"]["dst"] != flow["original"]["src"]
+
+
+@pytest.mark.parametrize("address", [WAN4, WAN6])
+def test_what_rules_decided_of_a_translated_flow_is_repeated(nat, address):
+    server = serve_iperf3(nat.hosts["wan"])
+    try:
+        iperf3(nat.hosts["lan"], "-c", address, "-n", "1M")
+    finally:
+        nat.hosts["wan"].stop(server)
+    (worker,) = nat.router.api.get("/v1/conntrack/stats")["items"]
+    (chain,) = [each for each in nat.router.api.get("/v1/rules")["items"] if each["chain"] == "filter.forward"]
+    (established,) = [each for each in chain["rules"] if each["name"] == "established"]
+    assert established["packets"] > 100 and worker["decision_repeated"] > established["packets"] / 2
 
 
 @pytest.mark.parametrize("side", ["wan", "lan"])
