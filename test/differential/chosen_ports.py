@@ -35,7 +35,8 @@ class ChosenPorts:
         if _without_port(theirs, place) != _without_port(ours, place):
             return False
         end = _end(theirs, place)
-        if _begins(theirs):  # the port may have been that of a connection which has ended
+        # A connection begins, also in its middle: our port may be that of one which has ended.
+        if _begins(theirs) or (end[0] == _TCP and (end, left) not in self._ours):
             self._ours[end, left], self._theirs[end, right] = right, left
         return self._take(end, left, right)
 
