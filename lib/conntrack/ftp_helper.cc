@@ -1,12 +1,11 @@
 #include "conntrack/ftp_helper.hh"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 namespace sluice::conntrack {
 namespace {
-
-constexpr uint32_t kNone = table::FlowIndex::kNone;
 
 bool is_digit(char letter) {
     return letter >= '0' && letter <= '9';
@@ -141,10 +140,6 @@ FtpScan scan_for(const Pattern& pattern, std::string_view text, Family family, F
     return found.length != 0 ? FtpScan::found : FtpScan::partial;
 }
 
-uint64_t hash_of(uint32_t flow) {
-    return (uint64_t{flow} + 1) * 0x9e3779b97f4a7c15U;  // ids count up: nobody chooses them
-}
-
 }  // namespace
 
 FtpScan scan_ftp(wire::Bytes payload, Family family, Direction direction, FtpAnnouncement& found) {
@@ -160,56 +155,18 @@ FtpScan scan_ftp(wire::Bytes payload, Family family, Direction direction, FtpAnn
     return FtpScan::nothing;
 }
 
-void FtpLines::prepare() {
-    if (!entries_.empty())
-        return;
-    index_ = table::FlowIndex(kCapacity);
-    entries_.resize(kCapacity);
-    for (uint32_t place = 0; place < kCapacity; ++place)
-        entries_[place].next = place + 1 < kCapacity ? place + 1 : kNone;
-    free_ = 0;
-}
-
-uint32_t FtpLines::find(uint32_t flow) const {
-    return index_.find(hash_of(flow), [&](uint32_t place) { return entries_[place].flow == flow; });
-}
-
-bool FtpLines::add(uint32_t flow) {
-    if (free_ == kNone || !index_.insert(hash_of(flow), free_))
-        return false;
-    const uint32_t place = free_;
-    free_ = entries_[place].next;
-    entries_[place] = {.flow = flow};
-    return true;
-}
-
-void FtpLines::remove(uint32_t flow) {
-    const uint32_t place = find(flow);
-    if (place == kNone)
-        return;
-    index_.erase(hash_of(flow), place);
-    entries_[place].flow = 0;
-    entries_[place].next = free_;
-    free_ = place;
-}
-
-bool FtpLines::begins_line(uint32_t flow, Direction direction, uint32_t sequence) const {
-    const uint32_t place = find(flow);
-    if (place == kNone)
-        return false;
+bool FtpLines::begins_line(Direction direction, uint32_t sequence) const {
     const auto way = static_cast<size_t>(direction);
-    const auto& lines = entries_[place];
-    return std::ranges::find(lines.begin[way].begin(), lines.begin[way].begin() + lines.count[way],
-                             sequence) != lines.begin[way].begin() + lines.count[way];
+    const auto known = std::span(begin_[way]).first(count_[way]);
+    return std::ranges::find(known, sequence) != known.end();
 }
 
-void FtpLines::note(uint32_t flow, Direction direction, uint32_t sequence) {
-    const uint32_t place = find(flow);
-    if (place == kNone || begins_line(flow, direction, sequence))
+void FtpLines::note(Direction direction, uint32_t sequence) {
+    if (begins_line(direction, sequence))
         return;
     const auto way = static_cast<size_t>(direction);
-    auto& begin = entries_[place].begin[way];
-    auto& count = entries_[place].count[way];
+    auto& begin = begin_[way];
+    auto& count = count_[way];
     if (count < kKept) {
         begin[count++] = sequence;
         return;

@@ -6,11 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/address.hh"
 #include "conntrack/state.hh"
-#include "table/flow_index.hh"
 #include "wire/bytes.hh"
 
 namespace sluice::conntrack {
@@ -43,36 +41,19 @@ enum class FtpScan : uint8_t {
 // is found as well and means nothing.
 FtpScan scan_ftp(wire::Bytes payload, Family family, Direction direction, FtpAnnouncement& found);
 
-// Where lines begin in the control connections of one worker, so that only the start of a line is taken for a
-// command and not what a user types into one. Bounded: what finds no place is not helped.
+// Where lines begin in one control connection, so that only the start of a line is taken for a command and
+// not what a user types into one.
 class FtpLines {
   public:
-    static constexpr size_t kCapacity = 16384;
-
-    // Control plane: takes the memory, once.
-    void prepare();
-    // True if the flow got a place.
-    [[nodiscard]] bool add(uint32_t flow);
-    void remove(uint32_t flow);
-
     // Does the payload at this sequence number begin a line?
-    [[nodiscard]] bool begins_line(uint32_t flow, Direction direction, uint32_t sequence) const;
+    [[nodiscard]] bool begins_line(Direction direction, uint32_t sequence) const;
     // A line begins there, because a payload before it ended one.
-    void note(uint32_t flow, Direction direction, uint32_t sequence);
+    void note(Direction direction, uint32_t sequence);
 
   private:
-    static constexpr size_t kKept = 2;  // line beginnings remembered by direction, for repeated segments
-    struct Lines {
-        std::array<std::array<uint32_t, kKept>, 2> begin{};
-        std::array<uint8_t, 2> count{};
-        uint32_t flow = 0;  // id
-        uint32_t next = 0;  // of a free entry
-    };
-    [[nodiscard]] uint32_t find(uint32_t flow) const;
-
-    std::vector<Lines> entries_;
-    table::FlowIndex index_{0};
-    uint32_t free_ = table::FlowIndex::kNone;
+    static constexpr size_t kKept = 2;  // remembered by direction, for repeated segments
+    std::array<std::array<uint32_t, kKept>, 2> begin_{};
+    std::array<uint8_t, 2> count_{};
 };
 
 }  // namespace sluice::conntrack

@@ -59,7 +59,10 @@ bool Tracker::read(const Tracked& tracked, const wire::IpPacket& packet, Instant
     if (!tcp || tcp->payload().empty())
         return true;
     const auto payload = tcp->payload();
-    if (ftp_lines_.begins_line(flow.id(), tracked.direction, tcp->sequence())) {
+    auto* const lines = ftp_lines_.find(flow.id());
+    if (lines == nullptr)
+        return true;
+    if (lines->begins_line(tracked.direction, tcp->sequence())) {
         FtpAnnouncement found;
         switch (scan_ftp(payload, flow.family(), tracked.direction, found)) {
             case FtpScan::partial:
@@ -76,8 +79,7 @@ bool Tracker::read(const Tracked& tracked, const wire::IpPacket& packet, Instant
         }
     }
     if (payload.back() == '\n')
-        ftp_lines_.note(flow.id(), tracked.direction,
-                        tcp->sequence() + static_cast<uint32_t>(payload.size()));
+        lines->note(tracked.direction, tcp->sequence() + static_cast<uint32_t>(payload.size()));
     return true;
 }
 

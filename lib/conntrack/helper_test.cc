@@ -221,19 +221,22 @@ TEST_F(HelperTest, WindowsAreJudgedByWhatEachEndHasSent) {
     EXPECT_EQ(tracker->sequences().size(), 0U);
 }
 
-TEST(SequenceTable, IsBoundedAndUsesPlacesAgain) {
-    SequenceTable table;
+TEST(FlowSideTable, IsBoundedAndUsesPlacesAgain) {
+    constexpr uint32_t kFlows = 1000;
+    FlowSideTable<int> table;
     EXPECT_EQ(table.open(1), nullptr) << "no memory was taken yet";
-    table.prepare();
-    for (uint32_t flow = 1; flow <= SequenceTable::kCapacity; ++flow)
+    table.prepare(kFlows);
+    for (uint32_t flow = 1; flow <= kFlows; ++flow)
         ASSERT_NE(table.open(flow), nullptr);
-    EXPECT_EQ(table.open(SequenceTable::kCapacity + 1), nullptr);
-    table.find(7)->of(Direction::reply).change(5, 3);
+    EXPECT_EQ(table.open(kFlows + 1), nullptr);
+    *table.find(7) = 3;
     EXPECT_EQ(table.open(7), table.find(7));
+    EXPECT_EQ(*table.find(7), 3);
     table.remove(7);
     EXPECT_EQ(table.find(7), nullptr);
-    ASSERT_NE(table.open(SequenceTable::kCapacity + 1), nullptr);
-    EXPECT_EQ(*table.find(SequenceTable::kCapacity + 1), SequenceOffsets{});
+    EXPECT_EQ(table.size(), kFlows - 1);
+    ASSERT_NE(table.open(kFlows + 1), nullptr);
+    EXPECT_EQ(*table.find(kFlows + 1), 0);
 }
 
 TEST_F(HelperTest, WithoutItsHelperNothingIsExpected) {

@@ -5,10 +5,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "conntrack/flow_side_table.hh"
 #include "conntrack/state.hh"
-#include "table/flow_index.hh"
 
 namespace sluice::conntrack {
 
@@ -55,35 +54,7 @@ struct SequenceOffsets {
     bool operator==(const SequenceOffsets&) const = default;
 };
 
-// The offsets of one worker's flows that have kSeqAdjust, by the flow's id. Bounded: a change that finds no
-// place must not be made.
-class SequenceTable {
-  public:
-    static constexpr size_t kCapacity = 16384;
-
-    // Control plane: takes the memory, once.
-    void prepare();
-    // Null without a place.
-    [[nodiscard]] SequenceOffsets* find(uint32_t flow);
-    [[nodiscard]] const SequenceOffsets* find(uint32_t flow) const;
-    // The flow's place, made if there is none; null if there is no room.
-    [[nodiscard]] SequenceOffsets* open(uint32_t flow);
-    void remove(uint32_t flow);
-
-    [[nodiscard]] size_t size() const { return size_; }
-
-  private:
-    struct Entry {
-        SequenceOffsets offsets;
-        uint32_t flow = 0;  // id
-        uint32_t next = 0;  // of a free entry
-    };
-    [[nodiscard]] uint32_t place_of(uint32_t flow) const;
-
-    std::vector<Entry> entries_;
-    table::FlowIndex index_{0};
-    uint32_t free_ = table::FlowIndex::kNone;
-    size_t size_ = 0;
-};
+// Of one worker's flows that have kSeqAdjust. A change that finds no place must not be made.
+using SequenceTable = FlowSideTable<SequenceOffsets>;
 
 }  // namespace sluice::conntrack

@@ -19,6 +19,8 @@ namespace {
 using wire::IpProtocol;
 
 constexpr size_t kEvents = 16384;
+// Control connections whose payload is read.
+constexpr size_t kMostHelped = 16384;
 // As many buckets as Linux looks through for a flow to evict.
 constexpr size_t kEvictionRange = 8;
 constexpr std::array<size_t, 3> kPressurePercent{70, 85, 95};
@@ -84,8 +86,9 @@ void Tracker::apply(const Limits& limits, const Settings& settings) {
     if (std::ranges::any_of(limits_.per_source, [](uint32_t most) { return most != 0; }))
         source_limit_.prepare();
     if (settings_.has(Helper::ftp)) {
-        ftp_lines_.prepare();
-        sequences_.prepare();
+        const size_t most = std::min(kMostHelped, table_.capacity());
+        ftp_lines_.prepare(most);
+        sequences_.prepare(most);
     }
     count_flows();
 }
@@ -322,7 +325,7 @@ Flow* Tracker::begin(const Tuple& first, InterfaceId in, bool own_traffic, Insta
 }
 
 void Tracker::assign_helper(Flow& flow, Helper helper) {
-    if (helper == Helper::ftp && !ftp_lines_.add(flow.id())) {
+    if (helper == Helper::ftp && ftp_lines_.open(flow.id()) == nullptr) {
         counters_.add(Count::helper_unassigned);
         return;
     }

@@ -168,7 +168,7 @@ class Tracker {
     Expectations expectations_;
     Expectation met_;  // that of the last expected flow
     uint32_t met_by_ = 0;
-    FtpLines ftp_lines_;
+    FlowSideTable<FtpLines> ftp_lines_;
     SequenceTable sequences_;
     EventQueue events_;
     FlowEndWatch end_watch_;
