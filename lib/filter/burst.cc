@@ -2,6 +2,7 @@
 // of the flow to which the same would happen go straight to their next hop, with every rule on the way
 // counted.
 #include <array>
+#include <optional>
 
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
@@ -180,14 +181,13 @@ bool Firewall::repeat_decision(routing::Context& context, dpdk::Packet* packet,
     if (decision.state() != tracked.state)
         return false;
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
-    const bool translated =
-        translator_ != nullptr && tracked.flow->status.has_any(conntrack::kSnat | conntrack::kDnat);
     const auto ip = packet_of(packet, meta);
-    const auto translation =
-        translated ? nat::FlowTranslation::of(*tracked.flow, tracked.direction) : nat::FlowTranslation();
-    const auto neighbour = routing::link_again(
-        context, meta, hop, translated ? translation.target(Manip::destination).address : ip.destination());
-    if (!neighbour.link.usable() || (translated && !translate_again(ip, packet, meta, translation)))
+    std::optional<nat::FlowTranslation> translation;
+    if (translator_ != nullptr && tracked.flow->status.has_any(conntrack::kSnat | conntrack::kDnat))
+        translation = nat::FlowTranslation::of(*tracked.flow, tracked.direction);
+    const IpAddress to = translation ? translation->target(Manip::destination).address : ip.destination();
+    const auto neighbour = routing::link_again(context, meta, hop, to);
+    if (!neighbour.link.usable() || (translation && !translate_again(ip, packet, meta, *translation)))
         return false;
     state_->repeat(decision.path(), meta.l3_length, context.worker.now);
     routing::forward_again(context, packet, meta, hop, neighbour);

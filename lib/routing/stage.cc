@@ -96,20 +96,18 @@ struct Tally {
     pipeline::transmit(context.worker, out.port, out.id, packet);
 }
 
-[[gnu::always_inline]] inline void send_ip4_to(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
-                                               const NextHop& hop, const NeighbourTable::Found& neighbour) {
+[[gnu::always_inline]] inline void send_to(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
+                                           const NextHop& hop, const NeighbourTable::Found& neighbour,
+                                           Family family) {
     const auto& tables = context.tables;
-    wire::MutableIpv4View::unchecked(dpdk::data(packet) + meta.l3).decrement_ttl();
+    uint8_t* const header = dpdk::data(packet) + meta.l3;
+    if (family == Family::ip4)
+        wire::MutableIpv4View::unchecked(header).decrement_ttl();
+    else
+        wire::MutableIpv6View::unchecked(header).decrement_hop_limit();
     tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x0800);
-}
-
-[[gnu::always_inline]] inline void send_ip6_to(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
-                                               const NextHop& hop, const NeighbourTable::Found& neighbour) {
-    const auto& tables = context.tables;
-    wire::MutableIpv6View::unchecked(dpdk::data(packet) + meta.l3).decrement_hop_limit();
-    tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link, 0x86dd);
+    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link,
+               family == Family::ip4 ? 0x0800 : 0x86dd);
 }
 
 // True if the packet was sent.
@@ -120,7 +118,7 @@ struct Tally {
     const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
     if (!neighbour.link.usable() || meta.l3_length > hop.mtu) [[unlikely]]
         return false;
-    send_ip4_to(context, packet, meta, hop, neighbour);
+    send_to(context, packet, meta, hop, neighbour, Family::ip4);
     return true;
 }
 
@@ -149,7 +147,7 @@ struct Tally {
     const auto neighbour = neighbour_of(tables.neighbours, hop, header.destination());
     if (!neighbour.link.usable() || meta.l3_length > hop.mtu) [[unlikely]]
         return false;
-    send_ip6_to(context, packet, meta, hop, neighbour);
+    send_to(context, packet, meta, hop, neighbour, Family::ip6);
     return true;
 }
 
@@ -281,9 +279,9 @@ void forward_again(Context& context, dpdk::Packet* packet, const PacketMeta& met
                    const NeighbourTable::Found& neighbour) {
     const bool is_ip4 = meta.path == Path::ip4_fast;
     if (is_ip4)
-        send_ip4_to(context, packet, meta, hop, neighbour);
+        send_to(context, packet, meta, hop, neighbour, Family::ip4);
     else
-        send_ip6_to(context, packet, meta, hop, neighbour);
+        send_to(context, packet, meta, hop, neighbour, Family::ip6);
     context.worker.counters.protocol.add(is_ip4 ? Protocol::IpForwDatagrams : Protocol::Ip6OutForwDatagrams);
 }
 

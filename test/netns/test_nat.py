@@ -2,12 +2,11 @@
 import copy
 import shutil
 import subprocess
-import time
 
 import pytest
 from lab import LAN, WAN, two_hosts
 from traffic import iperf3, make_file, serve_ftp, serve_http, serve_iperf3, sha256
-from waiting import need
+from waiting import need, wait_for
 
 pytestmark = pytest.mark.sluice_only
 BOX4, LAN4, WAN4, WAN6 = "203.0.113.2", "192.168.1.10", "203.0.113.10", "fd00:2::10"
@@ -101,9 +100,11 @@ def test_ftp(nat, tmp_path, client, server, address, mode, words):
 def test_flows_keep_their_translation_over_reloads(nat):
     whole = copy.deepcopy(nat.router.config)
     without = {section: value for section, value in whole.items() if section != "nat"}
+    answers = lambda: sum(flow["reply"]["packets"] for flow in nat.router.api.get("/v1/conntrack?proto=icmp")["items"])
     pinging = nat.hosts["lan"].start(["ping", "-c", "60", "-i", "0.05", "-W", "1", WAN4])
     for config in (without, whole, without):
-        time.sleep(0.6)
+        before = answers()
+        wait_for(lambda: answers() >= before + 5, "pings are answered under this configuration")
         nat.router.write(config)
         nat.router.api.call("POST", "/v1/config/apply", nat.router.config_file.read_text())
     assert pinging.wait(timeout=20) == 0
