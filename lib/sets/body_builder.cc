@@ -105,6 +105,14 @@ void BodyBuilder::resolve(Family family, std::vector<Conflict>& conflicts) {
 }
 
 std::vector<BodyBuilder::Conflict> BodyBuilder::finish() {
+    std::vector<Conflict> conflicts = settle_overlaps();
+    if (conflicts.empty() && !options_.dynamic)
+        for (size_t place = 0; place < Body::kParts; ++place)
+            body_->part(place).settle();
+    return conflicts;
+}
+
+std::vector<BodyBuilder::Conflict> BodyBuilder::settle_overlaps() {
     std::vector<Conflict> conflicts;
     if (options_.type.size() != 1 || !options_.type.has_interval())
         return conflicts;

@@ -39,6 +39,7 @@ class BodyBuilder {
     [[nodiscard]] std::unique_ptr<Body> take();
 
   private:
+    std::vector<Conflict> settle_overlaps();
     template <typename Number>
     void resolve(Family family, std::vector<Conflict>& conflicts);
 

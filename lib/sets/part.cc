@@ -64,6 +64,13 @@ Part::Hashed Part::hash_of(const KeyWords& key, const KeyWords& mask, size_t sha
     return {hash, static_cast<uint32_t>(exact_tags_ ? first : hash)};
 }
 
+inline Part::Hashed Part::hash_of_whole(const KeyWords& key) const {
+    uint64_t hash = folded(plan_.seed ^ key[0], multiplier_);
+    for (size_t word = 1; word < words_; ++word)
+        hash = folded(hash ^ key[word], multiplier_);
+    return {hash, static_cast<uint32_t>(exact_tags_ ? key[0] : hash)};
+}
+
 // The first bits of an IPv4 address choose directly, those of an IPv6 address, which crowd in few places, by
 // a hash of the first 32.
 size_t Part::hint_place(const Layout& layout, const KeyWords& key) const {
@@ -127,15 +134,47 @@ uint32_t Part::find(const Fields& fields, const View& view) const {
     return 0;
 }
 
-uint64_t Part::find_burst(std::span<const Fields> probes, uint64_t wanted, const View& view) const {
-    const Layout& layout = *layout_.load(std::memory_order_acquire);
-    const Shapes& shapes = *shapes_.load(std::memory_order_acquire);
+void Part::prefetch_records(const Layout& layout, std::span<const Hashed> hashes, uint64_t wanted) const {
+    for (; wanted != 0; wanted &= wanted - 1) {
+        const Hashed& hashed = hashes[static_cast<size_t>(std::countr_zero(wanted))];
+        layout.index.search(hashed.hash, hashed.tag, [this](SlotRef ref) {
+            records_.prefetch(ref.record);
+            return true;
+        });
+    }
+}
+
+template <bool exact>
+uint64_t Part::ask_one_shape(const Layout& layout, std::span<const Fields> probes, uint64_t wanted,
+                             const View& view) const {
+    std::array<Hashed, kMaxSetBurst> hashes;
+    for (uint64_t left = wanted; left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        hashes[i] = hash_of_whole(probes[i].words());
+        layout.index.prefetch(hashes[i].hash);
+    }
+    if constexpr (!exact)
+        prefetch_records(layout, hashes, wanted);
+    uint64_t found = 0;
+    for (uint64_t left = wanted; left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        const uint32_t record = layout.index.search(hashes[i].hash, hashes[i].tag, [&](SlotRef ref) {
+            return (exact || records_.contains(ref.record, probes[i])) &&
+                   (!ref.conditional || records_.holds(ref.record, view));
+        });
+        found |= uint64_t{record != 0} << i;
+    }
+    return found;
+}
+
+uint64_t Part::ask_shapes(const Layout& layout, const Shapes& shapes, std::span<const Fields> probes,
+                          uint64_t wanted, const View& view) const {
     struct Pending {
         uint64_t candidates;  // shapes to ask, as bits id % 64
         size_t shape;         // the one being asked
-        Hashed hashed;
     };
     std::array<Pending, kMaxSetBurst> pending;
+    std::array<Hashed, kMaxSetBurst> hashes;
     const bool hinted = hinted_ && shapes.list.size() > kShapesWithoutHints;
     if (hinted)
         for (uint64_t left = wanted; left != 0; left &= left - 1)
@@ -154,22 +193,16 @@ uint64_t Part::find_burst(std::span<const Fields> probes, uint64_t wanted, const
         for (uint64_t left = wanted; left != 0; left &= left - 1) {
             const auto i = static_cast<size_t>(std::countr_zero(left));
             Pending& probe = pending[i];
-            probe.hashed = hash_of(probes[i].words(), shapes.list[probe.shape].mask, probe.shape);
-            layout.index.prefetch(probe.hashed.hash);
+            hashes[i] = hash_of(probes[i].words(), shapes.list[probe.shape].mask, probe.shape);
+            layout.index.prefetch(hashes[i].hash);
         }
         if (!exact_tags_)
-            for (uint64_t left = wanted; left != 0; left &= left - 1) {
-                const Hashed& hashed = pending[static_cast<size_t>(std::countr_zero(left))].hashed;
-                layout.index.search(hashed.hash, hashed.tag, [this](SlotRef ref) {
-                    records_.prefetch(ref.record);
-                    return true;
-                });
-            }
+            prefetch_records(layout, hashes, wanted);
         for (uint64_t left = wanted; left != 0; left &= left - 1) {
             const auto i = static_cast<size_t>(std::countr_zero(left));
             const uint64_t bit = uint64_t{1} << i;
             Pending& probe = pending[i];
-            const bool hit = layout.index.search(probe.hashed.hash, probe.hashed.tag, [&](SlotRef ref) {
+            const bool hit = layout.index.search(hashes[i].hash, hashes[i].tag, [&](SlotRef ref) {
                 return accepts(ref, probe.shape, probes[i], view);
             }) != 0;
             if (hit)
@@ -184,6 +217,36 @@ uint64_t Part::find_burst(std::span<const Fields> probes, uint64_t wanted, const
         }
     }
     return found;
+}
+
+bool Part::contains(const Fields& fields, const View& view) const {
+    if (prefixes_) {
+        const bool inside = prefixes_->contains(fields);
+        if (!(inside ? any_leaving_ : any_added_).load(std::memory_order_acquire))
+            return inside;
+    }
+    return find(fields, view) != 0;
+}
+
+uint64_t Part::contains_burst(std::span<const Fields> probes, uint64_t wanted, const View& view) const {
+    uint64_t found = 0;
+    if (prefixes_) {
+        const uint64_t inside = prefixes_->contains_burst(probes) & wanted;
+        if (!any_leaving_.load(std::memory_order_acquire)) {
+            found = inside;
+            wanted &= ~inside;
+        }
+        if (!any_added_.load(std::memory_order_acquire))
+            wanted &= inside;
+        if (wanted == 0)
+            return found;
+    }
+    const Layout& layout = *layout_.load(std::memory_order_acquire);
+    const Shapes& shapes = *shapes_.load(std::memory_order_acquire);
+    if (shapes.list.size() != 1)
+        return found | ask_shapes(layout, shapes, probes, wanted, view);
+    return found | (exact_tags_ ? ask_one_shape<true>(layout, probes, wanted, view)
+                                : ask_one_shape<false>(layout, probes, wanted, view));
 }
 
 uint32_t Part::find_same(const ElementValue& value, const std::function<bool(uint32_t)>& skip) const {
@@ -332,6 +395,7 @@ Expected<uint32_t> Part::insert(const ElementValue& value, const Start& start, c
         if (auto good = need_shapes(value, retire); !good)
             return std::unexpected(std::move(good.error()));
     }
+    any_added_.store(true, std::memory_order_release);
     const uint32_t record = records_.allocate(value, start);
     if (record == 0)
         return fail("the set is full", "it was declared for " + std::to_string(plan_.capacity) +
@@ -349,6 +413,7 @@ Expected<uint32_t> Part::insert(const ElementValue& value, const Start& start, c
 }
 
 uint32_t Part::insert_exact(const Fields& fields, const Start& start) {
+    any_added_.store(true, std::memory_order_release);
     const uint32_t record = records_.allocate(ElementValue::of(fields), start);
     if (record == 0)
         return 0;
@@ -361,6 +426,8 @@ uint32_t Part::insert_exact(const Fields& fields, const Start& start) {
 }
 
 void Part::set_conditional(uint32_t record, bool conditional) {
+    if (conditional)
+        any_leaving_.store(true, std::memory_order_release);
     for_each_piece(plan_.type, records_.value(record), [&](const Piece& piece) {
         const size_t shape = *shape_of(piece.lengths);
         const Hashed hashed = hash_of(piece.key, shapes_store_->list[shape].mask, shape);
@@ -370,6 +437,7 @@ void Part::set_conditional(uint32_t record, bool conditional) {
 }
 
 void Part::unlink(uint32_t record) {
+    any_leaving_.store(true, std::memory_order_release);
     for_each_piece(plan_.type, records_.value(record), [&](const Piece& piece) {
         const size_t shape = *shape_of(piece.lengths);
         const Hashed hashed = hash_of(piece.key, shapes_store_->list[shape].mask, shape);
@@ -378,13 +446,33 @@ void Part::unlink(uint32_t record) {
     records_.set_state(record, RecordState::leaving);
 }
 
+void Part::settle() {
+    const bool networks = plan_.type.size() == 1 && plan_.type.has_interval() && hinted_;
+    if (!networks || shapes_store_->list.size() <= kShapesWithoutHints)
+        return;
+    std::vector<Piece> pieces;
+    pieces.reserve(layout_store_->index.pieces());
+    bool conditional = false;
+    for (uint32_t record = 1; record < records_.end(); ++record) {
+        if (records_.state(record) != RecordState::live)
+            continue;
+        conditional = conditional || is_conditional(record);
+        for_each_piece(plan_.type, records_.value(record),
+                       [&pieces](const Piece& piece) { pieces.push_back(piece); });
+    }
+    prefixes_.emplace(plan_.family, pieces);
+    any_added_.store(false, std::memory_order_relaxed);
+    any_leaving_.store(conditional, std::memory_order_relaxed);
+}
+
 size_t Part::shape_count() const {
     return shapes_.load(std::memory_order_acquire)->list.size();
 }
 
 size_t Part::memory_bytes() const {
     const Layout& layout = *layout_store_;
-    return layout.index.memory_bytes() + layout.hints.size() * sizeof(uint64_t) + records_.memory_bytes();
+    return layout.index.memory_bytes() + layout.hints.size() * sizeof(uint64_t) + records_.memory_bytes() +
+           (prefixes_ ? prefixes_->memory_bytes() : 0);
 }
 
 }  // namespace sluice::sets

@@ -3,7 +3,8 @@
 // Elements are cut into pieces whose fields are prefixes (piece.hh). A piece is hashed with its shape; a
 // lookup masks its key for each shape and asks the index. In sets that begin with a network, a small table
 // over the first bits of the address tells which shapes are worth asking, since of the many lengths a list of
-// networks has, few occur near any one address.
+// networks has, few occur near any one address. Networks that were loaded are in a table of prefixes besides,
+// which answers alone unless something has come or gone since.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include "base/error.hh"
 #include "sets/index.hh"
 #include "sets/piece.hh"
+#include "sets/prefix_table.hh"
 #include "sets/records.hh"
 
 namespace sluice::sets {
@@ -47,9 +49,11 @@ class Part {
     // ── Readers ──
     // The record of an element the key falls into, or 0.
     [[nodiscard]] uint32_t find(const Fields& fields, const View& view) const;
+    // Whether there is one.
+    [[nodiscard]] bool contains(const Fields& fields, const View& view) const;
     // The same for those of a burst whose bit is set; gives the bits of those found.
-    [[nodiscard]] uint64_t find_burst(std::span<const Fields> probes, uint64_t wanted,
-                                      const View& view) const;
+    [[nodiscard]] uint64_t contains_burst(std::span<const Fields> probes, uint64_t wanted,
+                                          const View& view) const;
 
     // ── The writer, under the set's lock ──
     // The live record of exactly this value, whatever its conditions, or 0; `skip` leaves some out.
@@ -69,6 +73,8 @@ class Part {
     void set_conditional(uint32_t record, bool conditional);
     // Takes it out of the index. Release the record after a grace period.
     void unlink(uint32_t record);
+    // All that was known beforehand is in. Makes lookups of networks faster; before there are readers.
+    void settle();
 
     [[nodiscard]] Records& records() { return records_; }
     [[nodiscard]] const Records& records() const { return records_; }
@@ -98,7 +104,17 @@ class Part {
         uint32_t tag;
     };
 
+    // `exact`: see exact_tags_.
+    template <bool exact>
+    [[nodiscard]] uint64_t ask_one_shape(const Layout& layout, std::span<const Fields> probes,
+                                         uint64_t wanted, const View& view) const;
+    [[nodiscard]] uint64_t ask_shapes(const Layout& layout, const Shapes& shapes,
+                                      std::span<const Fields> probes, uint64_t wanted,
+                                      const View& view) const;
+    void prefetch_records(const Layout& layout, std::span<const Hashed> hashes, uint64_t wanted) const;
     [[nodiscard]] Hashed hash_of(const KeyWords& key, const KeyWords& mask, size_t shape) const;
+    // The same for the full shape, which is 0.
+    [[nodiscard]] Hashed hash_of_whole(const KeyWords& key) const;
     [[nodiscard]] uint64_t hints_for(const Layout& layout, const Shapes& shapes, const KeyWords& key) const;
     [[nodiscard]] size_t hint_place(const Layout& layout, const KeyWords& key) const;
     [[nodiscard]] bool accepts(SlotRef ref, size_t shape, const Fields& fields, const View& view) const;
@@ -124,6 +140,9 @@ class Part {
     uint64_t multiplier_;
     Records records_;
     std::unordered_map<uint32_t, size_t> shape_ids_;
+    std::optional<PrefixTable> prefixes_;
+    std::atomic<bool> any_added_{false};    // since `prefixes_` was built: it may not know what is in
+    std::atomic<bool> any_leaving_{false};  // it may not know what is out
     std::shared_ptr<Layout> layout_store_;
     std::shared_ptr<const Shapes> shapes_store_;
     std::atomic<Layout*> layout_;

@@ -27,18 +27,18 @@ Set::~Set() {
 
 bool Set::contains(const Fields& fields, Instant now) const {
     const Body& body = *body_.load(std::memory_order_acquire);
-    return body.part(fields.family()).find(fields, body.view(now)) != 0;
+    return body.part(fields.family()).contains(fields, body.view(now));
 }
 
 bool Set::contains(const Fields& fields, Instant now, uint32_t bytes) const {
     Body& body = *body_.load(std::memory_order_acquire);
     Part& part = body.part(fields.family());
+    if (!options_.counters)
+        return part.contains(fields, body.view(now));
     const uint32_t record = part.find(fields, body.view(now));
-    if (record == 0)
-        return false;
-    if (options_.counters)
+    if (record != 0)
         part.records().count(record, bytes);
-    return true;
+    return record != 0;
 }
 
 uint64_t Set::lookup_burst(std::span<const Fields> probes, Instant now, uint64_t wanted) const {
@@ -51,9 +51,9 @@ uint64_t Set::lookup_burst(std::span<const Fields> probes, Instant now, uint64_t
         ip6 |= uint64_t{probes[i].family() == Family::ip6} << i;
     uint64_t found = 0;
     if ((wanted & ~ip6) != 0)
-        found |= body.part(Family::ip4).find_burst(probes, wanted & ~ip6, view);
+        found |= body.part(Family::ip4).contains_burst(probes, wanted & ~ip6, view);
     if ((wanted & ip6) != 0)
-        found |= body.part(Family::ip6).find_burst(probes, wanted & ip6, view);
+        found |= body.part(Family::ip6).contains_burst(probes, wanted & ip6, view);
     return found;
 }
 
@@ -321,14 +321,17 @@ Expected<Changed> Set::add(std::span<const Element> elements, Instant now, size_
             continue;
         }
         const std::scoped_lock held(body.lock());
-        if (const uint32_t same = part.find_same(element.value, [](uint32_t) { return false; }); same != 0) {
+        // One that was removed may still be in the index, beside its successor.
+        const auto removed = [&](uint32_t record) {
+            const Condition* condition = records.condition_if_any(record);
+            return condition != nullptr && !condition->exists(ahead.epoch);
+        };
+        if (const uint32_t same = part.find_same(element.value, removed); same != 0) {
             if (records.holds(same, ahead)) {
                 ++result.unchanged;
                 continue;
             }
-            const Condition* condition = records.condition_if_any(same);
-            if (condition->exists(ahead.epoch))
-                change.drop_expired({place, same});
+            change.drop_expired({place, same});
         }
         if (exclusive) {
             const size_t width = type.key_bytes(element.value.family);

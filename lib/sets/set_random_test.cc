@@ -6,6 +6,7 @@
 #include <list>
 
 #include "base/random.hh"
+#include "sets/body_builder.hh"
 #include "sets/set_test_support.hh"
 #include "sets/wide.hh"
 
@@ -135,13 +136,33 @@ class Oracle {
 
 class RandomSet : public testing::TestWithParam<const char*> {};
 
+// What a set begins with.
+enum class Loaded { nothing, lasting, some_with_times };
+
+void load(Fixture& f, World& world, Oracle& oracle, Loaded loaded, Instant now) {
+    BodyBuilder builder = f.set.builder({});
+    for (int i = 0; i < 60; ++i) {
+        Element element{world.value(), std::nullopt, ""};
+        if (loaded == Loaded::some_with_times && i % 4 == 0)
+            element.timeout = std::chrono::seconds(1 + world.random().below(20));
+        if (oracle.add(element, now)) {
+            ASSERT_TRUE(builder.add(element, 0, now));
+        }
+    }
+    ASSERT_TRUE(builder.finish().empty());
+    f.set.load(builder);
+}
+
 TEST_P(RandomSet, AgreesWithAPlainList) {
-    for (uint64_t seed = 1; seed <= 2; ++seed) {
-        SCOPED_TRACE(seed);
+    uint64_t seed = 0;
+    for (const auto loaded : {Loaded::nothing, Loaded::lasting, Loaded::some_with_times, Loaded::nothing}) {
+        SCOPED_TRACE(++seed);
         Fixture f(GetParam());
         World world(f.kind, seed);
         Oracle oracle(f.kind);
         Instant now = at(1);
+        if (loaded != Loaded::nothing)
+            load(f, world, oracle, loaded, now);
         for (int step = 0; step < 400; ++step) {
             Random& random = world.random();
             switch (random.below(8)) {
@@ -167,7 +188,8 @@ TEST_P(RandomSet, AgreesWithAPlainList) {
                 }
                 case 6:
                     now += std::chrono::seconds(random.below(4));
-                    f.set.sweep(now, 1000);
+                    if (random.below(3) == 0)
+                        f.set.sweep(now, 1000);
                     break;
                 default:
                     f.grace.pass();

@@ -277,6 +277,34 @@ TEST(Set, RaggedElementsAreRefused) {
         std::string::npos);
 }
 
+TEST(Set, NetworksThatWereLoadedExpireAndOutliveOthers) {
+    Fixture f("net");
+    BodyBuilder builder = f.set.builder({});
+    for (const char* line : {"10.0.0.0/8 timeout 5m", "10.1.0.0/16", "192.0.2.0/25", "198.51.100.1",
+                             "2001:db8::/32 timeout 5m", "2001:db8:1::/48", "2001:db9::/64", "2001:dba::1"})
+        ASSERT_TRUE(builder.add(element(f.kind, line), 0, at(0)));
+    ASSERT_TRUE(builder.finish().empty());
+    f.set.load(builder);
+    for (const char* text : {"10.2.0.1", "10.1.0.1", "2001:db8:2::1", "2001:db8:1::1"})
+        EXPECT_TRUE(f.has(text, at(299))) << text;
+    for (const char* text : {"10.2.0.1", "2001:db8:2::1"})
+        EXPECT_FALSE(f.has(text, at(301))) << text;
+    for (const char* text : {"10.1.0.1", "2001:db8:1::1"})
+        EXPECT_TRUE(f.has(text, at(301))) << text;
+}
+
+TEST(Set, WhatTookTheNameOfOneRemovedIsFoundByTheNextRequest) {
+    Fixture f("ip");
+    EXPECT_EQ(f.add({"192.0.2.1"}), "");
+    EXPECT_EQ(f.remove({"192.0.2.1"}), "");  // readers may still see it
+    EXPECT_EQ(f.add({"192.0.2.1 timeout 5s"}), "");
+    const Element again = element(f.kind, "192.0.2.1");
+    EXPECT_EQ(f.set.add(std::span(&again, 1), at(2))->unchanged, 1U);
+    f.grace.pass();
+    EXPECT_EQ(f.list(), "192.0.2.1");
+    EXPECT_FALSE(f.has("192.0.2.1", at(10)));
+}
+
 TEST(Builder, MergesWhatLiesInside) {
     SetOptions options;
     options.type = type_of("net");
