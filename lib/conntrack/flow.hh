@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -42,19 +43,17 @@ inline constexpr FlowRef kNoFlow = 0xffffffff;
 using Decision = std::array<uint64_t, 2>;
 
 // Unsigned numbers of 48 bits: enough for 281 TB a flow.
-class Count48 {
+class [[gnu::packed]] Count48 {
   public:
     void add(uint64_t amount) { set(value() + amount); }
     void set(uint64_t value) {
-        low_ = static_cast<uint16_t>(value);
-        mid_ = static_cast<uint16_t>(value >> 16);
+        low_ = static_cast<uint32_t>(value);
         high_ = static_cast<uint16_t>(value >> 32);
     }
-    [[nodiscard]] uint64_t value() const { return uint64_t{high_} << 32 | uint64_t{mid_} << 16 | low_; }
+    [[nodiscard]] uint64_t value() const { return uint64_t{high_} << 32 | low_; }
 
   private:
-    uint16_t low_ = 0;
-    uint16_t mid_ = 0;
+    uint32_t low_ = 0;
     uint16_t high_ = 0;
 };
 
@@ -62,11 +61,40 @@ struct FlowCounters {
     Count48 packets;
     Count48 bytes;  // of IP packets
 };
+static_assert(sizeof(FlowCounters) == 12);
+
+// An IPv4 tuple with ports as two words, in the way flows keep it: for bursts of ordinary packets, whose
+// headers have it ready.
+struct Ip4PortsTuple {
+    uint64_t addresses = 0;  // the eight bytes of the IP header from the source on
+    uint32_t ports = 0;      // host order, the source's in the lower half
+    wire::IpProtocol protocol{};
+
+    [[nodiscard]] uint64_t rest() const { return uint64_t{static_cast<uint8_t>(protocol)} << 32 | ports; }
+};
+
+// What a flow keeps for each of its directions, of which most packets need one.
+struct FlowHalf {
+    Decision decision{};
+    FlowCounters counters;
+    std::array<uint16_t, 2> ports{};      // host order; source, destination
+    std::array<uint32_t, 2> addresses{};  // wire order; of an IPv4 flow
+
+    [[nodiscard]] bool is(const Ip4PortsTuple& tuple) const {
+        return std::bit_cast<uint64_t>(addresses) == tuple.addresses &&
+               std::bit_cast<uint32_t>(ports) == tuple.ports;
+    }
+};
+static_assert(sizeof(FlowHalf) == 40);
 
 // Which helper reads this flow's payload.
 enum class Helper : uint8_t { none, ftp, tftp };
 
 // Lives in a FlowTable, belongs to one worker. Pointers are good until the table's next reclaim().
+//
+// What lies where decides how many lines of memory a packet needs: what both directions share stands between
+// their halves, the tracker's memory behind them, and what is looked at only when a flow begins, changes or
+// ends comes last.
 class Flow {
   public:
     static constexpr size_t kTrackSize = 56;
@@ -102,14 +130,23 @@ class Flow {
         return *std::launder(reinterpret_cast<const T*>(track_));
     }
 
-    [[nodiscard]] FlowCounters& counters(Direction direction) {
-        return counters_[static_cast<size_t>(direction)];
+    [[nodiscard]] FlowHalf& half(Direction direction) {
+        return direction == Direction::original ? original_ : reply_;
     }
-    [[nodiscard]] const FlowCounters& counters(Direction direction) const {
-        return counters_[static_cast<size_t>(direction)];
+    [[nodiscard]] const FlowHalf& half(Direction direction) const {
+        return direction == Direction::original ? original_ : reply_;
     }
-    [[nodiscard]] Decision& decision(Direction direction) {
-        return decisions_[static_cast<size_t>(direction)];
+    [[nodiscard]] FlowCounters& counters(Direction direction) { return half(direction).counters; }
+    [[nodiscard]] const FlowCounters& counters(Direction direction) const { return half(direction).counters; }
+    [[nodiscard]] Decision& decision(Direction direction) { return half(direction).decision; }
+    // Asks memory for what a packet of this direction needs.
+    void prefetch(Direction direction) const {
+        const bool is_reply = direction == Direction::reply;
+        const auto* const half = reinterpret_cast<const std::byte*>(is_reply ? &reply_ : &original_);
+        __builtin_prefetch(is_reply ? reinterpret_cast<const std::byte*>(&status) : half);
+        __builtin_prefetch(is_reply ? half + sizeof reply_ - 1 : half + sizeof original_ + 15);
+        __builtin_prefetch(track_);
+        __builtin_prefetch(track_ + kTrackSize - 1);
     }
 
     // When it ends unless a packet comes. Before confirmation it counts from zero: the time it will have.
@@ -124,11 +161,6 @@ class Flow {
     [[nodiscard]] InterfaceId in() const { return InterfaceId{link_.owner}; }
     [[nodiscard]] Helper helper() const { return helper_; }
 
-    // Written by whoever is asked to: rules (ct_mark), NAT (its bits), the tracker.
-    Status status;
-    uint32_t mark = 0;
-    uint32_t rule = 0;  // which rule let it begin, as the filter numbers them; 0: none
-
   protected:
     Flow() = default;
 
@@ -142,17 +174,27 @@ class Flow {
                       std::is_trivially_destructible_v<T>);
     }
 
-    uint32_t id_ = 0;
-    uint32_t master_ = 0;
-    table::TimerLink link_;  // in the wheel, or (next only) among the free or the dying; owner: in()
+    FlowHalf original_;
+
+  public:
+    // Written by whoever is asked to: rules (ct_mark), NAT (its bits), the tracker.
+    Status status;
+    uint32_t mark = 0;
+
+  private:
+    Ticks deadline_ = 0;
     Family family_{};
     wire::IpProtocol protocol_{};
     Helper helper_ = Helper::none;
     bool counted_by_source_ = false;
-    Ticks deadline_ = 0;
-    std::array<FlowCounters, 2> counters_;
-    std::array<Decision, 2> decisions_{};
+    FlowHalf reply_;
     alignas(8) std::byte track_[kTrackSize]{};
+    table::TimerLink link_;  // in the wheel, or (next only) among the free or the dying; owner: in()
+    uint32_t id_ = 0;
+    uint32_t master_ = 0;
+
+  public:
+    uint32_t rule = 0;  // which rule let it begin, as the filter numbers them; 0: none
 };
 
 }  // namespace sluice::conntrack

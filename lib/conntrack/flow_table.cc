@@ -11,63 +11,46 @@ constexpr size_t place(Direction direction) {
     return static_cast<size_t>(direction);
 }
 
-// What lookups and trackers read of a flow: three lines or four, depending on where it begins.
-void prefetch_flow(const Flow& flow) {
-    const auto* at = reinterpret_cast<const std::byte*>(&flow);
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + 64);
-    __builtin_prefetch(at + 128);
-}
-
 }  // namespace
 
 Tuple Flow::tuple(Direction direction) const {
-    const size_t at = place(direction);
-    if (family_ == Family::ip4) {
-        const auto& flow = static_cast<const Flow4&>(*this);
-        return {Ip4Address::from_wire(Be32::from_wire(flow.addresses_[at][0])),
-                Ip4Address::from_wire(Be32::from_wire(flow.addresses_[at][1])), protocol_, flow.ports_[at][0],
-                flow.ports_[at][1]};
-    }
-    const auto& flow = static_cast<const Flow6&>(*this);
-    return {Ip6Address(flow.addresses_[at][0]), Ip6Address(flow.addresses_[at][1]), protocol_,
-            flow.ports_[at][0], flow.ports_[at][1]};
+    const FlowHalf& half = this->half(direction);
+    if (family_ == Family::ip4)
+        return {Ip4Address::from_wire(Be32::from_wire(half.addresses[0])),
+                Ip4Address::from_wire(Be32::from_wire(half.addresses[1])), protocol_, half.ports[0],
+                half.ports[1]};
+    const auto& addresses = static_cast<const Flow6&>(*this).addresses_[place(direction)];
+    return {Ip6Address(addresses[0]), Ip6Address(addresses[1]), protocol_, half.ports[0], half.ports[1]};
 }
 
 void Flow::set_tuple(Direction direction, const Tuple& tuple) {
-    const size_t at = place(direction);
+    FlowHalf& half = this->half(direction);
+    half.ports = {tuple.sport, tuple.dport};
     if (family_ == Family::ip4) {
-        auto& flow = static_cast<Flow4&>(*this);
-        std::memcpy(&flow.addresses_[at][0], tuple.source_bytes().data(), 4);
-        std::memcpy(&flow.addresses_[at][1], tuple.destination_bytes().data(), 4);
-        flow.ports_[at] = {tuple.sport, tuple.dport};
-        return;
+        std::memcpy(&half.addresses[0], tuple.source_bytes().data(), 4);
+        std::memcpy(&half.addresses[1], tuple.destination_bytes().data(), 4);
+    } else {
+        static_cast<Flow6&>(*this).addresses_[place(direction)] = {tuple.source_bytes(),
+                                                                   tuple.destination_bytes()};
     }
-    auto& flow = static_cast<Flow6&>(*this);
-    flow.addresses_[at] = {tuple.source_bytes(), tuple.destination_bytes()};
-    flow.ports_[at] = {tuple.sport, tuple.dport};
 }
 
 bool FlowTable::matches(const Flow& flow, Direction direction, const Tuple& tuple) {
-    const size_t at = place(direction);
-    const std::array<uint16_t, 2> ports{tuple.sport, tuple.dport};
-    if (flow.family_ == Family::ip4) [[likely]] {
-        const auto& flow4 = static_cast<const Flow4&>(flow);
-        return flow4.ports_[at] == ports && flow4.protocol_ == tuple.protocol() &&
-               std::memcmp(&flow4.addresses_[at][0], tuple.source_bytes().data(), 4) == 0 &&
-               std::memcmp(&flow4.addresses_[at][1], tuple.destination_bytes().data(), 4) == 0;
-    }
-    const auto& flow6 = static_cast<const Flow6&>(flow);
-    return flow6.ports_[at] == ports && flow6.protocol_ == tuple.protocol() &&
-           flow6.addresses_[at][0] == tuple.source_bytes() &&
-           flow6.addresses_[at][1] == tuple.destination_bytes();
+    const FlowHalf& half = flow.half(direction);
+    if (half.ports != std::array{tuple.sport, tuple.dport} || flow.protocol_ != tuple.protocol())
+        return false;
+    if (flow.family_ == Family::ip4) [[likely]]
+        return std::memcmp(&half.addresses[0], tuple.source_bytes().data(), 4) == 0 &&
+               std::memcmp(&half.addresses[1], tuple.destination_bytes().data(), 4) == 0;
+    const auto& addresses = static_cast<const Flow6&>(flow).addresses_[place(direction)];
+    return addresses[0] == tuple.source_bytes() && addresses[1] == tuple.destination_bytes();
 }
 
 FlowTable::FlowTable(size_t capacity, const TupleHash& hash, bool touch)
     : capacity_(std::clamp(capacity, size_t{1}, size_t{kIp6 / 2})),
       hash_(hash),
       indexes_{table::FlowIndex(2 * capacity_), table::FlowIndex(2 * capacity_)} {
-    const std::array<size_t, 2> bytes{(capacity_ + kSpare) * sizeof(Flow4),
+    const std::array<size_t, 2> bytes{(capacity_ + kSpare) * sizeof(Flow),
                                       (capacity_ + kSpare) * sizeof(Flow6)};
     for (size_t family = 0; family < pools_.size(); ++family) {
         pools_[family].memory.reset(table::HugeAllocator<std::byte>().allocate(bytes[family]));
@@ -78,8 +61,7 @@ FlowTable::FlowTable(size_t capacity, const TupleHash& hash, bool touch)
 
 FlowRef FlowTable::ref(const Flow& flow) const {
     if (flow.family_ == Family::ip4)
-        return static_cast<FlowRef>(static_cast<const Flow4*>(&flow) -
-                                    reinterpret_cast<const Flow4*>(pools_[0].memory.get()));
+        return static_cast<FlowRef>(&flow - reinterpret_cast<const Flow*>(pools_[0].memory.get()));
     return kIp6 | static_cast<FlowRef>(static_cast<const Flow6*>(&flow) -
                                        reinterpret_cast<const Flow6*>(pools_[1].memory.get()));
 }
@@ -100,7 +82,7 @@ Flow* FlowTable::create(const Tuple& original, const Tuple& reply, InterfaceId i
     if (ip6)
         flow = new (reinterpret_cast<Flow6*>(pool.memory.get()) + slot) Flow6;
     else
-        flow = new (reinterpret_cast<Flow4*>(pool.memory.get()) + slot) Flow4;
+        flow = new (reinterpret_cast<Flow*>(pool.memory.get()) + slot) Flow;
     flow->family_ = original.family();
     flow->protocol_ = original.protocol();
     flow->link_.owner = static_cast<uint16_t>(index(in));
@@ -151,7 +133,7 @@ void FlowTable::prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t
         const bool ip6 = tuples[place].family() == Family::ip6;
         const uint32_t entry = indexes_[ip6].candidate(hashes[place]);
         if (entry != table::FlowIndex::kNone)
-            prefetch_flow(at(entry >> 1 | (ip6 ? kIp6 : 0)));
+            at(entry >> 1 | (ip6 ? kIp6 : 0)).prefetch(Direction{static_cast<uint8_t>(entry & 1)});
     }
 }
 
@@ -167,6 +149,40 @@ void FlowTable::find_burst(std::span<const Tuple> tuples, std::span<Found> found
     prefetch_flows(tuples, hashes);
     for (size_t place = 0; place < tuples.size(); ++place)
         found[place] = find(tuples[place], hashes[place]);
+}
+
+void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Found> found) const {
+    const auto& index = indexes_[0];
+    auto* const flows = reinterpret_cast<Flow*>(pools_[0].memory.get());
+    const auto found_at = [flows](uint32_t entry) {
+        return Found{&flows[entry >> 1], Direction{static_cast<uint8_t>(entry & 1)}};
+    };
+    const auto is = [](const Found& candidate, const Ip4PortsTuple& tuple) {
+        return candidate.flow->half(candidate.direction).is(tuple) &&
+               candidate.flow->protocol_ == tuple.protocol;
+    };
+    std::array<uint64_t, kBurst> hashes;
+    for (size_t place = 0; place < tuples.size(); ++place) {
+        hashes[place] = hash_.of_ip4(tuples[place].addresses, tuples[place].rest());
+        index.prefetch(hashes[place]);
+    }
+    for (size_t place = 0; place < tuples.size(); ++place) {
+        const uint32_t entry = index.candidate(hashes[place]);
+        if (entry == table::FlowIndex::kNone) {
+            found[place] = {};
+        } else {
+            found[place] = found_at(entry);
+            found[place].flow->prefetch(found[place].direction);
+        }
+    }
+    for (size_t place = 0; place < tuples.size(); ++place) {
+        const Ip4PortsTuple& tuple = tuples[place];
+        if (found[place] && is(found[place], tuple)) [[likely]]
+            continue;
+        const uint32_t entry =
+            index.find(hashes[place], [&](uint32_t number) { return is(found_at(number), tuple); });
+        found[place] = entry == table::FlowIndex::kNone ? Found{} : found_at(entry);
+    }
 }
 
 FlowTable::Insert FlowTable::insert(Flow& flow, Ticks now, Found& other) {
@@ -227,7 +243,7 @@ const Flow* FlowTable::find(FlowHandle handle) const {
 }
 
 size_t FlowTable::memory() const {
-    return indexes_[0].memory() + indexes_[1].memory() + pools_[0].used * sizeof(Flow4) +
+    return indexes_[0].memory() + indexes_[1].memory() + pools_[0].used * sizeof(Flow) +
            pools_[1].used * sizeof(Flow6);
 }
 

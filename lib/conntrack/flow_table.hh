@@ -16,21 +16,13 @@
 
 namespace sluice::conntrack {
 
-// A flow with the tuples of its family behind it; addresses and ports by Direction, source before
-// destination.
-class Flow4 final : public Flow {
-    friend class Flow;
-    friend class FlowTable;
-    std::array<std::array<uint32_t, 2>, 2> addresses_{};  // wire order
-    std::array<std::array<uint16_t, 2>, 2> ports_{};
-};
+// Of IPv6: the addresses, which have no room in the halves. By Direction, source before destination.
 class Flow6 final : public Flow {
     friend class Flow;
     friend class FlowTable;
     std::array<std::array<std::array<uint8_t, 16>, 2>, 2> addresses_{};
-    std::array<std::array<uint16_t, 2>, 2> ports_{};
 };
-inline constexpr size_t kBytesPerIp4Flow = sizeof(Flow4) + 2 * table::FlowIndex::kBytesPerEntry;
+inline constexpr size_t kBytesPerIp4Flow = sizeof(Flow) + 2 * table::FlowIndex::kBytesPerEntry;
 inline constexpr size_t kBytesPerIp6Flow = sizeof(Flow6) + 2 * table::FlowIndex::kBytesPerEntry;
 static_assert(kBytesPerIp4Flow <= 192);
 
@@ -68,6 +60,7 @@ class FlowTable {
     // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples.
     static constexpr size_t kBurst = 64;
     void find_burst(std::span<const Tuple> tuples, std::span<Found> found) const;
+    void find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Found> found) const;
     // The first part of find_burst(): asks memory for everything the lookups and what follows them read.
     void prefetch(std::span<const Tuple> tuples) const;
 
@@ -153,7 +146,7 @@ class FlowTable {
 
     [[nodiscard]] Flow& at(FlowRef ref) const {
         if ((ref & kIp6) == 0) [[likely]]
-            return reinterpret_cast<Flow4*>(pools_[0].memory.get())[ref];
+            return reinterpret_cast<Flow*>(pools_[0].memory.get())[ref];
         return reinterpret_cast<Flow6*>(pools_[1].memory.get())[ref & ~kIp6];
     }
     struct Links {

@@ -1,6 +1,8 @@
 // A TCP connection as its tracker sees it, for tests: does what the owner of a flow does.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <string_view>
 #include <utility>
@@ -40,7 +42,16 @@ class TcpConversation {
             what.length + (flags.has(wire::kTcpSyn) ? 1 : 0) + (flags.has(wire::kTcpFin) ? 1 : 0);
         const TcpSegment segment{what.sequence, what.ack, what.sequence + length,
                                  what.window,   flags,    options};
-        const TrackResult result = track_tcp(track, segment, {direction, status, remaining}, settings);
+        const FlowFacts facts{direction, status, remaining};
+        TcpTrack repeated = track;
+        const auto lives = repeat_tcp(repeated, segment, facts, settings);
+        const TrackResult result = track_tcp(track, segment, facts, settings);
+        // The short way says and changes the same, or nothing.
+        if (lives) {
+            ++repeats;
+            EXPECT_EQ(result, TrackResult::live(*lives));
+            EXPECT_EQ(track, repeated);
+        }
         if (result.refresh)
             remaining = result.timeout;
         if (result.verdict != TrackVerdict::accept)
@@ -68,6 +79,7 @@ class TcpConversation {
     TcpTrack track;
     Status status;
     Duration remaining{};
+    unsigned repeats = 0;  // segments that the short way knew
 };
 
 }  // namespace sluice::conntrack

@@ -1,6 +1,9 @@
 // Conversations as they come and as they should not.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "base/random.hh"
 #include "conntrack/tcp_conversation.hh"
 
 namespace sluice::conntrack {
@@ -393,6 +396,43 @@ TEST(TcpDialogue, NumbersWrap) {
     EXPECT_TRUE(tcp.client("A", {.sequence = 0xfffffff1, .ack = 0, .length = 1000}).refresh);
     EXPECT_TRUE(tcp.server("A", {.sequence = 0, .ack = 985}).refresh);
     EXPECT_EQ(tcp.server("A", {.sequence = 0, .ack = 986}), kInvalidAck);
+}
+
+// TcpConversation holds repeat_tcp() to track_tcp() for every segment of these tests; here are more.
+TEST(TcpDialogue, TheShortWaySaysTheSameOfAnySegment) {
+    constexpr std::string_view kTimestamps = "0101080a0000000100000002";
+    constexpr std::string_view kSack = "0101050a0000139c000013b0";
+    unsigned repeats = 0;
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        Random random(seed);
+        TcpConversation tcp(random.below(2) == 0 ? Profile::linux : Profile::rfc);
+        tcp.settings.tcp_be_liberal = random.below(8) == 0;
+        tcp.open(random.below(2) == 0 ? "0402030307010101" : "");
+        std::array<uint32_t, 2> next{1001, 5001};
+        for (int segment = 0; segment < 300; ++segment) {
+            const size_t from = random.below(2);
+            const uint32_t length = random.below(3) == 0 ? 0 : random.below(1460);
+            const auto stray = [&random] {  // mostly none
+                constexpr std::array<uint32_t, 4> kFar{1, 1460, 66000, 1000000};
+                const uint32_t by = random.below(6) != 0 ? 0 : random.below(kFar[random.below(4)]);
+                return random.below(2) == 0 ? by : 0U - by;
+            };
+            const TcpSend what{.sequence = next[from] + stray(),
+                               .ack = next[1 - from] + stray(),
+                               .length = length,
+                               .window = static_cast<uint16_t>(
+                                   random.below(10) == 0 ? random.below(3) : 1 + random.below(65535)),
+                               .options = random.below(3) == 0   ? kTimestamps
+                                          : random.below(6) == 0 ? kSack
+                                                                 : ""};
+            constexpr std::array<std::string_view, 8> kFlags{"A", "A", "A", "PA", "A", "UA", "A", "S"};
+            const auto direction = static_cast<Direction>(from);
+            if (tcp.send(direction, kFlags[random.below(8)], what).verdict == TrackVerdict::accept)
+                next[from] = std::max(next[from], what.sequence + length);
+        }
+        repeats += tcp.repeats;
+    }
+    EXPECT_GT(repeats, 1000U);
 }
 
 }  // namespace

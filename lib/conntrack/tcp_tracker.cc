@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 namespace sluice::conntrack {
 namespace {
@@ -166,7 +167,9 @@ struct WindowResult {
 // One segment against the windows of both ends.
 class WindowCheck {
   public:
-    WindowCheck(TcpTrack& track, const TcpSegment& segment, Direction direction, const Settings& settings)
+    // `highest`: what the segment acknowledges, selectively or not.
+    WindowCheck(TcpTrack& track, const TcpSegment& segment, uint32_t highest, Direction direction,
+                const Settings& settings)
         : track_(track),
           segment_(segment),
           direction_(direction),
@@ -178,8 +181,7 @@ class WindowCheck {
           sequence_(segment.sequence),
           end_(segment.end),
           ack_(segment.ack - segment.ack_growth),
-          sack_((receiver_flags_.has(kTcpSackPermitted) ? highest_ack(segment) : segment.ack) -
-                segment.ack_growth) {}
+          sack_(highest - segment.ack_growth) {}
 
     WindowResult judge() {
         if (!meet_sender())
@@ -189,23 +191,54 @@ class WindowCheck {
         if (has(wire::kTcpRst) && sequence_ == 0 && track_.state == TcpState::syn_sent)
             sequence_ = end_ = sender_.end;  // the answer to a SYN
 
-        const uint32_t oldest_ack = receiver_.end - std::max(sender_.max_window, kMinAckWindow) - 1;
-        const uint32_t oldest_end = sender_.end - receiver_.max_window - 1;
         if (after(sequence_, sender_.max_end))
-            return too_far(oldest_ack, oldest_end);
+            return too_far();
         if (after(sack_, receiver_.end))
             return refuse(WindowVerdict::invalid, InvalidReason::tcp_ack);
         // Repeats what was acknowledged, or acknowledges what was long ago: late, not wrong.
-        if (receiver_.max_window != 0 && !after(end_, oldest_end))
+        if (receiver_.max_window != 0 && !after(end_, oldest_end()))
             return refuse(WindowVerdict::ignore);
-        if (!after(sack_, oldest_ack))
+        if (!after(sack_, oldest_ack()))
             return refuse(WindowVerdict::ignore);
         update();
         return {};
     }
 
+    // Whether judge() would say so at the end of that, of an ACK of an open connection. Changes nothing.
+    [[nodiscard]] bool fits() const {
+        return sender_.max_window != 0 && receiver_.max_window != 0 && !after(sequence_, sender_.max_end) &&
+               !after(sack_, receiver_.end) && after(end_, oldest_end()) && after(sack_, oldest_ack());
+    }
+    // What an accepted segment changes.
+    void update() {
+        const uint32_t window = has(wire::kTcpSyn)
+                                    ? segment_.window
+                                    : uint32_t{segment_.window} << track_.scale[index(direction_)];
+        sender_.max_window = std::max(sender_.max_window, window + (sack_ - ack_));
+        if (after(end_, sender_.end)) {
+            sender_.end = end_;
+            sender_flags_.set(kTcpUnacknowledged);
+        }
+        if (has(wire::kTcpAck) && (!sender_flags_.has(kTcpMaxAckKnown) || after(ack_, sender_.max_ack))) {
+            sender_.max_ack = ack_;
+            sender_flags_.set(kTcpMaxAckKnown);
+        }
+        if (receiver_.max_window != 0 && after(end_, sender_.max_end))
+            receiver_.max_window += end_ - sender_.max_end;
+        if (!before(sack_ + window, receiver_.max_end))
+            receiver_.max_end = sack_ + window + (window == 0 ? 1 : 0);  // a window probe is one byte
+        if (ack_ == receiver_.end)
+            receiver_flags_.clear(kTcpUnacknowledged);
+        if (segment_.kind() == TcpKind::ack)
+            count_retransmissions();
+    }
+
   private:
     [[nodiscard]] bool has(wire::TcpFlags flag) const { return segment_.flags.has(flag); }
+    [[nodiscard]] uint32_t oldest_ack() const {
+        return receiver_.end - std::max(sender_.max_window, kMinAckWindow) - 1;
+    }
+    [[nodiscard]] uint32_t oldest_end() const { return sender_.end - receiver_.max_window - 1; }
 
     // Takes the sender's numbers from its first segment, or from a new SYN. False: there is nothing to judge.
     bool meet_sender() {
@@ -245,10 +278,10 @@ class WindowCheck {
     }
 
     // Beyond what the receiver can take.
-    WindowResult too_far(uint32_t oldest_ack, uint32_t oldest_end) {
+    WindowResult too_far() {
         const uint32_t excess = end_ - sender_.max_end + 1;
-        const bool plausible = receiver_.max_window != 0 && after(end_, oldest_end) &&
-                               excess <= receiver_.max_window && after(sack_, oldest_ack) &&
+        const bool plausible = receiver_.max_window != 0 && after(end_, oldest_end()) &&
+                               excess <= receiver_.max_window && after(sack_, oldest_ack()) &&
                                !after(sack_, receiver_.end);
         if (!plausible)
             return refuse(WindowVerdict::invalid, InvalidReason::tcp_sequence);
@@ -265,28 +298,6 @@ class WindowCheck {
         return {verdict, reason};
     }
 
-    void update() {
-        const uint32_t window = has(wire::kTcpSyn)
-                                    ? segment_.window
-                                    : uint32_t{segment_.window} << track_.scale[index(direction_)];
-        sender_.max_window = std::max(sender_.max_window, window + (sack_ - ack_));
-        if (after(end_, sender_.end)) {
-            sender_.end = end_;
-            sender_flags_.set(kTcpUnacknowledged);
-        }
-        if (has(wire::kTcpAck) && (!sender_flags_.has(kTcpMaxAckKnown) || after(ack_, sender_.max_ack))) {
-            sender_.max_ack = ack_;
-            sender_flags_.set(kTcpMaxAckKnown);
-        }
-        if (receiver_.max_window != 0 && after(end_, sender_.max_end))
-            receiver_.max_window += end_ - sender_.max_end;
-        if (!before(sack_ + window, receiver_.max_end))
-            receiver_.max_end = sack_ + window + (window == 0 ? 1 : 0);  // a window probe is one byte
-        if (ack_ == receiver_.end)
-            receiver_flags_.clear(kTcpUnacknowledged);
-        if (segment_.kind() == TcpKind::ack)
-            count_retransmissions();
-    }
     void count_retransmissions() {
         const bool same = track_.last_direction == direction_ && track_.last_sequence == sequence_ &&
                           track_.last_ack == ack_ && track_.last_end == end_ &&
@@ -480,6 +491,13 @@ TrackResult advance(TcpTrack& track, TcpKind kind, TcpState from, TcpState next,
     return result;
 }
 
+// No options, or timestamps alone, as they are laid out in nearly every segment (RFC 7323 appendix A).
+bool has_no_sack(wire::Bytes options) {
+    constexpr std::array<uint8_t, 4> kTimestamps{1, 1, 8, 10};
+    return options.empty() ||
+           (options.size() == 12 && std::memcmp(options.data(), kTimestamps.data(), kTimestamps.size()) == 0);
+}
+
 }  // namespace
 
 std::string_view to_string(TcpState state) {
@@ -552,12 +570,27 @@ TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFact
             break;
     }
 
-    const WindowResult window = WindowCheck(track, segment, direction, settings).judge();
+    const bool selective = track.flags[index(opposite(direction))].has(kTcpSackPermitted);
+    const uint32_t highest = selective ? highest_ack(segment) : segment.ack;
+    const WindowResult window = WindowCheck(track, segment, highest, direction, settings).judge();
     if (window.verdict == WindowVerdict::ignore)
         return TrackResult::keep();
     if (window.verdict == WindowVerdict::invalid)
         return refuse_outside(track, kind, window.reason, flow, settings);
     return advance(track, kind, from, static_cast<TcpState>(next), flow, settings);
+}
+
+std::optional<Duration> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
+                                   const Settings& settings) {
+    constexpr Status kOpen = kConfirmed | kSeenReply | kAssured;
+    if (track.state != TcpState::established || segment.kind() != TcpKind::ack || !flow.status.has(kOpen) ||
+        !has_no_sack(segment.options))
+        return std::nullopt;
+    WindowCheck window(track, segment, segment.ack, flow.direction, settings);
+    if (!window.fits())
+        return std::nullopt;
+    window.update();
+    return advance(track, TcpKind::ack, TcpState::established, TcpState::established, flow, settings).timeout;
 }
 
 }  // namespace sluice::conntrack

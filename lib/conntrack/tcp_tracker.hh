@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "conntrack/settings.hh"
@@ -129,6 +130,12 @@ struct TcpSegment {
 // Judges a segment and moves the state on.
 TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
                       const Settings& settings);
+
+// The same for the segment that nearly all are: an ACK, with data or without, of an open connection, inside
+// the windows, that acknowledges nothing selectively. Its flow is to live for so long then. Nothing: it is
+// another, or there is more to say about it; nothing has changed, and track_tcp() is to judge.
+std::optional<Duration> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
+                                   const Settings& settings);
 
 // Whether the connection is ending, so that under pressure it may go early although it is assured.
 constexpr bool is_closing(TcpState state) {

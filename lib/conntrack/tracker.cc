@@ -57,13 +57,6 @@ bool is_closing(const Flow& flow) {
     }
 }
 
-// Of a packet in this direction, as it comes.
-CtState state_of(const Flow& flow, Direction direction) {
-    if (direction == Direction::reply || flow.status.has(kSeenReply))
-        return CtState::established;
-    return flow.status.has(kExpected) ? CtState::related : CtState::new_;
-}
-
 }  // namespace
 
 Tracker::Tracker(const Limits& limits, const Settings& settings, Random& random, Counters& counters)
@@ -223,27 +216,6 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
         }
         return invalid(result.reason);
     }
-}
-
-std::optional<Tracked> Tracker::track_known(const wire::IpPacket& packet, const Found& found, Instant now) {
-    Flow& flow = *found.flow;
-    if (flow.is_dying() || flow.is_expired(ticks_at(now))) [[unlikely]]
-        return std::nullopt;
-    counters_.add(Count::found);
-    const auto state = state_of(flow, found.direction);
-    const Ticks deadline = flow.deadline();
-    const auto result = examine(flow, packet, found.direction, false, now);
-    if (result.verdict == TrackVerdict::accept) [[likely]] {
-        accept(flow, packet, found.direction, result, now);
-        return Tracked{.flow = &flow, .state = state, .direction = found.direction, .deadline = deadline};
-    }
-    if (result.verdict != TrackVerdict::restart) {
-        refresh(flow, result, now);
-        return invalid(result.reason);
-    }
-    counters_.add(Count::search_restart);
-    end(flow, Ending::deleted, now);
-    return std::nullopt;
 }
 
 TrackResult Tracker::examine(Flow& flow, const wire::IpPacket& packet, Direction direction, bool own_traffic,

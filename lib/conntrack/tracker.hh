@@ -60,10 +60,19 @@ class Tracker {
     // judge. The packet is whole (reassembled) and its IP header checked.
     [[nodiscard]] Tracked track(const wire::IpPacket& packet, InterfaceId in, bool own_traffic, Instant now);
 
-    // The same for a TCP or UDP packet whose flow the caller has found in the table, for bursts. Nothing
-    // where track() has to look again: the flow has ended, or ends by this packet.
-    [[nodiscard]] std::optional<Tracked> track_known(const wire::IpPacket& packet, const Found& found,
-                                                     Instant now);
+    // For bursts, whose flows are looked up together: the same for a whole TCP or UDP packet like most others
+    // of a flow that exists, without IPv4 options or IPv6 extension headers. False if there is more to say
+    // about it: nothing has changed then, and track() is to be asked. `length` is the IP packet's, at least
+    // eight bytes more than its header. Leaves it to the caller to count `found`. Defined in
+    // tracker_repeat.hh.
+    template <Family family>
+    [[nodiscard]] bool repeat(const Found& found, const uint8_t* header, uint32_t length, Instant now);
+    // In which state a packet of this direction finds the flow.
+    [[nodiscard]] static CtState state_of(const Flow& flow, Direction direction) {
+        if (direction == Direction::reply || flow.status.has(kSeenReply))
+            return CtState::established;
+        return flow.status.has(kExpected) ? CtState::related : CtState::new_;
+    }
 
     // Where a rule says so, instead of track().
     [[nodiscard]] static Tracked notrack() { return {}; }

@@ -9,13 +9,6 @@ namespace {
 
 using wire::IpProtocol;
 
-// Multiplies to 128 bits and folds.
-uint64_t mix(uint64_t a, uint64_t b) {
-    __extension__ using Wide = unsigned __int128;
-    const Wide product = Wide{a} * b;
-    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
-
 uint64_t word(const uint8_t* from) {
     uint64_t result;
     std::memcpy(&result, from, sizeof result);
@@ -84,15 +77,12 @@ std::optional<Tuple> inverted(const Tuple& tuple) {
 }
 
 uint64_t TupleHash::operator()(const Tuple& tuple) const {
-    const uint64_t rest = uint64_t{tuple.sport} << 48 | uint64_t{tuple.dport} << 32 |
-                          uint64_t{static_cast<uint8_t>(tuple.protocol())} << 8 |
-                          static_cast<uint8_t>(tuple.family());
+    const uint64_t rest =
+        uint64_t{static_cast<uint8_t>(tuple.protocol())} << 32 | uint64_t{tuple.dport} << 16 | tuple.sport;
     const auto& source = tuple.source_bytes();
     const auto& destination = tuple.destination_bytes();
-    if (tuple.family() == Family::ip4) [[likely]] {
-        const uint64_t addresses = uint64_t{half(source.data())} << 32 | half(destination.data());
-        return mix(mix(addresses ^ key[0], rest ^ key[1]) ^ key[2], key[3]);
-    }
+    if (tuple.family() == Family::ip4) [[likely]]
+        return of_ip4(uint64_t{half(destination.data())} << 32 | half(source.data()), rest);
     const uint64_t near = mix(word(source.data()) ^ key[0], word(source.data() + 8) ^ key[1]);
     const uint64_t far = mix(word(destination.data()) ^ key[2], word(destination.data() + 8) ^ key[3]);
     return mix(mix(near ^ key[1], far ^ key[2]) ^ rest ^ key[3], key[0]);

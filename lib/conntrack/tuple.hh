@@ -84,6 +84,19 @@ std::optional<Tuple> inverted(const Tuple& tuple);
 struct TupleHash {
     std::array<uint64_t, 4> key;
     [[nodiscard]] uint64_t operator()(const Tuple& tuple) const;
+    // Of an IPv4 tuple in two words: the addresses as they lie in a header, the source's first; ports in host
+    // order, the source's lowest, and the protocol above them.
+    [[nodiscard]] uint64_t of_ip4(uint64_t addresses, uint64_t rest) const {
+        return mix(mix(addresses ^ key[0], rest ^ key[1]) ^ key[2], key[3]);
+    }
+
+  private:
+    // Multiplies to 128 bits and folds.
+    static uint64_t mix(uint64_t a, uint64_t b) {
+        __extension__ using Wide = unsigned __int128;
+        const Wide product = Wide{a} * b;
+        return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
+    }
 };
 
 }  // namespace sluice::conntrack

@@ -23,7 +23,8 @@ inline TrackResult track_udp(UdpTrack& track, const FlowFacts& flow, const Setti
     if (!flow.status.has(kConfirmed))
         track.stream_from = now + kUdpStreamDelay;
     const bool seen_reply = flow.status.has(kSeenReply);
-    const bool lasting = seen_reply && now > track.stream_from;
+    // Once assured it is for ever: the tracker's own memory need not be asked.
+    const bool lasting = seen_reply && (flow.status.has(kAssured) || now > track.stream_from);
     const bool answered = seen_reply || flow.direction == Direction::reply;
     const bool stream = lasting || (answered && settings.udp_stream_at_once);
     TrackResult result = TrackResult::live(settings.timeouts[stream ? Timeout::udp_stream : Timeout::udp]);

@@ -2,12 +2,16 @@
 // of the flow to which the same would happen go straight to their next hop, with every rule on the way
 // counted.
 #include <array>
-#include <optional>
+#include <bit>
+#include <cstring>
 
+#include "conntrack/tracker_repeat.hh"
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
 #include "nat/rewrite.hh"
+#include "nat/rewrite_ports.hh"
 #include "routing/local.hh"
+#include "routing/send.hh"
 #include "routing/slow.hh"
 #include "routing/stage.hh"
 
@@ -15,6 +19,8 @@ namespace sluice::filter {
 namespace {
 
 using conntrack::CtState;
+using conntrack::Found;
+using conntrack::Ip4PortsTuple;
 using nat::Manip;
 using pipeline::Path;
 using pipeline::Verdict;
@@ -52,98 +58,103 @@ constexpr uint64_t made_from(uint32_t tables, uint32_t sets) {
     return uint64_t{tables} << 32 | sets;
 }
 
-// Whether rules see it as conntrack does (trail.hh).
-bool has_ports(const wire::IpPacket& packet) {
-    const bool is_plain = packet.family() == Family::ip4 || packet.upper_offset() == wire::kIpv6HeaderSize;
-    return is_plain && !packet.is_fragment() &&
-           (packet.protocol() == wire::IpProtocol::tcp || packet.protocol() == wire::IpProtocol::udp);
+wire::IpPacket ip6_of(const dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
+    return wire::IpPacket::of(wire::Ipv6View::unchecked(dpdk::data(packet) + meta.l3));
 }
 
-// The packets of a burst whose flows were looked up together.
+bool has_ports(uint8_t protocol) {
+    return protocol == static_cast<uint8_t>(wire::IpProtocol::tcp) ||
+           protocol == static_cast<uint8_t>(wire::IpProtocol::udp);
+}
+
+// The flows of a burst by place; none where there is none, or where rules might see the packet otherwise than
+// conntrack does (trail.hh).
+using BurstFlows = std::array<Found, pipeline::kMaxBurst>;
+
+// The packets of a burst whose flows are looked up together.
+template <typename Tuple>
 struct Gathered {
     size_t count = 0;
     std::array<uint8_t, pipeline::kMaxBurst> places;
-    std::array<conntrack::Tuple, pipeline::kMaxBurst> tuples;
-    std::array<conntrack::Found, pipeline::kMaxBurst> found;
+    std::array<Tuple, pipeline::kMaxBurst> tuples;
+
+    void add(size_t place, const Tuple& tuple) {
+        places[count] = static_cast<uint8_t>(place);
+        tuples[count++] = tuple;
+    }
+    void find(const conntrack::FlowTable& table, BurstFlows& flows) const {
+        BurstFlows found;
+        table.find_burst(std::span(tuples).first(count), std::span(found).first(count));
+        for (size_t i = 0; i < count; ++i)
+            flows[places[i]] = found[i];
+    }
 };
 
-wire::IpPacket packet_of(const dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
-    const uint8_t* header = dpdk::data(packet) + meta.l3;
-    return meta.path == Path::ip4_fast ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
-                                       : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
+// False for fragments, and for what has no ports. On its fast path a packet has no options.
+bool read_tuple(const uint8_t* header, uint16_t length, Ip4PortsTuple& tuple) {
+    constexpr size_t kHeader = 20;
+    constexpr size_t kPorts = 8;  // so much there must be of the upper layer
+    const bool is_fragment = ((header[6] & 0x3f) | header[7]) != 0;
+    if (!has_ports(header[9]) || is_fragment || length < kHeader + kPorts)
+        return false;
+    uint32_t ports;
+    std::memcpy(&tuple.addresses, header + 12, sizeof tuple.addresses);
+    std::memcpy(&ports, header + kHeader, sizeof ports);
+    tuple.ports = (ports & 0x00ff00ff) << 8 | (ports >> 8 & 0x00ff00ff);
+    tuple.protocol = wire::IpProtocol{header[9]};
+    return true;
 }
 
-void gather(const pipeline::Burst& burst, Gathered& gathered) {
+void find_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst, BurstFlows& flows) {
+    Gathered<Ip4PortsTuple> ip4;
+    Gathered<conntrack::Tuple> ip6;
     for (uint16_t i = 0; i < burst.count; ++i) {
-        const Path path = burst.meta[i].path;
-        if (path != Path::ip4_fast && path != Path::ip6_fast)
-            continue;
-        const auto packet = packet_of(burst.packets[i], burst.meta[i]);
-        if (!has_ports(packet))
-            continue;
-        if (const auto tuple = conntrack::tuple_of(packet)) {
-            gathered.tuples[gathered.count] = *tuple;
-            gathered.places[gathered.count++] = static_cast<uint8_t>(i);
+        const auto& meta = burst.meta[i];
+        const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
+        flows[i] = {};
+        if (meta.path == Path::ip4_fast) {
+            if (Ip4PortsTuple tuple; read_tuple(header, meta.l3_length, tuple))
+                ip4.add(i, tuple);
+        } else if (meta.path == Path::ip6_fast && has_ports(header[6])) {
+            if (const auto tuple = conntrack::tuple_of(ip6_of(burst.packets[i], meta)))
+                ip6.add(i, *tuple);
         }
     }
+    if (ip4.count != 0)
+        ip4.find(table, flows);
+    if (ip6.count != 0)
+        ip6.find(table, flows);
+}
+
+// How packets of a direction leave: as an answer comes, turned around.
+nat::Ip4Ends ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
+    const auto& answer = flow.half(opposite(direction));
+    return {.addresses = std::rotr(std::bit_cast<uint64_t>(answer.addresses), 32),
+            .ports = std::rotr(std::bit_cast<uint32_t>(answer.ports), 16)};
 }
 
 }  // namespace
 
-void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
-    Gathered gathered;
-    if (tables_->tracks && tables_->repeats) {
-        gather(burst, gathered);
-        tracker_.table().find_burst(std::span(gathered.tuples).first(gathered.count),
-                                    std::span(gathered.found).first(gathered.count));
-    }
-    size_t next = 0;
+// What a burst adds to counters.
+struct Firewall::Tally {
     uint64_t received4 = 0;
     uint64_t received6 = 0;
-    for (uint16_t i = 0; i < burst.count; ++i) {
-        dpdk::Packet* packet = burst.packets[i];
-        const auto& meta = burst.meta[i];
-        std::optional<conntrack::Tracked> tracked;
-        if (next < gathered.count && gathered.places[next] == i) {
-            if (const auto found = gathered.found[next++]; found && has_decision(found, meta.in))
-                tracked = tracker_.track_known(packet_of(burst.packets[i], burst.meta[i]), found,
-                                               context.worker.now);
-        }
-        const auto* known = tracked ? &*tracked : nullptr;
-        auto verdict = Verdict::sent();
-        switch (meta.path) {
-            case Path::ip4_fast:
-                ++received4;
-                if (known == nullptr || !repeat_decision(context, packet, meta, *known))
-                    verdict = routing::slow_ip4(context, packet, meta, known);
-                break;
-            case Path::ip6_fast:
-                ++received6;
-                if (known == nullptr || !repeat_decision(context, packet, meta, *known))
-                    verdict = routing::slow_ip6(context, packet, meta, known);
-                break;
-            case Path::ip4_slow:
-                ++received4;
-                verdict = routing::slow_ip4(context, packet, meta);
-                break;
-            case Path::ip6_slow:
-                ++received6;
-                verdict = routing::slow_ip6(context, packet, meta);
-                break;
-            case Path::neighbour:
-                routing::send_to_resolver(context, packet, meta);
-                verdict = Verdict::held();
-                break;
-            case Path::done:
-                break;
-        }
-        if (verdict != Verdict::sent())
-            pipeline::finish(context.worker, packet, meta.in, verdict);
+    uint64_t repeated4 = 0;
+    uint64_t repeated6 = 0;
+    // Packets in a row that repeated one path.
+    PathId path = kNoPath;
+    uint64_t path_packets = 0;
+    uint64_t path_bytes = 0;
+
+    void add_to(telemetry::ProtocolCounters& protocol, conntrack::Counters& conntrack) const {
+        protocol.add(Protocol::IpInReceives, received4);
+        protocol.add(Protocol::Ip6InReceives, received6);
+        protocol.add(Protocol::IpForwDatagrams, repeated4);
+        protocol.add(Protocol::Ip6OutForwDatagrams, repeated6);
+        conntrack.add(conntrack::Count::found, repeated4 + repeated6);
+        conntrack.add(conntrack::Count::decision_repeated, repeated4 + repeated6);
     }
-    auto& counters = context.worker.counters.protocol;
-    counters.add(Protocol::IpInReceives, received4);
-    counters.add(Protocol::Ip6InReceives, received6);
-}
+};
 
 void Firewall::keep_decision(const routing::Context& context, const routing::Passage& passage) {
     auto* flow = passage.tracked.flow;
@@ -163,54 +174,125 @@ void Firewall::keep_decision(const routing::Context& context, const routing::Pas
                                                  made_from(tables_->generation, sets_generation_)};
 }
 
-// A packet is tracked ahead of the rules only if they are known not to keep it from being tracked.
-bool Firewall::has_decision(const conntrack::Found& found, InterfaceId in) const {
-    const auto& kept = found.flow->decision(found.direction);
+void Firewall::count_path(Tally& tally, Instant now) {
+    if (tally.path_packets != 0)
+        state_->repeat(tally.path, tally.path_packets, tally.path_bytes, now);
+    tally.path_packets = tally.path_bytes = 0;
+}
+
+// False if the packet has to ask for itself; nothing has happened then.
+template <Family family>
+[[gnu::always_inline]] inline bool Firewall::repeat_decision(routing::Context& context, dpdk::Packet* packet,
+                                                             const pipeline::PacketMeta& meta,
+                                                             const Found& found, Tally& tally) {
+    conntrack::Flow& flow = *found.flow;
+    const auto& kept = flow.decision(found.direction);
     const KeptDecision decision(kept[0]);
     const auto sets = decision.reads_sets() ? static_cast<uint32_t>(tables_->sets->generation())
                                             : static_cast<uint32_t>(kept[1]);
-    return decision.is_for(in) && kept[1] == made_from(tables_->generation, sets);
-}
+    if (!decision.is_for(meta.in) || kept[1] != made_from(tables_->generation, sets) ||
+        decision.state() != conntrack::Tracker::state_of(flow, found.direction))
+        return false;
 
-bool Firewall::repeat_decision(routing::Context& context, dpdk::Packet* packet,
-                               const pipeline::PacketMeta& meta, const conntrack::Tracked& tracked) {
-    if (tracked.flow == nullptr || meta.link_multicast)
-        return false;
-    const auto& kept = tracked.flow->decision(tracked.direction);
-    const KeptDecision decision(kept[0]);
-    if (decision.state() != tracked.state)
-        return false;
+    const auto& neighbours = context.tables.neighbours;
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
-    const auto ip = packet_of(packet, meta);
-    std::optional<nat::FlowTranslation> translation;
-    if (translator_ != nullptr && tracked.flow->status.has_any(conntrack::kSnat | conntrack::kDnat))
-        translation = nat::FlowTranslation::of(*tracked.flow, tracked.direction);
-    const IpAddress to = translation ? translation->target(Manip::destination).address : ip.destination();
-    const auto neighbour = routing::link_again(context, meta, hop, to);
-    if (!neighbour.link.usable() || (translation && !translate_again(ip, packet, meta, *translation)))
+    uint8_t* const header = dpdk::data(packet) + meta.l3;
+    const bool translated = flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
+    routing::NeighbourTable::Found neighbour;
+    if constexpr (family == Family::ip4)
+        neighbour = routing::neighbour_of(neighbours, hop, ends_after(flow, found.direction).destination());
+    else
+        neighbour = routing::neighbour_of(neighbours, hop,
+                                          translated ? flow.tuple(opposite(found.direction)).source().ip6()
+                                                     : Ip6Address::load(header + 24));
+    if (!neighbour.link.usable() || meta.l3_length > hop.mtu ||
+        !tracker_.repeat<family>(found, header, meta.l3_length, context.worker.now))
         return false;
-    state_->repeat(decision.path(), meta.l3_length, context.worker.now);
-    routing::forward_again(context, packet, meta, hop, neighbour);
-    conntrack_counters_.add(conntrack::Count::decision_repeated);
-    judgement_ = {.decided = true,
-                  .hook = decision.last_hook(),
-                  .rule = state_->last_rule(decision.path()),
-                  .tracked = true,
-                  .state = tracked.state};
+
+    if (translated)
+        translate_again(packet, meta, found);
+    if (decision.path() != tally.path) {
+        count_path(tally, context.worker.now);
+        tally.path = decision.path();
+    }
+    ++tally.path_packets;
+    tally.path_bytes += meta.l3_length;
+    routing::send_to(context, packet, meta, hop, neighbour, family);
+    if (context.worker.watch.packet == packet) [[unlikely]]
+        judgement_ = {.decided = true,
+                      .hook = decision.last_hook(),
+                      .rule = state_->last_rule(decision.path()),
+                      .tracked = true,
+                      .state = decision.state()};
     return true;
 }
 
-// False if a header is too short to be changed; nothing has been then.
-bool Firewall::translate_again(const wire::IpPacket& ip, dpdk::Packet* packet,
-                               const pipeline::PacketMeta& meta, const nat::FlowTranslation& translation) {
+// The transport header has been checked: it is long enough to be changed.
+void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta& meta, const Found& found) {
     const wire::MutableBytes bytes(dpdk::data(packet) + meta.l3, meta.l3_length);
-    for (const auto manip : {Manip::destination, Manip::source}) {
-        if (translation.changes(manip) && !nat::rewrite(ip, bytes, manip, translation.target(manip)))
-            return false;
+    const auto translation = nat::FlowTranslation::of(*found.flow, found.direction);
+    if (meta.path == Path::ip4_fast) {
+        nat::rewrite_ip4_ports(bytes.data(), bytes.data() + wire::kIpv4HeaderSize, found.flow->protocol(),
+                               ends_after(*found.flow, found.direction));
+        if (translation.changes(Manip::source))
+            translator_->renew_identification(bytes);
+        return;
     }
-    if (translation.changes(Manip::source) && meta.path == Path::ip4_fast)
-        translator_->renew_identification(bytes);
-    return true;
+    const auto ip = ip6_of(packet, meta);
+    for (const auto manip : {Manip::destination, Manip::source})
+        if (translation.changes(manip))
+            (void)nat::rewrite(ip, bytes, manip, translation.target(manip));
+}
+
+void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
+    BurstFlows flows;
+    const bool repeats = tables_->tracks && tables_->repeats;
+    if (repeats)
+        find_flows(tracker_.table(), burst, flows);
+    Tally tally;
+    for (uint16_t i = 0; i < burst.count; ++i) {
+        dpdk::Packet* packet = burst.packets[i];
+        const auto& meta = burst.meta[i];
+        auto verdict = Verdict::sent();
+        switch (meta.path) {
+            case Path::ip4_fast:
+                ++tally.received4;
+                if (repeats && flows[i] &&
+                    repeat_decision<Family::ip4>(context, packet, meta, flows[i], tally)) {
+                    ++tally.repeated4;
+                    continue;
+                }
+                verdict = routing::slow_ip4(context, packet, meta);
+                break;
+            case Path::ip6_fast:
+                ++tally.received6;
+                if (repeats && flows[i] &&
+                    repeat_decision<Family::ip6>(context, packet, meta, flows[i], tally)) {
+                    ++tally.repeated6;
+                    continue;
+                }
+                verdict = routing::slow_ip6(context, packet, meta);
+                break;
+            case Path::ip4_slow:
+                ++tally.received4;
+                verdict = routing::slow_ip4(context, packet, meta);
+                break;
+            case Path::ip6_slow:
+                ++tally.received6;
+                verdict = routing::slow_ip6(context, packet, meta);
+                break;
+            case Path::neighbour:
+                routing::send_to_resolver(context, packet, meta);
+                verdict = Verdict::held();
+                break;
+            case Path::done:
+                break;
+        }
+        if (verdict != Verdict::sent())
+            pipeline::finish(context.worker, packet, meta.in, verdict);
+    }
+    count_path(tally, context.worker.now);
+    tally.add_to(context.worker.counters.protocol, conntrack_counters_);
 }
 
 }  // namespace sluice::filter

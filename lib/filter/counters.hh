@@ -34,9 +34,10 @@ class RuleCounters {
     RuleCounters();
     // Control thread: room for ids below `end`, before a ruleset that has them is published.
     void reserve(RuleId end);
-    void count(RuleId rule, uint32_t bytes, Instant now) {
+    void count(RuleId rule, uint32_t bytes, Instant now) { count(rule, 1, bytes, now); }
+    void count(RuleId rule, uint64_t packets, uint64_t bytes, Instant now) {
         Entry& entry = chunks_[rule / kChunk][rule % kChunk];
-        entry.packets.add(1);
+        entry.packets.add(packets);
         entry.bytes.add(bytes);
         entry.last_hit.set(static_cast<uint64_t>(now.time_since_epoch().count()));
     }

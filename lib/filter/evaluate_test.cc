@@ -181,7 +181,7 @@ TEST(Trail, constant_matches_may_be_repeated_and_count_the_same) {
     const PathId path = rules.state->intern(rules.trail);
     ASSERT_NE(path, kNoPath);
     EXPECT_EQ(rules.state->intern(rules.trail), path);
-    rules.state->repeat(path, 100, at(200));
+    rules.state->repeat(path, 1, 100, at(200));
     const RuleCounts expected{2, 140, at(200)};
     EXPECT_EQ(rules.count("filter.forward/counts"), expected);
     EXPECT_EQ(rules.count("filter.forward/m"), expected);

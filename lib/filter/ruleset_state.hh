@@ -31,8 +31,10 @@ class RulesetState {
 
     // The path of a cacheable trail, or kNoPath.
     PathId intern(const Trail& trail) { return trail.cacheable() ? paths_.intern(trail.rules()) : kNoPath; }
-    // Counts what a traversal with this path would.
-    void repeat(PathId path, uint32_t bytes, Instant now) { paths_.repeat(path, *counters_, bytes, now); }
+    // Counts what traversals with this path by so many packets would.
+    void repeat(PathId path, uint64_t packets, uint64_t bytes, Instant now) {
+        paths_.repeat(path, *counters_, packets, bytes, now);
+    }
     [[nodiscard]] RuleId last_rule(PathId path) const { return paths_.last(path); }
 
     [[nodiscard]] RuleCounters& counters() { return *counters_; }

@@ -208,9 +208,7 @@ Verdict Firewall::track(Context& context, Passage& passage) {
     const bool is_related = passage.about != nullptr && passage.tracked.flow != nullptr;
     if (!tables_->tracks || is_related)
         return Verdict::next();
-    if (passage.is_tracked) {
-        // A burst's lookup has found its flow.
-    } else if (passage.notrack) {
+    if (passage.notrack) {
         passage.tracked = conntrack::Tracker::notrack();
     } else {
         const bool own = passage.in == kNoInterface;

@@ -18,7 +18,6 @@
 #include "filter/ruleset.hh"
 #include "filter/ruleset_state.hh"
 #include "nat/endpoint.hh"
-#include "nat/flow_translation.hh"
 #include "nat/held_syns.hh"
 #include "nat/manip.hh"
 #include "nat/refusal.hh"
@@ -146,12 +145,14 @@ class Firewall final : public routing::Hooks {
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
-    [[nodiscard]] bool has_decision(const conntrack::Found& found, InterfaceId in) const;
-    [[nodiscard]] bool translate_again(const wire::IpPacket& ip, dpdk::Packet* packet,
-                                       const pipeline::PacketMeta& meta,
-                                       const nat::FlowTranslation& translation);
+    struct Tally;
+    void count_path(Tally& tally, Instant now);
+    template <Family family>
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
-                                       const pipeline::PacketMeta& meta, const conntrack::Tracked& tracked);
+                                       const pipeline::PacketMeta& meta, const conntrack::Found& found,
+                                       Tally& tally);
+    void translate_again(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                         const conntrack::Found& found);
     static bool is_alive(const void* firewall, uint64_t flow);
 
     WorkerId worker_;

@@ -69,11 +69,11 @@ class PathPool {
     explicit PathPool(size_t paths = kDefaultPaths);
     // kNoPath if there is no room for another list; an empty list is a path too. No allocation.
     PathId intern(std::span<const RuleId> rules);
-    // Counts a packet at every rule of the list.
-    void repeat(PathId path, RuleCounters& counters, uint32_t bytes, Instant now) const {
+    // Counts packets at every rule of the list.
+    void repeat(PathId path, RuleCounters& counters, uint64_t packets, uint64_t bytes, Instant now) const {
         const RuleId* rule = rules_.get() + offsets_[path];
         for (; *rule != kNoRule; ++rule)
-            counters.count(*rule, bytes, now);
+            counters.count(*rule, packets, bytes, now);
     }
     // The rule that the list ends with; kNoRule of an empty one.
     [[nodiscard]] RuleId last(PathId path) const {

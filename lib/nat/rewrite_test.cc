@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nat/described_packet.hh"
+#include "nat/rewrite_ports.hh"
 #include "wire/checksum.hh"
 
 namespace sluice::nat {
@@ -76,6 +77,39 @@ TEST_P(Rewrite, GoesThereAndBackAlsoWithAWrongChecksum) {
             back.port = what.source.port;
         ASSERT_TRUE(rewrite_in(bytes, manip, back));
         ASSERT_EQ(bytes, before);
+    }
+}
+
+TEST(RewritePorts, ChangesBothEndsAsIfThePacketHadBeenBuiltThatWay) {
+    Random random(5);
+    for (int round = 0; round < 4000; ++round) {
+        auto what = any_packet(Family::ip4, random.below(2) == 0 ? tcp : udp, random);
+        what.options.clear();
+        Endpoint source = random.below(3) == 0 ? what.source : any_endpoint(Family::ip4, random);
+        Endpoint destination = random.below(3) == 0 ? what.destination : any_endpoint(Family::ip4, random);
+        Buffer bytes = build(what);
+        const auto address = [](const Endpoint& end) { return uint64_t{end.address.ip4().wire().wire()}; };
+        rewrite_ip4_ports(bytes.data(), bytes.data() + 20, what.protocol,
+                          {.addresses = address(destination) << 32 | address(source),
+                           .ports = uint32_t{destination.port} << 16 | source.port});
+        what.source = source;
+        what.destination = destination;
+        ASSERT_EQ(bytes, build(what)) << round;
+    }
+}
+
+TEST(RewritePorts, ADatagramMeetsEveryChecksum) {
+    const Ip4Ends to{.addresses = 0x0300020a0100020a, .ports = 0x00350400};
+    auto what =
+        DescribedPacket{.source = {ip("192.168.1.10"), 5000}, .destination = {ip("198.51.100.1"), 53}};
+    for (unsigned word = 0; word <= 0xffff; ++word) {
+        what.payload = {static_cast<uint8_t>(word >> 8), static_cast<uint8_t>(word)};
+        Buffer bytes = build(what);
+        rewrite_ip4_ports(bytes.data(), bytes.data() + 20, udp, to);
+        auto expected = what;
+        expected.source = {ip("10.2.0.1"), 0x400};
+        expected.destination = {ip("10.2.0.3"), 0x35};
+        ASSERT_EQ(bytes, build(expected));
     }
 }
 

@@ -26,7 +26,6 @@ struct Passage {
     uint32_t mark = 0;
     bool notrack = false;               // a rule keeps it from being tracked
     conntrack::Tracked tracked = {};    // what connection tracking found
-    bool is_tracked = false;            // already, before the hooks
     const NextHop* next_hop = nullptr;  // of a packet that is forwarded, from `forward` on
     uint16_t room = 0;                  // bytes there are from the packet's start; less: its length is fixed
     // Of an ICMP error or a reset about a packet on its way: what tracking found of that.

@@ -11,11 +11,9 @@
 namespace sluice::routing {
 
 // A packet that has been parsed; the frame starts at its link header. A verdict of `consumed` or `drop`
-// leaves it to the caller. `tracked`: what connection tracking has said about it already, or null.
-pipeline::Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
-                           const conntrack::Tracked* tracked = nullptr);
-pipeline::Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
-                           const conntrack::Tracked* tracked = nullptr);
+// leaves it to the caller.
+pipeline::Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta);
+pipeline::Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta);
 
 // The next hop of a received packet, by the route rules where there are any.
 const NextHop& route_of(const Context& context, wire::Ipv4View packet, InterfaceId in);

@@ -206,17 +206,12 @@ Verdict take_in(const Transit& transit) {
 
 }  // namespace
 
-Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
-                 const conntrack::Tracked* tracked) {
+Verdict slow_ip4(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
     Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
                     .in = meta.in,
                     .link_group = meta.link_multicast,
                     .source_mac = dpdk::data(packet) + 6,
                     .room = static_cast<uint16_t>(dpdk::room(packet) - meta.l3)};
-    if (tracked != nullptr) {
-        passage.tracked = *tracked;
-        passage.is_tracked = true;
-    }
     Fragmented came;
     if (context.hooks != nullptr) {
         if (const auto verdict = collect_ip4(context, passage, came); verdict != Verdict::next())

@@ -203,8 +203,7 @@ Verdict take_in(const Transit& transit) {
 
 }  // namespace
 
-Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
-                 const conntrack::Tracked* tracked) {
+Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
     Passage passage{.packet = wire::MutableBytes(dpdk::data(packet) + meta.l3, meta.l3_length),
                     .in = meta.in,
                     .link_group = meta.link_multicast,
@@ -216,10 +215,6 @@ Verdict slow_ip6(Context& context, dpdk::Packet* packet, const pipeline::PacketM
             context.worker.counters.protocol.add(Protocol::Ip6InHdrErrors);
             return verdict;
         }
-    }
-    if (tracked != nullptr) {
-        passage.tracked = *tracked;
-        passage.is_tracked = true;
     }
     Fragmented came;
     if (context.hooks != nullptr) {

@@ -3,6 +3,7 @@
 #include "pipeline/drops.hh"
 #include "routing/drops.hh"
 #include "routing/local.hh"
+#include "routing/send.hh"
 #include "routing/slow.hh"
 #include "wire/bytes.hh"
 
@@ -10,7 +11,6 @@ namespace sluice::routing {
 namespace {
 
 using pipeline::Burst;
-using pipeline::Interface;
 using pipeline::PacketMeta;
 using pipeline::Path;
 using pipeline::Verdict;
@@ -58,16 +58,6 @@ void keep(const Fib& fib, const Gathered& gathered, BurstRoutes& routes) {
     }
 }
 
-// Where a packet may go without a second look: the neighbour's link, not usable if it needs one.
-template <typename Address>
-NeighbourTable::Found neighbour_of(const NeighbourTable& neighbours, const NextHop& hop, const Address& to) {
-    if (hop.kind == NextHopKind::gateway)
-        return {hop.neighbour, neighbours.link(hop.neighbour)};
-    if (hop.kind == NextHopKind::connected)
-        return neighbours.find(hop.out, to);
-    return {};
-}
-
 // What a burst adds to the protocol counters.
 struct Tally {
     uint64_t received4 = 0;
@@ -75,40 +65,6 @@ struct Tally {
     uint64_t forwarded4 = 0;
     uint64_t forwarded6 = 0;
 };
-
-// Writes the link header in front of the IP header at l3, and queues the frame. The EtherType of an untagged
-// frame that stays untagged is there already.
-[[gnu::always_inline]] inline void send_frame(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
-                                              const Interface& out, NeighbourLink link, uint16_t ether_type) {
-    const uint16_t header = out.link_header();
-    if (meta.l3 != header)
-        dpdk::move_start(packet, static_cast<int>(meta.l3) - static_cast<int>(header));
-    uint8_t* frame = dpdk::data(packet);
-    link.store_mac_before(frame);
-    out.mac.store(frame + 6);
-    if (out.vlan != pipeline::kNoVlan) [[unlikely]] {
-        wire::write16(frame + 12, 0x8100);
-        wire::write16(frame + 14, out.vlan);
-        wire::write16(frame + 16, ether_type);
-    } else if (meta.l3 != header) [[unlikely]] {
-        wire::write16(frame + 12, ether_type);
-    }
-    pipeline::transmit(context.worker, out.port, out.id, packet);
-}
-
-[[gnu::always_inline]] inline void send_to(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
-                                           const NextHop& hop, const NeighbourTable::Found& neighbour,
-                                           Family family) {
-    const auto& tables = context.tables;
-    uint8_t* const header = dpdk::data(packet) + meta.l3;
-    if (family == Family::ip4)
-        wire::MutableIpv4View::unchecked(header).decrement_ttl();
-    else
-        wire::MutableIpv6View::unchecked(header).decrement_hop_limit();
-    tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link,
-               family == Family::ip4 ? 0x0800 : 0x86dd);
-}
 
 // True if the packet was sent.
 [[gnu::always_inline]] inline bool send_ip4(Context& context, dpdk::Packet* packet, const PacketMeta& meta,
@@ -265,24 +221,6 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     counters.add(Protocol::Ip6InReceives, tally.received6);
     counters.add(Protocol::IpForwDatagrams, tally.forwarded4);
     counters.add(Protocol::Ip6OutForwDatagrams, tally.forwarded6);
-}
-
-NeighbourTable::Found link_again(const Context& context, const PacketMeta& meta, const NextHop& hop,
-                                 const IpAddress& to) {
-    const auto& neighbours = context.tables.neighbours;
-    if (meta.l3_length > hop.mtu)
-        return {};
-    return to.is_ip4() ? neighbour_of(neighbours, hop, to.ip4()) : neighbour_of(neighbours, hop, to.ip6());
-}
-
-void forward_again(Context& context, dpdk::Packet* packet, const PacketMeta& meta, const NextHop& hop,
-                   const NeighbourTable::Found& neighbour) {
-    const bool is_ip4 = meta.path == Path::ip4_fast;
-    if (is_ip4)
-        send_to(context, packet, meta, hop, neighbour, Family::ip4);
-    else
-        send_to(context, packet, meta, hop, neighbour, Family::ip6);
-    context.worker.counters.protocol.add(is_ip4 ? Protocol::IpForwDatagrams : Protocol::Ip6OutForwDatagrams);
 }
 
 void send_to_resolver(Context& context, dpdk::Packet* frame, const PacketMeta& meta) {

@@ -19,14 +19,6 @@ void route(Context& context, const pipeline::Burst& burst, BurstRoutes& routes);
 // Takes every packet of the burst to its end, or on its way.
 void forward(Context& context, pipeline::Burst& burst, const BurstRoutes& routes);
 
-// Where a packet on a fast path, to go where an earlier one of its flow went, may go at once. `to` is its
-// destination as it leaves. Not usable: that takes a second look.
-NeighbourTable::Found link_again(const Context& context, const pipeline::PacketMeta& meta, const NextHop& hop,
-                                 const IpAddress& to);
-// Sends it there; what it shall be otherwise it is by now.
-void forward_again(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
-                   const NextHop& hop, const NeighbourTable::Found& neighbour);
-
 // A packet that comes back from the control thread with an errand: to be sent, or given up.
 void handle_errand(Context& context, dpdk::Packet* packet);
 

@@ -31,8 +31,13 @@ inline uint32_t load_u32(const uint8_t* from) {
     return word;
 }
 
-// Sum of the 32-bit words of any number of bytes, a last odd one padded with zero. Below 2^63 for less than
-// 2^31 bytes.
+inline uint64_t load_u64(const uint8_t* from) {
+    uint64_t word;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+}
+
+// One's complement sum of the words of any number of bytes, a last odd one padded with zero.
 uint64_t sum_long(const uint8_t* from, size_t size);
 
 inline uint64_t sum_bytes(const uint8_t* from, size_t size) {
@@ -40,16 +45,22 @@ inline uint64_t sum_bytes(const uint8_t* from, size_t size) {
         return sum_long(from, size);
     }
     uint64_t sum = 0;
-    while (size >= 4) {
-        sum += load_u32(from);
-        from += 4;
-        size -= 4;
+    if (size < 8) {
+        std::memcpy(&sum, from, size);
+        return sum;
     }
-    uint32_t tail = 0;
-    if (size != 0) {
-        std::memcpy(&tail, from, size);
+    size_t left = size;
+    for (; left >= 8; left -= 8, from += 8) {
+        const uint64_t word = load_u64(from);
+        sum += word;
+        sum += sum < word ? 1 : 0;  // the carry comes around
     }
-    return sum + tail;
+    if (left != 0) {
+        const uint64_t word = load_u64(from + left - 8) >> (8 * (8 - left));
+        sum += word;
+        sum += sum < word ? 1 : 0;
+    }
+    return sum;
 }
 
 }  // namespace detail

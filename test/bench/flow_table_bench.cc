@@ -91,7 +91,7 @@ struct HashKey {
 };
 struct HashFlow {
     std::array<uint64_t, 2> packets{};
-    std::array<uint8_t, sizeof(Flow4) - 16> rest{};
+    std::array<uint8_t, sizeof(Flow) - 16> rest{};
 };
 
 class Rte {
