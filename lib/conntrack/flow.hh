@@ -2,6 +2,7 @@
 // the decision cache keep for it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -141,13 +142,17 @@ class Flow {
     [[nodiscard]] Decision& decision(Direction direction) { return half(direction).decision; }
     // Asks memory for what a packet of this direction needs.
     void prefetch(Direction direction) const {
-        const bool is_reply = direction == Direction::reply;
-        const auto* const half = reinterpret_cast<const std::byte*>(is_reply ? &reply_ : &original_);
-        __builtin_prefetch(is_reply ? reinterpret_cast<const std::byte*>(&status) : half);
-        __builtin_prefetch(is_reply ? half + sizeof reply_ - 1 : half + sizeof original_ + 15);
+        const auto* const half = reinterpret_cast<const std::byte*>(&this->half(direction));
+        const auto* const shared = reinterpret_cast<const std::byte*>(&status);
+        __builtin_prefetch(std::min(half, shared));
+        __builtin_prefetch(std::max(half + sizeof(FlowHalf), shared + kShared) - 1);
+    }
+    // And besides, what the tracker of its protocol keeps, or how the other direction's packets look.
+    void prefetch_track() const {
         __builtin_prefetch(track_);
         __builtin_prefetch(track_ + kTrackSize - 1);
     }
+    void prefetch_tuple(Direction direction) const { __builtin_prefetch(&half(direction).ports); }
 
     // When it ends unless a packet comes. Before confirmation it counts from zero: the time it will have.
     [[nodiscard]] Ticks deadline() const { return deadline_; }
@@ -167,6 +172,8 @@ class Flow {
   private:
     friend class FlowTable;
     friend class Tracker;
+
+    static constexpr size_t kShared = 16;  // bytes between the halves
 
     template <typename T>
     static constexpr void check_track() {

@@ -132,8 +132,13 @@ void FlowTable::prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t
     for (size_t place = 0; place < tuples.size(); ++place) {
         const bool ip6 = tuples[place].family() == Family::ip6;
         const uint32_t entry = indexes_[ip6].candidate(hashes[place]);
-        if (entry != table::FlowIndex::kNone)
-            at(entry >> 1 | (ip6 ? kIp6 : 0)).prefetch(Direction{static_cast<uint8_t>(entry & 1)});
+        if (entry == table::FlowIndex::kNone)
+            continue;
+        const Flow& flow = at(entry >> 1 | (ip6 ? kIp6 : 0));
+        flow.prefetch(Direction{static_cast<uint8_t>(entry & 1)});
+        flow.prefetch_track();
+        if (ip6)
+            __builtin_prefetch(&static_cast<const Flow6&>(flow).addresses_);
     }
 }
 
@@ -172,13 +177,20 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Foun
             found[place] = {};
         } else {
             found[place] = found_at(entry);
-            found[place].flow->prefetch(found[place].direction);
+            const Flow& flow = *found[place].flow;
+            flow.prefetch(found[place].direction);
+            // A UDP flow's tracker is done with it once it is assured.
+            if (tuples[place].protocol != wire::IpProtocol::udp)
+                flow.prefetch_track();
         }
     }
     for (size_t place = 0; place < tuples.size(); ++place) {
         const Ip4PortsTuple& tuple = tuples[place];
-        if (found[place] && is(found[place], tuple)) [[likely]]
+        if (found[place] && is(found[place], tuple)) [[likely]] {
+            if (const Flow& flow = *found[place].flow; flow.status.has_any(kSnat | kDnat))
+                flow.prefetch_tuple(opposite(found[place].direction));
             continue;
+        }
         const uint32_t entry =
             index.find(hashes[place], [&](uint32_t number) { return is(found_at(number), tuple); });
         found[place] = entry == table::FlowIndex::kNone ? Found{} : found_at(entry);

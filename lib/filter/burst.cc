@@ -200,7 +200,9 @@ template <Family family>
     const bool translated = flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
     routing::NeighbourTable::Found neighbour;
     if constexpr (family == Family::ip4)
-        neighbour = routing::neighbour_of(neighbours, hop, ends_after(flow, found.direction).destination());
+        neighbour = routing::neighbour_of(
+            neighbours, hop,
+            translated ? ends_after(flow, found.direction).destination() : Ip4Address::load(header + 16));
     else
         neighbour = routing::neighbour_of(neighbours, hop,
                                           translated ? flow.tuple(opposite(found.direction)).source().ip6()
@@ -230,15 +232,15 @@ template <Family family>
 // The transport header has been checked: it is long enough to be changed.
 void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta& meta, const Found& found) {
     const wire::MutableBytes bytes(dpdk::data(packet) + meta.l3, meta.l3_length);
-    const auto translation = nat::FlowTranslation::of(*found.flow, found.direction);
     if (meta.path == Path::ip4_fast) {
         nat::rewrite_ip4_ports(bytes.data(), bytes.data() + wire::kIpv4HeaderSize, found.flow->protocol(),
                                ends_after(*found.flow, found.direction));
-        if (translation.changes(Manip::source))
+        if (nat::FlowTranslation::changes(found.flow->status, found.direction, Manip::source))
             translator_->renew_identification(bytes);
         return;
     }
     const auto ip = ip6_of(packet, meta);
+    const auto translation = nat::FlowTranslation::of(*found.flow, found.direction);
     for (const auto manip : {Manip::destination, Manip::source})
         if (translation.changes(manip))
             (void)nat::rewrite(ip, bytes, manip, translation.target(manip));

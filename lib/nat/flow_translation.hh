@@ -24,7 +24,8 @@ struct FlowTranslation {
 
     // Is this end of the packets changed? What changes the source of one direction changes the destination of
     // the other.
-    [[nodiscard]] bool changes(Manip manip) const {
+    [[nodiscard]] bool changes(Manip manip) const { return changes(status, direction, manip); }
+    [[nodiscard]] static bool changes(conntrack::Status status, conntrack::Direction direction, Manip manip) {
         const bool source_of_original =
             (manip == Manip::source) == (direction == conntrack::Direction::original);
         return status.has(source_of_original ? conntrack::kSnat : conntrack::kDnat);
