@@ -146,8 +146,10 @@ Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms
     for (MappingRef ref = mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
          ref != kNoMapping; ref = mappings_.next(ref)) {
         const Endpoint& external = mappings_[ref].external;
-        if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external)))
+        if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external))) {
+            mappings_.keep(ref);
             return external;
+        }
     }
 
     const InsideHost* const host = hosts_.find(inside.address);
@@ -273,8 +275,10 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
             MappingRef ref = mappings_.first(inside, anywhere, tuple.protocol(), true);
             while (ref != kNoMapping && !pool.contains(mappings_[ref].external, ported))
                 ref = mappings_.next(ref);
-            if (ref != kNoMapping && is_usable(mappings_[ref].external))
+            if (ref != kNoMapping && is_usable(mappings_[ref].external)) {
+                mappings_.keep(ref);
                 return mappings_[ref].external;
+            }
         }
     }
     const auto address = choose_address(pool, inside.address, tuple.destination(), terms.persistent);
@@ -305,8 +309,10 @@ Translator::Choice Translator::map_overlapping(const Endpoint& external, const T
     const Tuple& tuple = packet.tuple;
     const IpProtocol protocol = tuple.protocol();
     const Endpoint inside = endpoint_of(tuple, Manip::source);
-    if (mappings_.between(inside, external, protocol) != kNoMapping)
+    if (const MappingRef ref = mappings_.between(inside, external, protocol); ref != kNoMapping) {
+        mappings_.keep(ref);
         return external;
+    }
     if (reaches_limit(hosts_.find(inside.address), terms))
         return std::unexpected(NatRefusal::host_limit);
     Mapping mapping{.inside = inside,
