@@ -124,17 +124,22 @@ inline std::string any_conntrack(Random& random) {
         .text();
 }
 
-// The masqueraded address changes; NAT and the whole firewall come and go.
-inline std::string any_config(Random& random) {
+// Without a firewall.
+inline std::string gateway_between(std::string_view wan_ip4, std::string_view wan_ip6) {
     std::string text = "interfaces:\n";
     text += "  lan: {device: net_null0, mac: \"" + std::string(kLanMac) +
             "\", addresses: [192.168.0.1/16, \"fd00:1::1/64\"]}\n";
     text += "  wan: {device: net_null1, mac: \"" + std::string(kWanMac) + "\", addresses: [" +
-            std::string(any_of(random, {"203.0.113.2/24", "203.0.113.2/24", "203.0.113.3/24",
-                                        "203.0.113.2/24, 203.0.113.3/24"})) +
-            ", \"" + std::string(any_of(random, {"fd00:2::2/64", "fd00:2::3/64"})) + "\"]}\n";
+            std::string(wan_ip4) + ", \"" + std::string(wan_ip6) + "\"]}\n";
     text += "routes: [{to: default, via: 203.0.113.1}, {to: \"::/0\", via: \"fd00:2::1\"}]\n";
-    text += "icmp: {errors: unlimited}\n";
+    return text + "icmp: {errors: unlimited}\n";
+}
+
+// The masqueraded address changes; NAT and the whole firewall come and go.
+inline std::string any_config(Random& random) {
+    const auto wan_ip4 = any_of(
+        random, {"203.0.113.2/24", "203.0.113.2/24", "203.0.113.3/24", "203.0.113.2/24, 203.0.113.3/24"});
+    std::string text = gateway_between(wan_ip4, any_of(random, {"fd00:2::2/64", "fd00:2::3/64"}));
     if (one_in(random, 12))
         return text;
     text += "conntrack: " + any_conntrack(random) + "\n";

@@ -6,18 +6,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <list>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "config/document.hh"
 #include "conntrack/flow_job.hh"
-#include "nat/described_packet.hh"
-#include "sluice/any_nat_config.hh"
-#include "sluice/nat_invariants.hh"
-#include "sluice/replay_dataplane.hh"
-#include "wire/ethernet.hh"
+#include "sluice/nat_path_under_test.hh"
 
 namespace sluice::test {
 namespace {
@@ -28,7 +21,6 @@ using nat::DescribedPacket;
 using nat::Endpoint;
 using nat::ip;
 using std::chrono::hours;
-using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using wire::IpProtocol;
@@ -38,52 +30,9 @@ constexpr int kStepsBetweenChecks = 5;
 constexpr size_t kStepsTold = 25;
 constexpr Duration kLongestHoldDown = hours(1);  // more than any of any_config()
 
-// DPDK starts once in a process.
-class Environment final : public testing::Environment {
-  public:
-    void SetUp() override {
-        auto started = ReplayDataplane::start_eal();
-        ASSERT_TRUE(started) << started.error().text();
-        eal_ = std::move(*started);
-    }
-    void TearDown() override { eal_.reset(); }
-
-  private:
-    std::unique_ptr<dpdk::Eal> eal_;
-};
-[[maybe_unused]] const auto* const environment = testing::AddGlobalTestEnvironment(new Environment);
-
-bool is_inside(const IpAddress& address) {
-    static const auto ip4 = *IpPrefix::parse("192.168.0.0/16");
-    static const auto ip6 = *IpPrefix::parse("fd00:1::/64");
-    return ip4.contains(address) || ip6.contains(address);
-}
-
-// TCP's connections all have the same numbers: the next byte from inside is 101, that from outside 501.
-constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4, kAck = 16;
-
-// A packet of that tuple.
-DescribedPacket packet_of(const Tuple& tuple, uint8_t flags = 0) {
-    return {.source = endpoint_of(tuple, nat::Manip::source),
-            .destination = endpoint_of(tuple, nat::Manip::destination),
-            .protocol = tuple.protocol(),
-            .payload = {},
-            .icmp_type = tuple.icmp_type(),
-            .tcp_flags = flags};
-}
-
-class AnyInterleaving : public testing::TestWithParam<uint64_t> {
+class AnyInterleaving : public NatPath, public testing::WithParamInterface<uint64_t> {
   protected:
-    void SetUp() override {
-        const auto& config = read_config();
-        auto created = ReplayDataplane::create(config, false);
-        ASSERT_TRUE(created) << created.error().text();
-        dataplane_ = std::move(*created);
-        const auto begun = dataplane_->begin(now_);
-        ASSERT_TRUE(begun) << begun.error().text();
-        for (const auto& interface : dataplane_->interfaces())
-            (interface.name == "lan" ? lan_ : wan_) = interface.id;
-    }
+    void SetUp() override { begin(any_config(random_)); }
 
     void TearDown() override {
         if (!HasFailure())
@@ -93,75 +42,20 @@ class AnyInterleaving : public testing::TestWithParam<uint64_t> {
         const size_t first = story_.size() > kStepsTold ? story_.size() - kStepsTold : 0;
         for (size_t i = first; i < story_.size(); ++i)
             told += story_[i] + "\n";
-        ADD_FAILURE() << told << "in force:\n" << in_force_;
+        ADD_FAILURE() << told << "in force:\n" << in_force();
     }
 
     void tell(std::string what) {
-        story_.push_back(std::to_string(step_) + " at " + std::to_string(now_.time_since_epoch().count()) +
+        story_.push_back(std::to_string(step_) + " at " + std::to_string(now().time_since_epoch().count()) +
                          ": " + std::move(what));
     }
 
-    const GatewayConfig& read_config() {
-        in_force_ = any_config(random_);
-        auto read = config::read_text<GatewayConfig>("sluice.yaml", in_force_);
-        EXPECT_TRUE(read) << (read ? "" : read.error().text()) << in_force_;
-        return configs_.emplace_back(read ? std::move(*read) : GatewayConfig());
-    }
-
-    void reload() {
-        const auto done = dataplane_->reload(read_config());
-        EXPECT_TRUE(done) << (done ? "" : done.error().text());
-        tell("reload");
-    }
-
-    // Time goes by; rounds between bursts come now and then, as with a worker that has much to do.
+    // Rounds between bursts come now and then, as with a worker that has much to do.
     void pass(Duration time) {
-        now_ += time;
-        settled_ = false;
+        let_pass(time);
         if (one_in(random_, 3))
             settle();
     }
-    void settle() {
-        std::vector<replay::TimerOutcome> caused;
-        EXPECT_TRUE(dataplane_->advance(now_, caused));
-        settled_ = true;
-    }
-
-    replay::Outcome send(const DescribedPacket& what, InterfaceId in) {
-        settled_ = false;
-        const auto packet = nat::build(what);
-        const auto mac = MacAddress::parse(in == lan_ ? kLanMac : kWanMac);
-        nat::Buffer frame(wire::kEthernetHeaderSize);
-        mac->store(frame.data());
-        frame[6] = 2;  // the sender's
-        wire::write16(frame.data() + 12, what.source.address.is_ip4() ? 0x0800 : 0x86dd);
-        frame.insert(frame.end(), packet.begin(), packet.end());
-        now_ += microseconds(1);
-        auto outcome = dataplane_->inject(in, frame, now_);
-        if (outcome.verdict == replay::FinalVerdict::accept &&
-            (outcome.ct_state == "new" || outcome.ct_state == "established"))
-            check_translation(packet, outcome);
-        return outcome;
-    }
-    replay::Outcome send(const DescribedPacket& what) {
-        return send(what, is_inside(what.source.address) ? lan_ : wan_);
-    }
-
-    // What left is what the flow says; packets of no flow are not translated.
-    void check_translation(const nat::Buffer& packet, const replay::Outcome& outcome) {
-        const auto came = conntrack::tuple_of(nat::view_of(packet));
-        const auto found = came ? firewall().tracker().table().find(*came) : conntrack::Found{};
-        if (!found || outcome.outputs.empty())
-            return;
-        const nat::Buffer sent(outcome.outputs.back().frame.begin() + wire::kEthernetHeaderSize,
-                               outcome.outputs.back().frame.end());
-        const auto left = conntrack::tuple_of(nat::view_of(sent));
-        EXPECT_EQ(left, conntrack::inverted(found.flow->tuple(opposite(found.direction))));
-    }
-
-    filter::Firewall& firewall() { return dataplane_->worker_firewall(); }
-
-    void check() { NatInvariants(firewall()).check(settled_); }
 
     Endpoint any_inside(bool ip6 = false) {
         const auto port =
@@ -297,7 +191,7 @@ class AnyInterleaving : public testing::TestWithParam<uint64_t> {
                               .protocol = IpProtocol::icmp,
                               .payload = quoted,
                               .icmp_type = 3};
-        send(error, wan_);
+        send(error, wan());
     }
     // From the same inside endpoint to another remote.
     void open_beside(const LivingFlow& flow) {
@@ -329,7 +223,7 @@ class AnyInterleaving : public testing::TestWithParam<uint64_t> {
             filter.source = *IpPrefix::parse("192.168.1.8/30");
         conntrack::FlowJob job(conntrack::FlowAction::erase, filter);
         job.send();
-        while (!job.run(firewall().tracker(), now_, 100)) {
+        while (!job.run(firewall().tracker(), now(), 100)) {
         }
         tell("delete " + std::to_string(job.matched()));
     }
@@ -384,12 +278,13 @@ class AnyInterleaving : public testing::TestWithParam<uint64_t> {
             case 17:
                 return one_in(random_, 3) ? flood() : void();
             case 18:
-                return reload();
+                reload(any_config(random_));
+                return tell("reload");
             case 19:
                 return one_in(random_, 2) ? erase_some() : void();
             case 20:
                 if (one_in(random_, 20)) {
-                    firewall().tracker().flush(now_);
+                    firewall().tracker().flush(now());
                     tell("flush");
                 }
                 return;
@@ -397,13 +292,6 @@ class AnyInterleaving : public testing::TestWithParam<uint64_t> {
     }
 
     Random random_{GetParam()};
-    std::list<GatewayConfig> configs_;  // all of them: a packet path refers to its own
-    std::string in_force_;
-    std::unique_ptr<ReplayDataplane> dataplane_;
-    InterfaceId lan_{};
-    InterfaceId wan_{};
-    Instant now_{hours(1)};
-    bool settled_ = false;
     int step_ = 0;
     std::vector<std::string> story_;
 };
@@ -418,7 +306,7 @@ TEST_P(AnyInterleaving, PortsInUseAreMappings) {
     if (HasFailure())
         return;
     for (const Duration longest : {conntrack::kMaxTimeout, kLongestHoldDown}) {
-        now_ += longest;
+        let_pass(longest);
         settle();
     }
     NatInvariants(firewall()).check_nothing_is_left();
@@ -431,6 +319,20 @@ uint64_t seeds() {
 
 INSTANTIATE_TEST_SUITE_P(, AnyInterleaving, testing::Range(uint64_t{1}, seeds() + 1),
                          [](const auto& test) { return "seed_" + std::to_string(test.param); });
+
+// Both of two pings with one identifier, to addresses that stand for the same host, have a port that is
+// theirs.
+TEST_F(NatPath, AQueryWhoseIdentifierChangedOnItsWayInHasAMapping) {
+    begin(gateway_between("203.0.113.2/24", "fd00:2::2/64") +
+          "nat: {prerouting: [{name: cache, daddr: 198.51.100.0/30, dnat: 198.51.100.1}], "
+          "postrouting: [{name: out, out: wan, masquerade: true}]}\n");
+    for (const auto* const to : {"198.51.100.2", "198.51.100.3"})
+        EXPECT_EQ(send(packet_of({ip("192.168.1.10"), ip(to), IpProtocol::icmp, 7, 8 << 8})).verdict,
+                  replay::FinalVerdict::accept);
+    settle();
+    check();
+    EXPECT_EQ(firewall().translator()->mappings().size(), 2U);
+}
 
 }  // namespace
 }  // namespace sluice::test

@@ -446,6 +446,30 @@ TEST(Translator, AFlowThatAnotherHasTheTupleOfGetsASecondMapping) {
     EXPECT_EQ((*box.open(kMasquerade, {kX1, 5000}, kY2))->seen_source(), first);
 }
 
+// Two queries with one identifier to what becomes the same destination: the second had to get another one.
+TEST(Translator, AQueryWhoseIdentifierChangedOnItsWayInHasTheMappingOfItsHost) {
+    NatRule overlapping = kMasquerade;
+    overlapping.mapping = Dependence::address_and_port_dependent;
+    overlapping.port_overlap = true;
+    for (const auto& rule : {kMasquerade, overlapping}) {
+        BoxUnderTest box;
+        ASSERT_TRUE(box.open(rule, {kX1, 7}, kY1, IpProtocol::icmp));
+        const auto original = BoxUnderTest::tuple_between({kX1, 7}, kY2, IpProtocol::icmp);
+        const auto tuple = BoxUnderTest::tuple_between({kX1, 8}, kY1, IpProtocol::icmp);
+        const auto chosen = box.nat().choose_source(
+            rule, {.tuple = tuple, .out = kWan, .out_addresses = box.addresses, .identifier = 7}, box.probe(),
+            box.now);
+        ASSERT_TRUE(chosen);
+        EXPECT_NE(chosen->port, 7);
+        const auto reply = *conntrack::inverted(with_endpoint(tuple, Manip::source, *chosen));
+        box.nat().flow_began(original, reply, {.source = true});
+        box.pass(seconds(1));
+        EXPECT_EQ(box.ports_in_use(), 2U);
+        box.nat().flow_ended(original, reply, {.source = true}, box.now);
+        EXPECT_EQ(box.ports_in_use(), 1U);
+    }
+}
+
 TEST(Translator, PortsOfFlowsThatNatDidNotMakeArePassedOver) {
     BoxUnderTest box;
     box.occupy(BoxUnderTest::tuple_between({kExternal, 5000}, kY1, IpProtocol::udp));
