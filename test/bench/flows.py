@@ -3,10 +3,11 @@ import random
 import struct
 
 import frames
-from rulesets import network_of, port_of
+from rulesets import network6_of, network_of, port_of
 
 SEED = 7
 _SERVERS = 0xC6120000  # 198.18.0.0/15
+_SERVERS6 = bytes.fromhex("20010db80007") + bytes(2)
 _ENDPOINTS = 32768  # at most, behind NAT
 
 
@@ -32,11 +33,18 @@ def drawn_behind_nat(count, service):
     return sorted(result)
 
 
+def as_ip6(drawn, service):
+    """The same flows with IPv6 addresses, which are bytes."""
+    return [(network6_of(service) + client.to_bytes(8), _SERVERS6 + server.to_bytes(8), sport, dport)
+            for client, server, sport, dport in drawn]
+
+
 def two_way_udp(flows, external=None):
     """A packet each way of every flow, shuffled. Answers go to the client, or to this address of a NAT."""
     result = []
     for client, server, sport, dport in flows:
-        result += [frames.udp4(client, server, sport, dport), frames.udp4(server, external or client, dport, sport)]
+        udp = frames.udp6 if isinstance(client, bytes) else frames.udp4
+        result += [udp(client, server, sport, dport), udp(server, external or client, dport, sport)]
     random.Random(SEED).shuffle(result)
     return result
 

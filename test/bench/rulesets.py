@@ -8,6 +8,7 @@ import dataclasses
 
 FIRST_PORT, PORTS = 1000, 500
 EXTERNAL = 0xC0000202  # 192.0.2.2, the address that flows are masqueraded by
+EXTERNAL6 = bytes.fromhex("20010db8ffff00000000000000000002")
 _POOL = "203.0.113.0/24"
 _NETWORKS = 0x0A000000  # a /24 of 10.0.0.0/8 for each service
 
@@ -21,6 +22,11 @@ def network_of(service):
     return _NETWORKS | service << 8
 
 
+def network6_of(service):
+    """The first half of the addresses."""
+    return bytes.fromhex("fd0000000000") + service.to_bytes(2)
+
+
 def port_of(service):
     return FIRST_PORT + service % PORTS
 
@@ -28,11 +34,12 @@ def port_of(service):
 @dataclasses.dataclass(frozen=True)
 class Ruleset:
     """`services` rules, each for one network and port; or, with `sources`, one rule for a set of these addresses. `nat`:
-    none, `masquerade`, or `pool` of more addresses than one."""
+    none, `masquerade`, or `pool` of more addresses than one. The kernel is told of IPv4 only."""
     proto: str
     services: int = 0
     sources: tuple = ()
     nat: str = ""
+    is_ip6: bool = False
 
     def forms(self):
         """How the kernel may be told: `rules` is the same as Sluice is given."""
@@ -54,9 +61,12 @@ class Ruleset:
         if self.sources:
             lines.append(f'      - {{name: sources, proto: {self.proto}, saddr: "@sources", action: accept}}')
         for number in range(self.services):
-            lines.append(f"      - {{name: service-{number}, saddr: {_cidr(number)}, proto: {self.proto}, "
+            lines.append(f"      - {{name: service-{number}, saddr: {self._network(number)}, proto: {self.proto}, "
                          f"dport: {port_of(number)}, action: accept}}")
         return "\n".join(lines) + "\n"
+
+    def _network(self, service):
+        return f'"fd00:0:0:{service:x}::/64"' if self.is_ip6 else _cidr(service)
 
     def nft(self, form="rules"):
         lines = ["table inet gateway {"]
