@@ -55,6 +55,25 @@ suite() {
     printf -- '-- %s: %d s\n' "$name" $((SECONDS - begin))
 }
 
+# abreast COMMAND...: runs it beside others, as many at a time as there are CPUs, and prints what it says in one piece. For steps
+# and suites that need nothing but a CPU. await_all waits until all have ended.
+declare -A abreast_output=()
+abreast() {
+    local output
+    [ ${#abreast_output[@]} -lt "$jobs" ] || await_one
+    output=$(mktemp -t sluice-output.XXXXXX)
+    "$@" >"$output" 2>&1 &
+    abreast_output[$!]=$output
+}
+await_one() {
+    local pid
+    wait -n -p pid "${!abreast_output[@]}"
+    cat "${abreast_output[$pid]}"
+    rm -f "${abreast_output[$pid]}"
+    unset "abreast_output[$pid]"
+}
+await_all() { while [ ${#abreast_output[@]} -gt 0 ]; do await_one; done; }
+
 # Prints the table and the closing line and ends the script, if it is the outermost.
 finish() {
     [ "$outermost" = 1 ] || exit 0

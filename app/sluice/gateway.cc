@@ -5,7 +5,7 @@
 #include <random>
 #include <thread>
 
-#include "nat/flow_translation.hh"
+#include "sluice/masquerade_end.hh"
 
 namespace sluice {
 namespace {
@@ -26,23 +26,6 @@ uint32_t largest_frame(const GatewayConfig& config) {
     for (const auto& [name, interface, at] : config.interfaces)
         mtu = std::max<uint32_t>(mtu, interface.mtu.value_or(0));
     return mtu + kLinkOverhead;
-}
-
-// Those that interfaces had before and no longer have.
-std::vector<IpAddress> addresses_lost(const pipeline::Interfaces& before, const pipeline::Interfaces& after) {
-    std::vector<IpAddress> lost;
-    for (const auto& interface : before.all()) {
-        const auto same = std::ranges::find(after.all(), interface.name, &pipeline::Interface::name);
-        for (const auto& own : interface.addresses) {
-            const bool stays =
-                same != after.all().end() && std::ranges::any_of(same->addresses, [&own](const auto& one) {
-                    return one.address == own.address;
-                });
-            if (!stays)
-                lost.push_back(own.address);
-        }
-    }
-    return lost;
 }
 
 // Buffers, what DPDK keeps about them, queues of devices, rings.
@@ -314,21 +297,10 @@ void Gateway::ask(Asked asked) {
     lane.sleeper.bell().ring();
 }
 
-// Masqueraded flows end with the address they have (as nf_nat_masquerade's notifiers see to it), and with
-// them those that came from outside by their mappings. Their next packets get another address.
 void Gateway::end_masquerade(const Snapshot& before, const Snapshot& after) {
-    auto lost = addresses_lost(before.tables.interfaces, after.tables.interfaces);
-    if (lost.empty())
+    const auto ends = ends_with_address(before.tables.interfaces, after.tables.interfaces);
+    if (!ends)
         return;
-    const auto ends = [lost = std::move(lost)](const conntrack::Flow& flow, Instant) {
-        const auto is_lost = [&lost](const IpAddress& address) {
-            return std::ranges::find(lost, address) != lost.end();
-        };
-        using enum conntrack::Direction;
-        return (flow.status.has(nat::kMasqueraded) && is_lost(flow.tuple(reply).destination())) ||
-               (flow.status.has(conntrack::kMappedDestination) &&
-                is_lost(flow.tuple(original).destination()));
-    };
     for (size_t worker = 0; worker < lanes_.size(); ++worker) {
         auto job =
             std::make_shared<conntrack::FlowJob>(conntrack::FlowAction::erase, conntrack::FlowFilter(), ends);

@@ -34,6 +34,9 @@ int replay_captures(const ReplayArguments& arguments) {
         std::cerr << config.error().text();
         return kRefused;
     }
+    const auto eal = ReplayDataplane::start_eal();
+    if (!eal)
+        return refuse(eal.error());
     const auto dataplane = ReplayDataplane::create(*config, arguments.strict_neighbours);
     if (!dataplane)
         return refuse(dataplane.error());

@@ -9,6 +9,7 @@
 #include "filter/verbs.hh"
 #include "pipeline/drops.hh"
 #include "sluice/drop_catalog.hh"
+#include "sluice/masquerade_end.hh"
 #include "sluice/stages.hh"
 #include "sluice/worker_path.hh"
 
@@ -31,14 +32,15 @@ std::vector<MacAddress> made_up_macs(size_t count) {
 
 }  // namespace
 
-Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const GatewayConfig& config, bool strict) {
+Expected<std::unique_ptr<dpdk::Eal>> ReplayDataplane::start_eal() {
     dpdk::EalPlan plan;
     plan.control_cpus = dpdk::allowed_cpus();
     plan.memory_mb = kMemoryMb;
     plan.hugepages = dpdk::Hugepages::off;
-    auto eal = dpdk::Eal::start(plan);
-    if (!eal)
-        return std::unexpected(eal.error());
+    return dpdk::Eal::start(plan);
+}
+
+Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const GatewayConfig& config, bool strict) {
     auto pool = dpdk::PacketPool::create("packets", kPackets, kLargestFrame);
     if (!pool)
         return std::unexpected(pool.error());
@@ -46,13 +48,12 @@ Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const Gateway
     if (!ring)
         return std::unexpected(ring.error());
     return std::unique_ptr<ReplayDataplane>(
-        new ReplayDataplane(std::move(*eal), std::move(*pool), std::move(*ring), config, strict));
+        new ReplayDataplane(std::move(*pool), std::move(*ring), config, strict));
 }
 
-ReplayDataplane::ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool,
-                                 dpdk::PacketRing to_control, const GatewayConfig& config, bool strict)
-    : config_(config),
-      eal_(std::move(eal)),
+ReplayDataplane::ReplayDataplane(dpdk::PacketPool pool, dpdk::PacketRing to_control,
+                                 const GatewayConfig& config, bool strict)
+    : config_(&config),
       pool_(std::move(pool)),
       to_control_(std::move(to_control)),
       catalog_(drop_catalog()),
@@ -82,7 +83,7 @@ ReplayDataplane::~ReplayDataplane() {
 
 std::vector<replay::Dataplane::Interface> ReplayDataplane::interfaces() const {
     std::vector<Interface> devices;
-    const auto interfaces = make_interfaces(config_, {});
+    const auto interfaces = make_interfaces(*config_, {});
     for (const auto& interface : interfaces.all()) {
         if (interface.vlan == pipeline::kNoVlan)
             devices.push_back({interface.id, interface.name});
@@ -96,18 +97,37 @@ Expected<void> ReplayDataplane::begin(Instant first) {
 }
 
 Expected<void> ReplayDataplane::apply() {
-    const auto macs = made_up_macs(device_interfaces(config_).size());
-    auto fresh = build_snapshot(config_, 1, macs, neighbours_, firewall_, worker_.now);
+    const auto macs = made_up_macs(device_interfaces(*config_).size());
+    auto fresh = build_snapshot(*config_, 1, macs, neighbours_, firewall_, worker_.now);
     if (!fresh)
         return std::unexpected(fresh.error());
     worker_firewall().adopt((*fresh)->firewall.get());
     firewall_.adopt();
-    if (snapshot_) {
-        for (const auto neighbour : snapshot_->tables.fib->pinned())
+    const auto former = std::exchange(snapshot_, std::move(*fresh));
+    if (former) {
+        for (const auto neighbour : former->tables.fib->pinned())
             neighbours_.resolver().unpin(neighbour);
+        end_masquerade(*former);
     }
-    snapshot_ = std::move(*fresh);
     return {};
+}
+
+Expected<void> ReplayDataplane::reload(const GatewayConfig& config) {
+    const auto* const former = std::exchange(config_, &config);
+    auto done = apply();
+    if (!done)
+        config_ = former;
+    return done;
+}
+
+void ReplayDataplane::end_masquerade(const Snapshot& before) {
+    const auto ends = ends_with_address(before.tables.interfaces, snapshot_->tables.interfaces);
+    if (!ends)
+        return;
+    conntrack::FlowJob job(conntrack::FlowAction::erase, {}, ends);
+    job.send();
+    while (!job.run(worker_firewall().tracker(), worker_.now, conntrack::FlowJob::kBatch)) {
+    }
 }
 
 void ReplayDataplane::run_errands() {

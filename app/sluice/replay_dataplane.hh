@@ -22,8 +22,10 @@ namespace sluice {
 
 class ReplayDataplane final : public replay::Dataplane {
   public:
-    // Starts EAL without devices and hugepages. The configuration outlives it. `strict`: only configured
-    // neighbours are known.
+    // EAL without devices and hugepages, in which packet paths may follow one another.
+    static Expected<std::unique_ptr<dpdk::Eal>> start_eal();
+    // EAL has been started, and like the configuration outlives it. `strict`: only configured neighbours are
+    // known.
     static Expected<std::unique_ptr<ReplayDataplane>> create(const GatewayConfig& config, bool strict);
     ~ReplayDataplane() override;
 
@@ -37,15 +39,20 @@ class ReplayDataplane final : public replay::Dataplane {
     std::vector<std::string> flows() override;
     std::vector<std::string> rules() override;
 
+    // Another configuration from now on, as a live gateway takes it; on an error the former one. What a live
+    // gateway cannot change is the same.
+    Expected<void> reload(const GatewayConfig& config);
+    [[nodiscard]] filter::Firewall& worker_firewall() { return firewall_.of(worker_.id); }
+
   private:
-    ReplayDataplane(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::PacketRing to_control,
-                    const GatewayConfig& config, bool strict);
+    ReplayDataplane(dpdk::PacketPool pool, dpdk::PacketRing to_control, const GatewayConfig& config,
+                    bool strict);
     routing::Context context() {
         return {worker_, state_, snapshot_->tables, snapshot_->firewall ? &worker_firewall() : nullptr};
     }
-    filter::Firewall& worker_firewall() { return firewall_.of(worker_.id); }
     // Puts the configuration in force as of worker_.now.
     Expected<void> apply();
+    void end_masquerade(const Snapshot& before);
     // The clock goes on to `now`: what depends on it alone happens.
     Expected<void> tell_time(Instant now);
     // Does the control thread's work until nothing is left of it.
@@ -55,8 +62,7 @@ class ReplayDataplane final : public replay::Dataplane {
     void tell(const filter::Judgement& judgement, replay::Outcome& outcome) const;
     [[nodiscard]] std::optional<Instant> next_timer() const;
 
-    const GatewayConfig& config_;
-    std::unique_ptr<dpdk::Eal> eal_;
+    const GatewayConfig* config_;
     dpdk::PacketPool pool_;
     dpdk::PacketRing to_control_;
     telemetry::DropCatalog catalog_;

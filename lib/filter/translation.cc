@@ -274,24 +274,25 @@ Firewall::Choice Firewall::choose_source(const Context& context, const Passage& 
     const Instant now = context.worker.now;
     const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
     const auto tuple = leaving_of(flow);
+    nat::Leaving leaving{.tuple = tuple, .out = passage.out, .out_addresses = {}};
+    if (tuple.is_icmp())
+        leaving.identifier = flow.tuple(Direction::original).icmp_id();
     const bool around = passage.in != kNoInterface && passage.out != kNoInterface && hairpin_.wanted;
     if (statement != nullptr && statement->rule.prefix)
         return in_other_prefix(*statement->rule.prefix, tuple, Manip::source);
     if (statement == nullptr && !around)
-        return translator_->keep_source({.tuple = tuple, .out = passage.out, .out_addresses = {}},
-                                        living.probe());
+        return translator_->keep_source(leaving, living.probe());
     std::expected<nat::Endpoint, NatRefusal> chosen;
     if (statement != nullptr) {
         std::optional<IpAddress> address;
         if (statement->rule.kind == nat::NatKind::masquerade)
             address = masquerade_address(context, passage, tuple);
-        chosen = translator_->choose_source(
-            statement->rule, {.tuple = tuple, .out = passage.out, .out_addresses = span_of(address)},
-            living.probe(), now);
+        leaving.out_addresses = span_of(address);
+        chosen = translator_->choose_source(statement->rule, leaving, living.probe(), now);
     } else {
-        chosen = translator_->choose_hairpin_source(
-            flow.tuple(Direction::original).destination(),
-            {.tuple = tuple, .out = hairpin_.outside, .out_addresses = {}}, living.probe(), now);
+        leaving.out = hairpin_.outside;
+        chosen = translator_->choose_hairpin_source(flow.tuple(Direction::original).destination(), leaving,
+                                                    living.probe(), now);
     }
     if (chosen) {
         flow.status.set(conntrack::kMappedSource);

@@ -116,9 +116,17 @@ MappingRef MappingTable::create(const Mapping& mapping) {
         entries_.give_back(ref);
         return kNoMapping;
     }
-    entries_[ref].next_unsettled = unsettled_;
-    unsettled_ = ref;
+    keep(ref);
     return ref;
+}
+
+void MappingTable::keep(MappingRef ref) {
+    Entry& entry = entries_[ref];
+    if (!entry.settled)
+        return;
+    entry.settled = false;
+    entry.next_unsettled = unsettled_;
+    unsettled_ = ref;
 }
 
 void MappingTable::erase(MappingRef ref) {

@@ -43,10 +43,12 @@ class MappingTable {
     [[nodiscard]] const Mapping& operator[](MappingRef ref) const { return entries_[ref].mapping; }
     // One more flow.
     void add_flow(MappingRef ref);
+    // A flow is about to begin: though its last flow ends it is not erased before the next settle().
+    void keep(MappingRef ref);
     // One flow less. True if the mapping is to be erased now: it was the last and settle() will not come by.
     [[nodiscard]] bool end_flow(MappingRef ref);
-    // Gives the mappings that were made since the last time and have no flow to idle(ref), which is to erase
-    // them.
+    // Gives the mappings that were made or kept since the last time and have no flow to idle(ref), which is
+    // to erase them.
     template <typename Idle>
     void settle(Idle&& idle) {
         while (unsettled_ != kNoMapping) {
@@ -77,7 +79,7 @@ class MappingTable {
         MappingRef next = kNoMapping;
         MappingRef previous = kNoMapping;
         MappingRef next_unsettled = kNoMapping;
-        bool settled = false;
+        bool settled = true;  // not to be looked at by settle()
     };
     [[nodiscard]] uint64_t inside_hash(const Endpoint& inside, const Endpoint& remote,
                                        wire::IpProtocol protocol, bool overlaps) const;

@@ -140,14 +140,16 @@ bool Translator::reaches_limit(const InsideHost* host, const Terms& terms) {
 Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms, const Leaving& packet,
                                             const UsedProbe& used, Instant now) {
     const Tuple& tuple = packet.tuple;
-    const Endpoint inside = endpoint_of(tuple, Manip::source);
+    const Endpoint inside = packet.inside();
     // A second mapping of the endpoint is only made where the first would confuse two flows, which differ in
     // what they were sent to before their destinations were translated.
     for (MappingRef ref = mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
          ref != kNoMapping; ref = mappings_.next(ref)) {
         const Endpoint& external = mappings_[ref].external;
-        if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external)))
+        if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external))) {
+            mappings_.keep(ref);
             return external;
+        }
     }
 
     const InsideHost* const host = hosts_.find(inside.address);
@@ -218,7 +220,7 @@ MappingRef Translator::create(const Mapping& mapping) {
 Translator::Choice Translator::map(const Endpoint& external, const Terms& terms, const Leaving& packet,
                                    Instant now) {
     const Tuple& tuple = packet.tuple;
-    const Mapping mapping{.inside = endpoint_of(tuple, Manip::source),
+    const Mapping mapping{.inside = packet.inside(),
                           .external = external,
                           .remote = scope_of(tuple, terms.mapping),
                           .protocol = tuple.protocol(),
@@ -270,11 +272,13 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
                 return map_to(inside);
         } else {
             const Endpoint anywhere = scope_of(tuple, Dependence::endpoint_independent);
-            MappingRef ref = mappings_.first(inside, anywhere, tuple.protocol(), true);
+            MappingRef ref = mappings_.first(packet.inside(), anywhere, tuple.protocol(), true);
             while (ref != kNoMapping && !pool.contains(mappings_[ref].external, ported))
                 ref = mappings_.next(ref);
-            if (ref != kNoMapping && is_usable(mappings_[ref].external))
+            if (ref != kNoMapping && is_usable(mappings_[ref].external)) {
+                mappings_.keep(ref);
                 return mappings_[ref].external;
+            }
         }
     }
     const auto address = choose_address(pool, inside.address, tuple.destination(), terms.persistent);
@@ -304,9 +308,11 @@ Translator::Choice Translator::map_overlapping(const Endpoint& external, const T
                                                const Leaving& packet, Instant now) {
     const Tuple& tuple = packet.tuple;
     const IpProtocol protocol = tuple.protocol();
-    const Endpoint inside = endpoint_of(tuple, Manip::source);
-    if (mappings_.between(inside, external, protocol) != kNoMapping)
+    const Endpoint inside = packet.inside();
+    if (const MappingRef ref = mappings_.between(inside, external, protocol); ref != kNoMapping) {
+        mappings_.keep(ref);
         return external;
+    }
     if (reaches_limit(hosts_.find(inside.address), terms))
         return std::unexpected(NatRefusal::host_limit);
     Mapping mapping{.inside = inside,

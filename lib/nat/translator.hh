@@ -46,6 +46,11 @@ struct Leaving {
     InterfaceId out = kNoInterface;
     // For masquerade: addresses of `out`, the first of the packet's family is taken.
     std::span<const IpAddress> out_addresses;
+    // Of an ICMP query whose identifier changed with its destination: that by which the inside host knows it.
+    std::optional<uint16_t> identifier = {};
+
+    // Whose mapping it is.
+    [[nodiscard]] Endpoint inside() const { return {tuple.source(), identifier.value_or(tuple.sport)}; }
 };
 
 // A mapping that a packet from outside may use.

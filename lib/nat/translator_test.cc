@@ -354,6 +354,7 @@ TEST(Translator, AnExhaustedAddressRefusesAndRecovers) {
     EXPECT_EQ((*box.open(rule, endpoint_of(first.original, Manip::source), kY2))->seen_source(),
               first.seen_source());
     EXPECT_EQ(box.nat().mappings().size(), 60000U);
+    box.pass(Duration(1));
     box.close_all();
     EXPECT_EQ(box.ports_in_use(), 0U);
     box.pass(seconds(119));
@@ -382,6 +383,33 @@ TEST(Translator, AMappingThatNoFlowBeganWithEnds) {
     EXPECT_EQ(box.ports_in_use(), 0U);
     EXPECT_EQ(box.nat().port_spaces().held(), 0U);  // nobody has ever seen it
     EXPECT_EQ(box.nat().hosts().size(), 0U);
+}
+
+// As when a flow that has expired makes way for one with the same tuple.
+TEST(Translator, AMappingStaysForTheFlowItWasChosenForThoughItsLastFlowEnds) {
+    NatRule overlapping = kMasquerade;
+    overlapping.mapping = Dependence::address_and_port_dependent;
+    overlapping.port_overlap = true;
+    NatRule overlapping_elsewhere = overlapping;
+    overlapping_elsewhere.ports = PortRange{2000, 2063};
+    for (const auto& rule : {kMasquerade, overlapping, overlapping_elsewhere}) {
+        BoxUnderTest box;
+        const auto before = *box.open(rule, {kX1, 5000}, kY1);
+        const auto external = before->seen_source();
+        box.pass(seconds(1));
+        const auto tuple = BoxUnderTest::tuple_between({kX1, 5000}, kY2, IpProtocol::udp);
+        const auto chosen = box.nat().choose_source(
+            rule, {.tuple = tuple, .out = kWan, .out_addresses = box.addresses}, box.probe(), box.now);
+        ASSERT_EQ(chosen, external);
+        box.close(before);
+        const auto reply = *conntrack::inverted(with_endpoint(tuple, Manip::source, *chosen));
+        box.nat().flow_began(tuple, reply, {.source = true});
+        box.pass(seconds(1));
+        EXPECT_EQ(box.nat().mappings().size(), 1U);
+        EXPECT_EQ(box.ports_in_use(), 1U);
+        box.nat().flow_ended(tuple, reply, {.source = true}, box.now);
+        EXPECT_EQ(box.nat().mappings().size(), 0U) << "nothing keeps it any more";
+    }
 }
 
 TEST(Translator, MasqueradeFollowsTheAddressOfItsInterface) {
@@ -416,6 +444,30 @@ TEST(Translator, AFlowThatAnotherHasTheTupleOfGetsASecondMapping) {
     const auto second = (*box.open(kMasquerade, {kX1, 5000}, kY1))->seen_source();
     EXPECT_NE(first, second);
     EXPECT_EQ((*box.open(kMasquerade, {kX1, 5000}, kY2))->seen_source(), first);
+}
+
+// Two queries with one identifier to what becomes the same destination: the second had to get another one.
+TEST(Translator, AQueryWhoseIdentifierChangedOnItsWayInHasTheMappingOfItsHost) {
+    NatRule overlapping = kMasquerade;
+    overlapping.mapping = Dependence::address_and_port_dependent;
+    overlapping.port_overlap = true;
+    for (const auto& rule : {kMasquerade, overlapping}) {
+        BoxUnderTest box;
+        ASSERT_TRUE(box.open(rule, {kX1, 7}, kY1, IpProtocol::icmp));
+        const auto original = BoxUnderTest::tuple_between({kX1, 7}, kY2, IpProtocol::icmp);
+        const auto tuple = BoxUnderTest::tuple_between({kX1, 8}, kY1, IpProtocol::icmp);
+        const auto chosen = box.nat().choose_source(
+            rule, {.tuple = tuple, .out = kWan, .out_addresses = box.addresses, .identifier = 7}, box.probe(),
+            box.now);
+        ASSERT_TRUE(chosen);
+        EXPECT_NE(chosen->port, 7);
+        const auto reply = *conntrack::inverted(with_endpoint(tuple, Manip::source, *chosen));
+        box.nat().flow_began(original, reply, {.source = true});
+        box.pass(seconds(1));
+        EXPECT_EQ(box.ports_in_use(), 2U);
+        box.nat().flow_ended(original, reply, {.source = true}, box.now);
+        EXPECT_EQ(box.ports_in_use(), 1U);
+    }
 }
 
 TEST(Translator, PortsOfFlowsThatNatDidNotMakeArePassedOver) {

@@ -3,6 +3,8 @@
 
 Established flows: 64-byte frames both ways, ruleset of 100 services. Sluice takes them from net_pcap (infinite_rx) and
 gives them to net_null; so does testpmd (5tswap), which tracks nothing.
+Behind NAT: the same with source NAT, beside the same flows without. Established ones are masqueraded by one address,
+inside endpoints with several flows each; new ones, each a mapping, get an address of 256.
 New flows: every packet is the first of a flow. Sluice reads a capture of millions of them once, with a UDP timeout of a
 second: flows end as fast as they begin. What is counted lies after the first seconds and before the end of the capture.
 The kernel forwards the same frames between two pairs of virtual Ethernet devices; its figure is the router's own
@@ -14,6 +16,7 @@ Packets per second of CPU time, millions; runs alternate; median (least-most). A
     test/bench/firewall.py [--build build] [--runs 5] [--seconds 3] [--cpu 1] [--case NAME] [--json FILE] [--quick]
 """
 import argparse
+import dataclasses
 import pathlib
 import random
 import sys
@@ -27,14 +30,16 @@ import kernel_router
 import testpmd
 from gateway import Gateway, configuration, rate_between
 from kernel_router import KernelRouter, router_share
-from rulesets import Ruleset
+from rulesets import EXTERNAL, EXTERNAL6, Ruleset
 
 _UDP_TIMEOUT = 1
 _SETTLED = 2.2 * _UDP_TIMEOUT  # by then flows end as fast as they begin
 _ADDRESSES = 1_000_000
 _OPENED = 60_000  # frames a second of three-way handshakes
 _LOST = 0.0005
-_WIDTHS = (22, 24, 24, 24, 24, 12, 12)
+_BURST = 64  # packets that may be on their way when it is asked
+_WIDTHS = (22, 24, 24, 24, 24, 24, 12, 12, 12)
+_WITHOUT = "without nat"
 
 
 class Case:
@@ -79,31 +84,39 @@ class Case:
 
 
 class Established(Case):
-    def __init__(self, name, options, folder, proto, count):
+    def __init__(self, name, options, folder, proto, count, is_ip6=False):
         super().__init__(name, options, folder)
         self.proto, self.count = proto, count
-        self.ruleset = Ruleset(proto, services=100)
+        self.ruleset = Ruleset(proto, services=100, is_ip6=is_ip6)
         self.openings = folder / f"{name}.openings.pcap"
         self.buffers = 16384 if count < 10000 else 16384 + 2 * count
 
     def prepare(self):
-        drawn = flows.drawn(self.count, self.ruleset.services - 1)
-        frames.write_capture(self.capture, (flows.two_way_udp if self.proto == "udp" else flows.two_way_tcp)(drawn))
+        self._prepare(flows.drawn(self.count, self.ruleset.services - 1))
+
+    def _prepare(self, drawn, external=None):
+        if self.ruleset.is_ip6:
+            drawn = flows.as_ip6(drawn, self.ruleset.services - 1)
+        both_ways = flows.two_way_udp if self.proto == "udp" else flows.two_way_tcp
+        frames.write_capture(self.capture, both_ways(drawn, external))
         interfaces = ""
         if self.proto == "tcp":
-            frames.write_capture(self.openings, flows.tcp_openings(drawn))
+            frames.write_capture(self.openings, flows.tcp_openings(drawn, external))
             # Connections are opened by a third interface, which is silent after that.
             interfaces = "  openings: {device: \"net_af_packet0,iface=inside,framecnt=16384\", mac: " + frames.BOX_MAC.hex(":") + "}\n"
-        self._write_config(f"rx_pcap={self.capture},infinite_rx=1", "tcp_loose: false", buffers=self.buffers,
-                           interfaces=interfaces)
+        self._write_config(f"rx_pcap={self.capture},infinite_rx=1", f"tcp_loose: false, max: {max(2 * self.count, 1 << 20)}",
+                           buffers=self.buffers, interfaces=interfaces)
 
     def contestants(self, router):
         if not (self.options.quick or testpmd.why_not()):  # it tells what it has done once a second
             yield "testpmd", lambda: testpmd.run(self.capture, self.options.cpu, self.options.seconds, "5tswap",
-                                                 self.buffers, 128 if self.buffers == 16384 else 400)["cpu_pps"]
+                                                 self.buffers, self._testpmd_mb())["cpu_pps"]
         yield "sluice", lambda: self.sluice(router)
-        if router is not None:
+        if router is not None and not self.ruleset.is_ip6:
             yield "kernel rules", lambda: self.kernel(router, "rules")
+
+    def _testpmd_mb(self):
+        return 128 if self.buffers == 16384 else 400 if self.count < 100_000 else self.buffers * 5 // 2048
 
     def sluice(self, router=None):
         within = []
@@ -139,14 +152,41 @@ class Established(Case):
         return router_share(router.forward(self.capture, self.options.seconds), bare)
 
 
+class Masqueraded(Established):
+    """Beside the same flows without NAT."""
+
+    def __init__(self, name, options, folder, proto, count, is_ip6=False):
+        super().__init__(name, options, folder, proto, count, is_ip6)
+        self.plain = Established(f"{name}-{_WITHOUT.replace(' ', '-')}", options, folder, proto, count, is_ip6)
+        self.ruleset = dataclasses.replace(self.ruleset, nat="masquerade")
+
+    def prepare(self):
+        drawn = flows.drawn_behind_nat(self.count, self.ruleset.services - 1)
+        self._prepare(drawn, EXTERNAL6 if self.ruleset.is_ip6 else EXTERNAL)
+        self.plain._prepare(drawn)
+
+    def measure(self, router):
+        result = super().measure(router)
+        self.plain.capture.unlink()
+        self.notes["cycles_per_packet_without_nat"] = self.plain.stages
+        return result
+
+    def contestants(self, router):
+        yield from super().contestants(router)
+        yield _WITHOUT, lambda: self.plain.sluice(router)
+
+
 class NewFlows(Case):
-    def __init__(self, name, options, folder, services=0, addresses=0):
+    def __init__(self, name, options, folder, services=0, addresses=0, nat=""):
         super().__init__(name, options, folder)
         chosen = random.Random(flows.SEED).sample(range(0x10000000, 0x7E000000), addresses)
-        self.ruleset = Ruleset("udp", services=services, sources=tuple(chosen))
+        self.ruleset = Ruleset("udp", services=services, sources=tuple(chosen), nat=nat)
 
     def prepare(self):
         flows.write_beginnings(self.capture, self.options.flows, self.ruleset)
+        self._configure()
+
+    def _configure(self):
         # Room for all that begin within the timeout, and then some.
         self._write_config(f"rx_pcap={self.capture}", f"max: {kernel_router.FLOWS}, timeouts: {{udp: {_UDP_TIMEOUT}s}}")
 
@@ -182,12 +222,36 @@ class NewFlows(Case):
         return router_share(forwarded, bare)
 
 
+class NewMappings(NewFlows):
+    """Beside the same flows without NAT."""
+
+    def __init__(self, name, options, folder, services):
+        super().__init__(name, options, folder, services=services, nat="pool")
+        self.plain = NewFlows(f"{name}-{_WITHOUT.replace(' ', '-')}", options, folder, services=services)
+        self.plain.capture = self.capture
+
+    def prepare(self):
+        super().prepare()
+        self.plain._configure()
+
+    def measure(self, router):
+        result = super().measure(router)
+        self.notes["cycles_per_packet_without_nat"] = self.plain.stages
+        return result
+
+    def contestants(self, router):
+        yield "sluice", self.sluice
+        yield _WITHOUT, self.plain.sluice
+        if router is not None:
+            yield "kernel rules", lambda: self.kernel(router, "rules")
+
+
 def _other(cpu):
     return 0 if cpu else 1
 
 
 def _check_all_sent(name, rate, gateway):
-    if rate["dropped"] or rate["sent"] < rate["received"] * (1 - _LOST):
+    if rate["dropped"] or rate["sent"] < rate["received"] * (1 - _LOST) - _BURST:
         sys.exit(f"{name}: of {rate['received']} packets {rate['sent']} were sent: {gateway.api.items('/v1/drops')}")
 
 
@@ -196,12 +260,24 @@ CASES = {
     "udp-64k": lambda *a: Established("udp-64k", *a, "udp", 65536),
     "tcp-1k": lambda *a: Established("tcp-1k", *a, "tcp", 1024),
     "tcp-64k": lambda *a: Established("tcp-64k", *a, "tcp", 65536),
+    "udp-1m": lambda *a: Established("udp-1m", *a, "udp", 1_000_000),
+    "udp6-1k": lambda *a: Established("udp6-1k", *a, "udp", 1024, is_ip6=True),
+    "udp6-64k": lambda *a: Established("udp6-64k", *a, "udp", 65536, is_ip6=True),
+    "udp6-1m": lambda *a: Established("udp6-1m", *a, "udp", 1_000_000, is_ip6=True),
+    "nat-udp-1k": lambda *a: Masqueraded("nat-udp-1k", *a, "udp", 1024),
+    "nat-udp-64k": lambda *a: Masqueraded("nat-udp-64k", *a, "udp", 65536),
+    "nat-udp-1m": lambda *a: Masqueraded("nat-udp-1m", *a, "udp", 1_000_000),
+    "nat-udp6-1k": lambda *a: Masqueraded("nat-udp6-1k", *a, "udp", 1024, is_ip6=True),
+    "nat-udp6-64k": lambda *a: Masqueraded("nat-udp6-64k", *a, "udp", 65536, is_ip6=True),
+    "nat-tcp-1k": lambda *a: Masqueraded("nat-tcp-1k", *a, "tcp", 1024),
+    "nat-tcp-64k": lambda *a: Masqueraded("nat-tcp-64k", *a, "tcp", 65536),
+    "new-mappings": lambda *a: NewMappings("new-mappings", *a, services=10),
     "new-10-rules": lambda *a: NewFlows("new-10-rules", *a, services=10),
     "new-1000-rules": lambda *a: NewFlows("new-1000-rules", *a, services=1000),
     "new-10000-rules": lambda *a: NewFlows("new-10000-rules", *a, services=10_000),
     "new-1m-set": lambda *a: NewFlows("new-1m-set", *a, addresses=_ADDRESSES),
 }
-_QUICK = ("udp-1k", "tcp-1k", "new-10-rules")
+_QUICK = ("udp-1k", "tcp-1k", "nat-udp-1k", "nat-udp6-1k", "nat-tcp-1k", "new-10-rules", "new-mappings")
 
 
 def _report(name, measured, case):
@@ -209,11 +285,15 @@ def _report(name, measured, case):
     result = {contestant: figures.summary(values) for contestant, values in measured.items()}
     ours = result["sluice"]["median"]
     peer = result.get("testpmd")
+    plain = result.get(_WITHOUT)
     best = max((figure["median"] for contestant, figure in result.items() if contestant.startswith("kernel")), default=None)
     cells = [figures.millions(result[key]) if key in result else "-"
-             for key in ("sluice", "testpmd", "kernel rules", "kernel map")]
-    figures.row(name, *cells, f"{ours / peer['median']:.2f}" if peer else "-", f"{ours / best:.1f}" if best else "-",
-                widths=_WIDTHS)
+             for key in ("sluice", _WITHOUT, "testpmd", "kernel rules", "kernel map")]
+    figures.row(name, *cells, f"{ours / plain['median']:.2f}" if plain else "-", f"{ours / peer['median']:.2f}" if peer else "-",
+                f"{ours / best:.1f}" if best else "-", widths=_WIDTHS)
+    for what, stages in (("", case.stages), (f", {_WITHOUT}", case.notes.get("cycles_per_packet_without_nat"))):
+        if stages:
+            print(f"  cycles a packet{what}: " + " ".join(f"{stage} {value:.0f}" for stage, value in stages.items()), flush=True)
     return {"case": name, **result, "cycles_per_packet": case.stages, **case.notes}
 
 
@@ -226,7 +306,7 @@ def _arguments():
     parser.add_argument("--cpu", type=int, default=1)
     parser.add_argument("--case", choices=CASES, action="append")
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--quick", action="store_true", help="three cases once, for a moment: does it all work?")
+    parser.add_argument("--quick", action="store_true", help="the small cases once, for a moment: does it all work?")
     options = parser.parse_args()
     options.build = options.build.absolute()
     if options.quick:
@@ -243,7 +323,8 @@ def main():
         return
     told, results, rates = figures.machine(), [], {}
     figures.print_machine(told)
-    figures.row("case", "Sluice", "testpmd 5tswap", "kernel rules", "kernel map", "of testpmd", "of kernel", widths=_WIDTHS)
+    figures.row("case", "Sluice", "without NAT", "testpmd 5tswap", "kernel rules", "kernel map", "of without", "of testpmd",
+                "of kernel", widths=_WIDTHS)
     # Captures of millions of packets are read from memory, not from a disk.
     with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/dev/shm") as folder, \
             KernelRouter(options.build, options.cpu) as router:

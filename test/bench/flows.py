@@ -3,10 +3,12 @@ import random
 import struct
 
 import frames
-from rulesets import network_of, port_of
+from rulesets import network6_of, network_of, port_of
 
 SEED = 7
 _SERVERS = 0xC6120000  # 198.18.0.0/15
+_SERVERS6 = bytes.fromhex("20010db80007") + bytes(2)
+_ENDPOINTS = 32768  # at most, behind NAT
 
 
 def drawn(flows, service):
@@ -19,11 +21,30 @@ def drawn(flows, service):
     return sorted(result)
 
 
-def two_way_udp(flows):
-    """A packet each way of every flow, shuffled."""
+def drawn_behind_nat(count, service):
+    """Flows to one service from endpoints none of which has another's port, so that behind one address all keep theirs."""
+    chance = random.Random(SEED)
+    ports = chance.sample(range(1024, 65536), min(count, _ENDPOINTS))
+    clients = [network_of(service) | chance.randrange(1, 255) for _ in ports]
+    result = set()
+    while len(result) < count:
+        place = len(result) % len(ports)
+        result.add((clients[place], _SERVERS | chance.getrandbits(17), ports[place], port_of(service)))
+    return sorted(result)
+
+
+def as_ip6(drawn, service):
+    """The same flows with IPv6 addresses, which are bytes."""
+    return [(network6_of(service) + client.to_bytes(8), _SERVERS6 + server.to_bytes(8), sport, dport)
+            for client, server, sport, dport in drawn]
+
+
+def two_way_udp(flows, external=None):
+    """A packet each way of every flow, shuffled. Answers go to the client, or to this address of a NAT."""
     result = []
     for client, server, sport, dport in flows:
-        result += [frames.udp4(client, server, sport, dport), frames.udp4(server, client, dport, sport)]
+        udp = frames.udp6 if isinstance(client, bytes) else frames.udp4
+        result += [udp(client, server, sport, dport), udp(server, external or client, dport, sport)]
     random.Random(SEED).shuffle(result)
     return result
 
@@ -33,25 +54,25 @@ def _sequences(flow):
     return chance.getrandbits(31), chance.getrandbits(31)
 
 
-def tcp_openings(flows):
+def tcp_openings(flows, external=None):
     """SYN, SYN-ACK and ACK of every flow, without window scaling."""
     for flow in flows:
         client, server, sport, dport = flow
         ours, theirs = _sequences(flow)
         mss = b"\x02\x04\x05\xb4"
         yield frames.tcp4(client, server, sport, dport, frames.SYN, ours, options=mss)
-        yield frames.tcp4(server, client, dport, sport, frames.SYN | frames.ACK, theirs, ours + 1, options=mss)
+        yield frames.tcp4(server, external or client, dport, sport, frames.SYN | frames.ACK, theirs, ours + 1, options=mss)
         yield frames.tcp4(client, server, sport, dport, frames.ACK, ours + 1, theirs + 1)
 
 
-def two_way_tcp(flows):
+def two_way_tcp(flows, external=None):
     """Six bytes each way of every flow, shuffled: the same ones again whenever it is played, always in the window."""
     result = []
     for flow in flows:
         client, server, sport, dport = flow
         ours, theirs = _sequences(flow)
         result += [frames.tcp4(client, server, sport, dport, frames.PSH | frames.ACK, ours + 1, theirs + 1, b"abcdef"),
-                   frames.tcp4(server, client, dport, sport, frames.PSH | frames.ACK, theirs + 1, ours + 1, b"ghijkl")]
+                   frames.tcp4(server, external or client, dport, sport, frames.PSH | frames.ACK, theirs + 1, ours + 1, b"ghijkl")]
     random.Random(SEED).shuffle(result)
     return result
 

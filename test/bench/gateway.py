@@ -1,4 +1,5 @@
 """Sluice with one worker on one CPU: started, asked, stopped; and its rate over a stretch of time."""
+import math
 import os
 import pathlib
 import signal
@@ -102,5 +103,6 @@ class Gateway:
 def rate_between(first, last):
     """Packets that left, in a second by the clock and in a second the worker had the CPU."""
     sent = last["sent"] - first["sent"]
-    return {"pps": sent / (last["at"] - first["at"]), "cpu_pps": sent / (last["cpu"] - first["cpu"]), "sent": sent,
+    # On a busy machine the worker may not have run at all.
+    return {"pps": sent / (last["at"] - first["at"]), "cpu_pps": sent / (last["cpu"] - first["cpu"] or math.inf), "sent": sent,
             "received": last["received"] - first["received"], "dropped": last["dropped"] - first["dropped"]}

@@ -16,8 +16,8 @@ def why_not():
 
 def run(capture, cpu, seconds, mode="macswap", buffers=16384, memory_mb=128):
     """Packets a second by the clock and of CPU time, from a capture played over and over to nowhere, on one core."""
-    command = ["stdbuf", "-oL", "dpdk-testpmd", _cores(cpu), "--in-memory", "--no-pci", "--no-telemetry",
-               "-m", str(memory_mb), "--log-level=4", f"--vdev=net_pcap0,rx_pcap={capture},infinite_rx=1",
+    command = ["stdbuf", "-oL", "dpdk-testpmd", _cores(cpu), "--no-pci", "--no-telemetry",
+               *_memory(memory_mb), "--log-level=4", f"--vdev=net_pcap0,rx_pcap={capture},infinite_rx=1",
                "--vdev=net_null0,no-rx=1", "--", f"--forward-mode={mode}", "--auto-start", "--stats-period=1",
                f"--total-num-mbufs={buffers}", "--burst=64"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -37,6 +37,14 @@ def run(capture, cpu, seconds, mode="macswap", buffers=16384, memory_mb=128):
 def _cores(cpu):
     control = 0 if cpu != 0 else 1
     return f"--lcores={control}@{control},{control + 1 if cpu < control else cpu}@{cpu}"
+
+
+def _memory(megabytes):
+    """In huge pages if enough are free, as Sluice takes it."""
+    told = dict(re.findall(r"^(HugePages_Free|Hugepagesize): +(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.MULTILINE))
+    free_mb = int(told["HugePages_Free"]) * int(told["Hugepagesize"]) / 1024
+    kind = ["--in-memory"] if free_mb >= megabytes else ["--no-huge", "--no-shconf", "--iova-mode=va"]
+    return ["-m", str(megabytes), *kind]
 
 
 def _samples(process, seconds):

@@ -141,6 +141,7 @@ def speak(client: socket.socket) -> str:
         return error.strerror or "silence"
 
 
+@pytest.mark.one_kind
 def test_sixty_thousand_mappings_then_none_then_some(lab):
     config = translating()
     config["nat"]["postrouting"][0]["ports"] = "{}-{}".format(*PORTS)
