@@ -20,10 +20,22 @@ struct Parameter {
     uint32_t kinds = 0;  // 0: any number
 };
 
+using HelperFunction = uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+// A function as translated programs may call it: the code that DPDK makes for x86 does not keep the stack
+// aligned as the calling convention has it.
+template <HelperFunction kFunction>
+#if defined(__x86_64__)
+[[gnu::force_align_arg_pointer]]
+#endif
+uint64_t entry(uint64_t packet, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
+    return kFunction(packet, a, b, c, d);
+}
+
 // The first argument is always the program's own, so that a function finds what it works on.
 struct Helper {
     std::string_view name;
-    uint64_t (*function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) = nullptr;
+    HelperFunction function = nullptr;  // an entry<>
     std::vector<Parameter> parameters;  // at most four
     bool changes_packet = false;
 };

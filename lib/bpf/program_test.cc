@@ -15,7 +15,6 @@ namespace {
 using namespace assembler;
 
 constexpr uint32_t kThing = 1;
-constexpr uint32_t kOther = 2;
 constexpr int kFrame = offsetof(PacketView, frame);
 
 // What helpers were called with.
@@ -31,10 +30,18 @@ uint64_t note(uint64_t packet, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
     return a + b;
 }
 
+// How far the stack is from where the calling convention has it.
+[[gnu::noinline]] uint64_t misalignment(uint64_t packet, uint64_t, uint64_t, uint64_t, uint64_t) {
+    const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) % 16;
+    static_cast<Host*>(Run::of(packet).host)->arguments[0] = frame;
+    return 0;
+}
+
 const std::vector<Helper>& helpers() {
     static const std::vector<Helper> all{
-        {.name = "note", .function = note, .parameters = {{}, {}, {}, {}}},
-        {.name = "note_thing", .function = note, .parameters = {{kThing}}, .changes_packet = true},
+        {.name = "note", .function = entry<note>, .parameters = {{}, {}, {}, {}}},
+        {.name = "note_thing", .function = entry<note>, .parameters = {{kThing}}, .changes_packet = true},
+        {.name = "misalignment", .function = entry<misalignment>, .parameters = {}},
     };
     return all;
 }
@@ -161,11 +168,21 @@ TEST_P(Executions, CalculateAlike) {
     EXPECT_EQ(result_of({set(2, 5), assembler::store(8, 10, -8, 2), assembler::load(8, 2, 10, -8)}), 5);
 }
 
-TEST_P(Executions, ADivisionByZeroAborts) {
-    const auto program = load({assembler::load(1, 3, 1, kFrame), set(2, 100), with_register(alu::div, 2, 3),
-                               set(0, 2), leave()});
-    EXPECT_EQ(run(*program, {0}).verdict, Verdict::aborted);
-    EXPECT_EQ(run(*program, {5}).verdict, Verdict::pass);
+// However many registers the program keeps over a call.
+TEST_P(Executions, CallWithTheStackAligned) {
+    for (unsigned kept = 0; kept <= 4; ++kept) {
+        for (const bool has_locals : {false, true}) {
+            std::vector<Instruction> all;
+            for (unsigned reg = 6; reg < 6 + kept; ++reg)
+                all.push_back(set(reg, 1));
+            if (has_locals)
+                all.insert(all.end(), {set(2, 1), assembler::store(8, 10, -8, 2)});
+            all.insert(all.end(), {call(-1), set(0, 2), leave()});
+            const auto at = static_cast<uint32_t>(all.size() - 3);
+            EXPECT_EQ(run(*load(all, {{at, true, "misalignment"}}), counting(60)).host.arguments[0], 0)
+                << kept << has_locals;
+        }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, Executions, testing::Values(Execution::automatic, Execution::interpreted));

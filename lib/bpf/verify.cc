@@ -213,6 +213,9 @@ class Verifier {
         }
         if (left.kind() == Value::Kind::unknown)
             return refuse(at, "reads " + name_of(to) + ", which has no value here");
+        const bool divides = operation == alu::div || operation == alu::mod;
+        if (divides && right->is_number() && may_be_zero(*right, is_half))
+            return refuse(at, "divides by what may be zero", "expected a comparison with zero before");
         if (left.is_number() && right->is_number()) {
             state.set(to, is_half ? calculate32(operation, left, *right) : calculate(operation, left, *right));
             return {};
@@ -224,6 +227,11 @@ class Verifier {
                           "in the packet");
         state.set(to, *moved);
         return {};
+    }
+
+    static bool may_be_zero(const Value& value, bool is_half) {
+        constexpr uint64_t kHalf = 0xffffffff;
+        return value.low() == 0 || (is_half && value.high() > kHalf);
     }
 
     // An address and a number added, or a constant subtracted.

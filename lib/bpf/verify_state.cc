@@ -115,6 +115,11 @@ Value narrowed(const Value& value, unsigned comparison, uint64_t constant, bool 
     if (is_equal) {
         at_least(constant);
         at_most(constant);
+    } else if (comparison == (held ? jump::ne : jump::eq)) {
+        if (low == constant && low != Value::kMax)
+            at_least(constant + 1);
+        else if (high == constant && high != 0)
+            at_most(constant - 1);
     } else if (comparison == (held ? jump::gt : jump::le)) {
         if (constant != Value::kMax)
             at_least(constant + 1);

@@ -112,17 +112,17 @@ uint64_t redirect(uint64_t packet, uint64_t interface, uint64_t, uint64_t, uint6
 std::span<const bpf::Helper> program_helpers() {
     constexpr bpf::Parameter kNumber{};
     static const std::vector<bpf::Helper> helpers{
-        {"sluice_set_contains_source", contains_source, {{kAddressSet}}},
-        {"sluice_set_contains_destination", contains_destination, {{kAddressSet}}},
-        {"sluice_set_contains_ip4", contains_ip4, {{kAddressSet}, kNumber}},
-        {"sluice_set_contains_ip6", contains_ip6, {{kAddressSet}, kNumber, kNumber}},
-        {"sluice_set_contains_port", contains_port, {{kPortSet}, kNumber}},
-        {"sluice_count", count, {{kCounter}}},
-        {"sluice_limit_source", limit_source, {{kLimit}}},
-        {"sluice_limit_key", limit_key, {{kLimit}, kNumber}},
-        {"sluice_load", load, {kNumber, kNumber}},
-        {"sluice_store", store, {kNumber, kNumber, kNumber}, true},
-        {"sluice_redirect", redirect, {{kInterface}}},
+        {"sluice_set_contains_source", bpf::entry<contains_source>, {{kAddressSet}}},
+        {"sluice_set_contains_destination", bpf::entry<contains_destination>, {{kAddressSet}}},
+        {"sluice_set_contains_ip4", bpf::entry<contains_ip4>, {{kAddressSet}, kNumber}},
+        {"sluice_set_contains_ip6", bpf::entry<contains_ip6>, {{kAddressSet}, kNumber, kNumber}},
+        {"sluice_set_contains_port", bpf::entry<contains_port>, {{kPortSet}, kNumber}},
+        {"sluice_count", bpf::entry<count>, {{kCounter}}},
+        {"sluice_limit_source", bpf::entry<limit_source>, {{kLimit}}},
+        {"sluice_limit_key", bpf::entry<limit_key>, {{kLimit}, kNumber}},
+        {"sluice_load", bpf::entry<load>, {kNumber, kNumber}},
+        {"sluice_store", bpf::entry<store>, {kNumber, kNumber, kNumber}, true},
+        {"sluice_redirect", bpf::entry<redirect>, {{kInterface}}},
     };
     return helpers;
 }
