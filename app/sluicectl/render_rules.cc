@@ -37,7 +37,8 @@ void add_program(Table& table, const json::value& program) {
         for (const auto& [name, packets] : counts.get_object()) {
             const double count = number(counts, name);
             if (count != 0 || !is_verdict)
-                table.row({(is_verdict ? "    says " : "    ") + printable(name), count_text(count), "", "", "", ""});
+                table.row({(is_verdict ? "    says " : "    ") + printable(name), count_text(count), "", "",
+                           "", ""});
         }
     }
 }

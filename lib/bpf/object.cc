@@ -14,7 +14,7 @@
 namespace sluice::bpf {
 namespace {
 
-constexpr uint32_t kWideReference = 1;  // R_BPF_64_64
+constexpr uint32_t kWideReference = 1;   // R_BPF_64_64
 constexpr uint32_t kCallReference = 10;  // R_BPF_64_32
 constexpr const char* kCompileHint = "expected what clang -O2 -target bpf -c makes";
 
@@ -158,8 +158,8 @@ class Reader {
             return fail("a relocation is outside the program", kCompileHint);
         const auto& instruction = code_.instructions[at];
         const bool is_call = type == kCallReference && instruction.code == (kJump | jump::call);
-        const bool is_wide = type == kWideReference && instruction.code == kLoadWide &&
-                             at + 1 < code_.instructions.size();
+        const bool is_wide =
+            type == kWideReference && instruction.code == kLoadWide && at + 1 < code_.instructions.size();
         if (!is_call && !is_wide)
             return fail("a relocation does not fit its instruction", kCompileHint);
         Elf64_Sym symbol;

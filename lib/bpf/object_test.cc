@@ -4,9 +4,8 @@
 #include <elf.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
 #include "bpf/assembler.hh"
 
@@ -20,15 +19,16 @@ class Object {
   public:
     Object() {
         const auto code = join({{call(-1)}, wide(2, 0), {set(0, 2), leave()}});
-        strings_ = std::string("\0.strtab\0xdp\0.relxdp\0.symtab\0edge\0do_it\0a thing\0", 50);
+        for (const char* each : {"", ".strtab", "xdp", ".relxdp", ".symtab", "edge", "do_it", "a thing"})
+            strings_ += std::string(each) + '\0';
         put(sizeof(Elf64_Ehdr));
         const size_t code_at = add(code.data(), code.size() * sizeof(code[0]));
         const Elf64_Rel relocations[] = {{0, ELF64_R_INFO(2UL, 10)}, {8, ELF64_R_INFO(3UL, 1)}};
         const size_t relocations_at = add(relocations, sizeof relocations);
         Elf64_Sym symbols[4]{};
-        symbols[1] = symbol(".symtab", "edge", 2);
-        symbols[2] = symbol("edge", "do_it", 0);
-        symbols[3] = symbol("do_it", "a thing", 0);
+        symbols[1] = symbol("edge", 2);
+        symbols[2] = symbol("do_it", 0);
+        symbols[3] = symbol("a thing", 0);
         const size_t symbols_at = add(symbols, sizeof symbols);
         const size_t strings_at = add(strings_.data(), strings_.size());
         sections[1] = section(".strtab", SHT_STRTAB, strings_at, strings_.size());
@@ -91,8 +91,13 @@ class Object {
     [[nodiscard]] uint32_t name(const std::string& text) const {
         return static_cast<uint32_t>(strings_.find('\0' + text + '\0') + 1);
     }
-    [[nodiscard]] Elf64_Sym symbol(const std::string&, const std::string& text, uint16_t section) const {
-        return {.st_name = name(text), .st_info = 0, .st_other = 0, .st_shndx = section, .st_value = 0, .st_size = 0};
+    [[nodiscard]] Elf64_Sym symbol(const std::string& text, uint16_t section) const {
+        return {.st_name = name(text),
+                .st_info = 0,
+                .st_other = 0,
+                .st_shndx = section,
+                .st_value = 0,
+                .st_size = 0};
     }
     [[nodiscard]] Elf64_Shdr section(const std::string& text, uint32_t type, size_t at, size_t size) const {
         Elf64_Shdr made{};
@@ -160,7 +165,8 @@ TEST(Objects, WithRelocationsThatDoNotFitAreRefused) {
     };
     EXPECT_EQ(with([](auto& each) { each.r_offset = 40; }), "a relocation is outside the program");
     EXPECT_EQ(with([](auto& each) { each.r_offset = 4; }), "a relocation is outside the program");
-    EXPECT_EQ(with([](auto& each) { each.r_offset = UINT64_MAX - 7; }), "a relocation is outside the program");
+    EXPECT_EQ(with([](auto& each) { each.r_offset = UINT64_MAX - 7; }),
+              "a relocation is outside the program");
     EXPECT_EQ(with([](auto& each) { each.r_offset = 24; }), "a relocation does not fit its instruction");
     EXPECT_EQ(with([](auto& each) { each.r_info = ELF64_R_INFO(2UL, 1); }),
               "a relocation does not fit its instruction");
@@ -183,7 +189,8 @@ TEST(Objects, OfStrangeSizesAreRefused) {
     EXPECT_EQ(with([](auto& section) { section.sh_size = 39; }), "the section holds no instructions");
     EXPECT_EQ(with([](auto& section) { section.sh_size = 0; }), "the section holds no instructions");
     EXPECT_EQ(with([](auto& section) { section.sh_size = UINT64_MAX; }), "the section holds no instructions");
-    EXPECT_EQ(with([](auto& section) { section.sh_offset = UINT64_MAX; }), "the section holds no instructions");
+    EXPECT_EQ(with([](auto& section) { section.sh_offset = UINT64_MAX; }),
+              "the section holds no instructions");
 }
 
 // Every byte of it cut off or changed: code or an error, within the memory.
@@ -195,7 +202,7 @@ TEST(Objects, ThatAreBrokenDoNoHarm) {
     }
     size_t refused = 0;
     for (size_t at = 0; at < whole.size(); ++at) {
-        for (const uint8_t value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
+        for (const uint8_t value : std::array<uint8_t, 5>{0x00, 0x01, 0x7f, 0x80, 0xff}) {
             auto changed = whole;
             changed[at] = value;
             refused += read_object(changed, "xdp") ? 0 : 1;

@@ -123,8 +123,8 @@ Expected<std::shared_ptr<const Program>> Program::load(const Code& code, std::sp
     const auto linked = link(code, helpers, resolve);
     if (!linked)
         return std::unexpected(linked.error());
-    const auto facts = verify(*linked, helpers,
-                              {.size = sizeof(PacketView), .writable_from = offsetof(PacketView, frame)});
+    const auto facts =
+        verify(*linked, helpers, {.size = sizeof(PacketView), .writable_from = offsetof(PacketView, frame)});
     if (!facts)
         return std::unexpected(facts.error());
     const auto loaded = load_linked(*linked, helpers);

@@ -103,8 +103,8 @@ TEST_P(Executions, SeeTheFrameAndZeroBehindIt) {
             if (at >= kFrameBytes)
                 continue;
             const auto program =
-                load({copy(6, 1), assembler::load(1, 3, 1, kFrame + static_cast<int>(at)), copy(1, 6), copy(2, 3), set(3, 0), set(4, 0), set(5, 0),
-                      call(-1), set(0, 2), leave()},
+                load({copy(6, 1), assembler::load(1, 3, 1, kFrame + static_cast<int>(at)), copy(1, 6),
+                      copy(2, 3), set(3, 0), set(4, 0), set(5, 0), call(-1), set(0, 2), leave()},
                      {{7, true, "note"}});
             const uint64_t expected = at < size ? counting(size)[at] : 0;
             EXPECT_EQ(run(*program, counting(size)).host.arguments[0], expected) << size << " " << at;
@@ -113,11 +113,11 @@ TEST_P(Executions, SeeTheFrameAndZeroBehindIt) {
 }
 
 TEST_P(Executions, SeeWhatIsSaidOfThePacket) {
-    const auto program = load({copy(6, 1), assembler::load(8, 2, 1, offsetof(PacketView, now)),
-                               assembler::load(4, 3, 1, offsetof(PacketView, length)),
-                               assembler::load(2, 4, 1, offsetof(PacketView, l3)), set(5, 0), call(-1),
-                               set(0, 2), leave()},
-                              {{5, true, "note"}});
+    const auto program =
+        load({copy(6, 1), assembler::load(8, 2, 1, offsetof(PacketView, now)),
+              assembler::load(4, 3, 1, offsetof(PacketView, length)),
+              assembler::load(2, 4, 1, offsetof(PacketView, l3)), set(5, 0), call(-1), set(0, 2), leave()},
+             {{5, true, "note"}});
     const auto ended = run(*program, counting(123));
     EXPECT_EQ(ended.host.arguments, (std::array<uint64_t, 4>{77, 123, 14, 0}));
     EXPECT_FALSE(program->changes_packets());

@@ -190,8 +190,8 @@ class Verifier {
         if (operation == alu::end || operation == alu::neg) {
             if (!left.is_number())
                 return refuse(at, "calculates with " + name_of(to) + ", which is no number here");
-            const bool known_width = instruction.immediate == 16 || instruction.immediate == 32 ||
-                                     instruction.immediate == 64;
+            const bool known_width =
+                instruction.immediate == 16 || instruction.immediate == 32 || instruction.immediate == 64;
             if (operation == alu::end && !known_width)
                 return refuse(at, "swaps the bytes of a strange width");
             if (operation == alu::neg)
@@ -217,7 +217,8 @@ class Verifier {
         if (divides && right->is_number() && may_be_zero(*right, is_half))
             return refuse(at, "divides by what may be zero", "expected a comparison with zero before");
         if (left.is_number() && right->is_number()) {
-            state.set(to, is_half ? calculate32(operation, left, *right) : calculate(operation, left, *right));
+            state.set(to,
+                      is_half ? calculate32(operation, left, *right) : calculate(operation, left, *right));
             return {};
         }
         const auto moved = is_half ? std::nullopt : move_address(operation, left, *right);
@@ -293,8 +294,9 @@ class Verifier {
         const int64_t end = address.last() + instruction.offset + width;
         if (address.kind() == Value::Kind::stack) {
             if (first < -kStackBytes || end > 0)
-                return refuse(at, what + " outside its stack",
-                              "expected at most " + std::to_string(kStackBytes) + " bytes of local variables");
+                return refuse(
+                    at, what + " outside its stack",
+                    "expected at most " + std::to_string(kStackBytes) + " bytes of local variables");
             return {};
         }
         if (first < 0 || end > static_cast<int64_t>(region_.size))
@@ -320,8 +322,7 @@ class Verifier {
         const Value address = state[instruction.source()];
         if (auto done = touch(at, address, width, false, instruction.source()); !done)
             return done;
-        Value value =
-            width == 8 ? Value::number() : Value::number(0, (uint64_t{1} << 8 * width) - 1);
+        Value value = width == 8 ? Value::number() : Value::number(0, (uint64_t{1} << 8 * width) - 1);
         if (address.kind() == Value::Kind::stack) {
             value = state.load(address.first() + instruction.offset, width);
             if (value.kind() == Value::Kind::unknown)
@@ -388,9 +389,9 @@ class Verifier {
     Expected<void> call(size_t at, State& state) {
         const auto& instruction = instructions_[at];
         if (!std::ranges::binary_search(code_.calls, at))
-            return refuse(at, "calls a helper of the kernel by its number " +
-                                  std::to_string(instruction.immediate),
-                          "expected the functions of sluice_bpf.h");
+            return refuse(
+                at, "calls a helper of the kernel by its number " + std::to_string(instruction.immediate),
+                "expected the functions of sluice_bpf.h");
         const Helper& helper = helpers_[static_cast<size_t>(instruction.immediate)];
         const std::string name(helper.name);
         if (state[1] != Value::region(0, 0))
@@ -398,8 +399,9 @@ class Verifier {
         for (size_t i = 0; i < helper.parameters.size(); ++i) {
             const uint32_t kinds = helper.parameters[i].kinds;
             const Value& value = state[static_cast<unsigned>(i) + 2];
-            const bool fits = kinds == 0 ? value.is_number()
-                                         : value.kind() == Value::Kind::handle && (value.kinds() & kinds) != 0;
+            const bool fits = kinds == 0
+                                  ? value.is_number()
+                                  : value.kind() == Value::Kind::handle && (value.kinds() & kinds) != 0;
             if (!fits)
                 return refuse(at, "argument " + std::to_string(i + 2) + " of " + name + " is not of its kind",
                               kinds == 0 ? "expected a number"

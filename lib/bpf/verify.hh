@@ -27,7 +27,7 @@ struct HandleLoad {
 // handle's number.
 struct LinkedCode {
     std::vector<Instruction> instructions;
-    std::vector<uint32_t> calls;       // places of the calls that were linked, sorted
+    std::vector<uint32_t> calls;      // places of the calls that were linked, sorted
     std::vector<HandleLoad> handles;  // by place
 };
 

@@ -183,8 +183,8 @@ void State::meet(const State& other) {
     written_ &= other.written_;
     for (size_t word = 0; word < kWords; ++word) {
         const Value met = words_[word].meet(other.words_[word]);
-        const bool is_lost = met.kind() == Value::Kind::unknown &&
-                             (!is_plain(words_[word]) || !is_plain(other.words_[word]));
+        const bool is_lost =
+            met.kind() == Value::Kind::unknown && (!is_plain(words_[word]) || !is_plain(other.words_[word]));
         for (size_t i = 0; is_lost && i < 8; ++i)
             written_.reset(word * 8 + i);
         words_[word] = met;

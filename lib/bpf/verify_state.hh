@@ -83,7 +83,7 @@ class State {
   private:
     static constexpr size_t kWords = kStackBytes / 8;
     std::array<Value, kRegisters> registers_;
-    std::array<Value, kWords> words_;      // where eight bytes were written at once
+    std::array<Value, kWords> words_;  // where eight bytes were written at once
     std::bitset<kStackBytes> written_;
 };
 

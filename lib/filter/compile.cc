@@ -194,8 +194,8 @@ class RulesetBuilder {
                 return std::nullopt;
             }
         }
-        const bool is_simple = rule.limit == kNoIndex && rule.connlimit == kNoIndex &&
-                               rule.statements == kNoIndex;
+        const bool is_simple =
+            rule.limit == kNoIndex && rule.connlimit == kNoIndex && rule.statements == kNoIndex;
         const bool drops = rule.action == ActionKind::drop && !rule.observe && rule.program == kNoIndex;
         const bool is_lookup = step.lookup != nullptr && drops;
         const bool is_program = step.lookup == nullptr && rule.program != kNoIndex;

@@ -25,8 +25,8 @@ std::optional<std::pair<uint64_t, Duration>> parse_rate(std::string_view text) {
                                                                 {"minute", std::chrono::minutes(1)},
                                                                 {"hour", std::chrono::hours(1)},
                                                                 {"day", std::chrono::days(1)}};
-    const auto* const unit = std::ranges::find(kUnits, text.substr(slash + 1),
-                                               &std::pair<std::string_view, Duration>::first);
+    const auto* const unit =
+        std::ranges::find(kUnits, text.substr(slash + 1), &std::pair<std::string_view, Duration>::first);
     if (unit == std::end(kUnits))
         return std::nullopt;
     return std::pair(amount, unit->second);

@@ -40,7 +40,7 @@ struct CompiledChain {
 // program for all that comes by some interfaces.
 struct EarlyStep {
     const CompiledRule* rule = nullptr;
-    std::bitset<kMaxInterfaces> in;     // packets of these are asked about
+    std::bitset<kMaxInterfaces> in;    // packets of these are asked about
     const SetCheck* lookup = nullptr;  // of the source or the destination; null: the rule has a program
 };
 

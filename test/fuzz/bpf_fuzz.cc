@@ -1,4 +1,5 @@
-// Fuzzes programs: the reader of object files, the proof, and what was proved to do no harm. Needs sluice_bpf.
+// Fuzzes programs: the reader of object files, the proof, and what was proved to do no harm. Needs
+// sluice_bpf.
 //
 // An input that begins as an object file is one; any other is instructions, of which calls and wide loads are
 // taken as linked. What is accepted runs, with an inaccessible page behind its memory.
@@ -30,7 +31,8 @@ void require(bool truth) {
 bpf::Run& guarded_run() {
     static bpf::Run* const run = [] {
         const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-        void* const pages = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const pages =
+            mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         require(pages != MAP_FAILED);
         auto* const end = static_cast<uint8_t*>(pages) + page;
         require(mprotect(end, page, PROT_NONE) == 0);
@@ -64,7 +66,8 @@ bpf::Code instructions_of(std::span<const uint8_t> bytes) {
     bpf::Code code;
     code.instructions.resize(std::min(bytes.size() / sizeof(bpf::Instruction), bpf::kMaxInstructions));
     if (!code.instructions.empty())
-        std::memcpy(code.instructions.data(), bytes.data(), code.instructions.size() * sizeof(bpf::Instruction));
+        std::memcpy(code.instructions.data(), bytes.data(),
+                    code.instructions.size() * sizeof(bpf::Instruction));
     for (uint32_t at = 0; at < code.instructions.size(); ++at) {
         const auto& instruction = code.instructions[at];
         if (instruction.code == (bpf::kJump | bpf::jump::call))
@@ -91,7 +94,8 @@ void run(const bpf::Code& code, std::span<const uint8_t> frame) {
     (void)(**program)(run, copy);
     require(run.host == &run);
     (*program)->write_back(run, copy);
-    require((*program)->changes_packets() || std::equal(copy.begin(), copy.end(), frame.begin(), frame.end()));
+    require((*program)->changes_packets() ||
+            std::equal(copy.begin(), copy.end(), frame.begin(), frame.end()));
 }
 
 }  // namespace
@@ -99,7 +103,10 @@ void run(const bpf::Code& code, std::span<const uint8_t> frame) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::span<const uint8_t> input(data, size);
     const auto frame = input.first(std::min<size_t>(size, 300));
-    if (size >= 4 && std::memcmp(data, "\x7f" "ELF", 4) == 0) {
+    if (size >= 4 && std::memcmp(data,
+                                 "\x7f"
+                                 "ELF",
+                                 4) == 0) {
         if (const auto code = bpf::read_object(input, "xdp"))
             run(*code, frame);
         return 0;
