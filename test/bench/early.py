@@ -23,6 +23,7 @@ import testpmd
 from gateway import Gateway, configuration
 from rulesets import dotted
 
+_CLANG = shutil.which("clang") or shutil.which("clang-19")
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _TRAFFIC = 65536  # sources
 _BUFFERS = 16384 + 2 * _TRAFFIC
@@ -53,7 +54,7 @@ class Case:
         self.config = folder / f"{name}.yaml"
 
     def why_not(self):
-        return "clang is not installed" if self.program and not shutil.which("clang") else ""
+        return "clang is not installed" if self.program and not _CLANG else ""
 
     def prepare(self, addresses):
         elements = self.folder / f"{self.name}.txt"
@@ -64,7 +65,7 @@ class Case:
         if self.program:
             source = self.folder / f"{self.name}.c"
             source.write_text(self.program)
-            subprocess.run(["clang", "-O2", "-target", "bpf", "-mcpu=v2", f"-I{_ROOT}/lib/bpf/include", "-c", source,
+            subprocess.run([_CLANG, "-O2", "-target", "bpf", "-mcpu=v2", f"-I{_ROOT}/lib/bpf/include", "-c", source,
                             "-o", self.folder / f"{self.name}.o"], check=True)
             rule = f"{{name: blocked, in: inside, program: {self.name}.o}}"
         self.config.write_text(configuration(
