@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <utility>
 
 namespace sluice::bpf {
 namespace {
@@ -59,38 +57,54 @@ std::vector<rte_bpf_xsym> functions_of(std::span<const Helper> helpers) {
     return symbols;
 }
 
-// Collects what DPDK logs while it lives: the only place where it says why it refuses a program.
+// Collects what DPDK logs while it lives: the only place where it says why it refuses a program. The stream
+// stays for ever, since a thread that logs at this moment may have it in its hand.
 class LogCatcher {
   public:
-    LogCatcher() : former_(rte_log_get_stream()), stream_(open_memstream(&text_, &size_)) {
-        if (stream_ != nullptr)
-            rte_openlog_stream(stream_);
+    LogCatcher() : former_(rte_log_get_stream()) {
+        if (stream() == nullptr)
+            return;
+        heard().clear();
+        rte_openlog_stream(stream());
     }
     ~LogCatcher() {
-        stop();
-        std::free(text_);
+        if (stream() != nullptr)
+            rte_openlog_stream(former_ == stderr ? nullptr : former_);
     }
     LogCatcher(const LogCatcher&) = delete;
     LogCatcher& operator=(const LogCatcher&) = delete;
 
     // What was logged, on one line.
-    std::string stop() {
-        if (stream_ == nullptr)
+    [[nodiscard]] std::string said() const {
+        if (stream() == nullptr)
             return {};
-        rte_openlog_stream(former_ == stderr ? nullptr : former_);
-        std::fclose(std::exchange(stream_, nullptr));
-        std::string said(text_, size_);
-        while (!said.empty() && said.back() == '\n')
-            said.pop_back();
-        std::ranges::replace(said, '\n', ' ');
-        return said;
+        std::fflush(stream());
+        flockfile(stream());
+        std::string text = heard();
+        funlockfile(stream());
+        while (!text.empty() && text.back() == '\n')
+            text.pop_back();
+        std::ranges::replace(text, '\n', ' ');
+        return text;
     }
 
   private:
+    static std::string& heard() {
+        static std::string text;
+        return text;
+    }
+    static ssize_t hear(void*, const char* bytes, size_t size) {
+        constexpr size_t kMost = 4096;
+        heard().append(bytes, std::min(size, kMost - std::min(heard().size(), kMost)));
+        return static_cast<ssize_t>(size);
+    }
+    static FILE* stream() {
+        static FILE* const opened =
+            fopencookie(nullptr, "w", {.read = nullptr, .write = hear, .seek = nullptr, .close = nullptr});
+        return opened;
+    }
+
     FILE* former_;
-    char* text_ = nullptr;
-    size_t size_ = 0;
-    FILE* stream_;
 };
 
 Expected<rte_bpf*> load_linked(const LinkedCode& code, std::span<const Helper> helpers) {
@@ -104,7 +118,7 @@ Expected<rte_bpf*> load_linked(const LinkedCode& code, std::span<const Helper> h
     LogCatcher log;
     rte_bpf* const loaded = rte_bpf_load(&parameters);
     const int error = rte_errno;
-    const std::string said = log.stop();
+    const std::string said = log.said();
     if (loaded == nullptr)
         return fail("DPDK refuses the program: " + (said.empty() ? rte_strerror(error) : said),
                     "expected a program compiled with -mcpu=v2");

@@ -82,8 +82,7 @@ void Firewall::early(routing::Context& context, Burst& burst) {
             continue;
         }
         for_each_place(wanted, [&](size_t place) {
-            const auto length = packet_at(burst, place).length();
-            state_->counters().count(step.rule->id, length, context.worker.now);
+            state_->counters().count(step.rule->id, burst.meta[place].l3_length, context.worker.now);
             if (!ask_program(context, burst, place, *step.rule))
                 open &= ~bit(place);
         });
