@@ -64,7 +64,9 @@ class LogCatcher {
     LogCatcher() : former_(rte_log_get_stream()) {
         if (stream() == nullptr)
             return;
+        flockfile(stream());
         heard().clear();
+        funlockfile(stream());
         rte_openlog_stream(stream());
     }
     ~LogCatcher() {

@@ -200,6 +200,14 @@ TEST(Program, IsRefusedForWhatItNames) {
               "there is no strange");
 }
 
+// DPDK follows fewer programs than the proof does, and says why.
+TEST(Program, IsRefusedByDpdkInItsWords) {
+    const auto said = refusal({set(2, 1), assembler::store(4, 10, -8, 2), assembler::store(4, 10, -4, 2),
+                               assembler::load(8, 3, 10, -8), set(0, 2), leave()});
+    EXPECT_TRUE(said.starts_with("DPDK refuses the program: ")) << said;
+    EXPECT_NE(said.find("pc:"), std::string::npos) << said;
+}
+
 TEST(Program, OfTheGreatestLengthRuns) {
     std::vector<Instruction> all(kMaxInstructions - 1, set(0, 2));
     all.push_back(leave());

@@ -20,6 +20,48 @@ std::string name_of(unsigned reg) {
     return "r" + std::to_string(reg);
 }
 
+// Whether the parts of an instruction that say nothing are zero, as compilers leave them. Translators need
+// not know what to make of others.
+bool is_plain(const Instruction& instruction) {
+    const bool has_source = instruction.source() != 0;
+    const bool has_destination = instruction.destination() != 0;
+    const bool has_constant = instruction.immediate != 0;
+    const bool by_register = instruction.has_register_operand();
+    const unsigned operation = instruction.operation();
+    switch (instruction.instruction_class()) {
+        case kAlu32:
+        case kAlu64:
+            if (operation == alu::end)
+                return !has_source;
+            if (operation == alu::neg)
+                return !has_source && !has_constant && !by_register;
+            return by_register ? !has_constant : !has_source;
+        case kLoadMemory:
+        case kStore:
+            return !has_constant;
+        case kStoreConstant:
+            return !has_source;
+        case kJump:
+            if (operation == jump::call)
+                return !by_register && !has_destination && !has_source && instruction.offset == 0;
+            if (operation == jump::exit || operation == jump::always)
+                return !by_register && !has_destination && !has_source && !has_constant &&
+                       (operation == jump::always || instruction.offset == 0);
+            return by_register ? !has_constant : !has_source;
+        default:
+            return true;
+    }
+}
+
+// Translated, a constant that is too large for a shift would not end where the instruction does.
+bool shifts_too_far(const Instruction& instruction) {
+    const unsigned operation = instruction.operation();
+    const bool shifts = operation == alu::lsh || operation == alu::rsh || operation == alu::arsh;
+    const int width = instruction.instruction_class() == kAlu64 ? 64 : 32;
+    return shifts && !instruction.has_register_operand() &&
+           (instruction.immediate < 0 || instruction.immediate >= width);
+}
+
 // Where control goes from an instruction.
 struct Ways {
     std::optional<size_t> next;
@@ -141,6 +183,8 @@ class Verifier {
         const auto& instruction = instructions_[at];
         if (instruction.destination() >= kRegisters || instruction.source() >= kRegisters)
             return refuse(at, "names a register that does not exist");
+        if (!is_plain(instruction))
+            return refuse(at, "has parts that mean nothing", kMachineHint);
         Expected<void> done;
         switch (instruction.instruction_class()) {
             case kAlu32:
@@ -186,6 +230,8 @@ class Verifier {
             return refuse(at, "is of a newer machine", kMachineHint);
         if (to == kStackPointer)
             return refuse(at, "changes the stack pointer");
+        if (shifts_too_far(instruction))
+            return refuse(at, "shifts by more bits than there are");
         const Value left = state[to];
         if (operation == alu::end || operation == alu::neg) {
             if (!left.is_number())

@@ -229,6 +229,23 @@ TEST(Verify, DivisorsAreNotZero) {
               "");
 }
 
+// As a translator may take it for something else.
+TEST(Verify, WhatNoCompilerWritesIsRefused) {
+    EXPECT_EQ(refusal(returning({{set(2, 1), with(alu::lsh, 2, 63)}})), "");
+    for (const int far : {64, 128, 0x40000010, -1})
+        EXPECT_EQ(refusal(returning({{set(2, 1), with(alu::rsh, 2, far)}})),
+                  "instruction 1: shifts by more bits than there are");
+    EXPECT_NE(refusal(returning({{set(2, 1), half_with(alu::lsh, 2, 32)}})), "");
+    const std::string reason = "instruction 1: has parts that mean nothing";
+    for (Instruction odd :
+         {make(kAlu64 | alu::add, 2, 3, 0, 1), make(kAlu64 | alu::add | 8, 2, 1, 0, 1),
+          make(kAlu64 | alu::neg, 2, 0, 0, 1), make(kJump | jump::eq, 2, 3, 0, 1),
+          make(kJump | jump::eq | 8, 2, 1, 0, 1), make(kLoadMemory | kMemory, 2, 1, 0, 1),
+          make(kJump | jump::always, 0, 0, 0, 1), make(kJump | jump::always | 8, 0, 0, 0, 0)})
+        EXPECT_EQ(refusal(returning({{set(2, 1), odd}})), reason);
+    EXPECT_EQ(refusal({set(0, 2), make(kJump | jump::exit | 8, 0, 0, 0, 0)}), reason);
+}
+
 TEST(Verify, WhatIsNotUnderstoodIsRefused) {
     Code code = returning({{set(2, 0), set(3, 0), {}, set(4, 0)}});
     // Every opcode with every pair of registers: an answer, whatever it is; a newer machine's are refused.
