@@ -4,6 +4,7 @@
 #include <chrono>
 #include <iterator>
 
+#include "filter/program.hh"
 #include "filter/rule_check.hh"
 #include "pipeline/config.hh"
 
@@ -68,6 +69,15 @@ void check_networks(const GatewayConfig& config, config::Problems& problems) {
     }
 }
 
+// What rules may name. Borrows the configuration.
+filter::KnownNames known_names(const GatewayConfig& config) {
+    filter::KnownNames known{
+        .interfaces = interface_names(config), .members = interfaces_of(config), .sets = {}};
+    for (const auto& set : sets::declarations(config.sets))
+        known.sets.push_back({.name = set.name, .type = set.options.type});
+    return known;
+}
+
 bool has_chains(const GatewayConfig& config) {
     const auto book = filter::rulebook(config.rules);
     return !book.base.empty();
@@ -95,11 +105,9 @@ bool has_firewall(const GatewayConfig& config) {
 void check_firewall(const GatewayConfig& config, config::Problems& problems) {
     const auto declarations = sets::declarations(config.sets);
     const auto book = filter::rulebook(config.rules);
-    filter::KnownNames known{
-        .interfaces = interface_names(config), .members = interfaces_of(config), .sets = {}};
-    for (const auto& set : declarations)
-        known.sets.push_back({.name = set.name, .type = set.options.type});
+    const auto known = known_names(config);
     filter::check_rules(book, known, problems);
+    filter::load_programs(book, known, problems);
     if (masquerades(book))
         check_networks(config, problems);
     conntrack::check_per_source(conntrack_of(config), known.interfaces, problems);
@@ -121,7 +129,12 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
                                                                                  Instant now) {
     const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
     config::Problems problems;
-    prepared_sets_ = sets_.prepare(sets::declarations(config.sets), filter::set_uses(*book), now, problems);
+    const auto programs = filter::load_programs(*book, known_names(config), problems);
+    if (!problems.empty())
+        return std::unexpected(problems.first());
+    auto uses = filter::set_uses(*book);
+    filter::add_set_uses(programs, uses);
+    prepared_sets_ = sets_.prepare(sets::declarations(config.sets), uses, now, problems);
     if (!prepared_sets_)
         return std::unexpected(problems.first());
     prepared_expiry_.reset();
@@ -138,6 +151,7 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
                                                {.interfaces = interfaces_of(config),
                                                 .addresses = addresses_of(config),
                                                 .sets = prepared_sets_,
+                                                .programs = &programs,
                                                 .today = calendar_()},
                                                rules_);
     rules_.end(rule_counters());

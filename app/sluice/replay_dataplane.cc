@@ -304,7 +304,7 @@ std::vector<std::string> ReplayDataplane::rules() {
     if (!snapshot_->firewall)
         return result;
     const filter::RulesView view{
-        .book = &snapshot_->firewall->ruleset->book(),
+        .ruleset = snapshot_->firewall->ruleset.get(),
         .directory = &firewall_.rules(),
         .workers = firewall_.rule_counters(),
         .wall_clock = [](Instant at) { return seconds(at.time_since_epoch()); }};  // of the captures

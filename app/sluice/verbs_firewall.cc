@@ -16,7 +16,7 @@ double wall_clock(Instant at) {
 
 filter::RulesView rules_of(Gateway& gateway) {
     const auto& tables = gateway.snapshot().firewall;
-    return {.book = tables ? &tables->ruleset->book() : nullptr,
+    return {.ruleset = tables ? tables->ruleset.get() : nullptr,
             .directory = &gateway.firewall().rules(),
             .workers = gateway.firewall().rule_counters(),
             .wall_clock = wall_clock};

@@ -27,6 +27,22 @@ std::string rule_text(const json::value& rule) {
     return result;
 }
 
+// What the rule's program said and counted.
+void add_program(Table& table, const json::value& program) {
+    for (const char* kind : {"verdicts", "counters"}) {
+        const json::value& counts = member(program, kind);
+        const bool is_verdict = std::string_view(kind) == "verdicts";
+        if (!counts.is_object())
+            continue;
+        for (const auto& [name, packets] : counts.get_object()) {
+            const double count = number(counts, name);
+            if (count != 0 || !is_verdict)
+                table.row({(is_verdict ? "    says " : "    ") + printable(name), count_text(count), "", "",
+                           "", ""});
+        }
+    }
+}
+
 std::string chain_text(const json::value& chain, double now, const Look& look) {
     Table table({{"  RULE"},
                  {"PACKETS", Align::right},
@@ -42,6 +58,8 @@ std::string chain_text(const json::value& chain, double now, const Look& look) {
                    age_text(member(rule, "last_hit"), now),
                    {observes ? "yes" : "", Colour::yellow},
                    rule_text(rule)});
+        if (has(rule, "program"))
+            add_program(table, member(rule, "program"));
     }
     const std::string policy = text(chain, "policy");
     if (!policy.empty())

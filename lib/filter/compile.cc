@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "filter/match.hh"
+#include "filter/program.hh"
 #include "filter/ruleset.hh"
 #include "filter/set_fields.hh"
 
@@ -68,6 +69,8 @@ class RulesetBuilder {
         }
         for (CompiledChain& chain : ruleset_.chains_)
             chain.classifier = Classifier(ruleset_.rules_, chain.first_rule, chain.rule_count);
+        if (const CompiledChain* early = ruleset_.early())
+            find_steps(*early);
     }
 
   private:
@@ -139,6 +142,68 @@ class RulesetBuilder {
             added.outside = outside.front();
     }
 
+    void add_program(const Rule& rule, CompiledRule& compiled) {
+        if (!rule.program || names_.programs == nullptr)
+            return;
+        const auto found = names_.programs->find(rule.name);
+        if (found == names_.programs->end())
+            throw std::logic_error("the program of rule " + rule.name + " was not loaded");
+        const LoadedProgram& loaded = found->second;
+        CompiledProgram program{.program = loaded.program,
+                                .sets = {},
+                                .interfaces = loaded.interfaces,
+                                .counters = {},
+                                .limits = loaded.limits};
+        for (const auto& set : loaded.sets)
+            program.sets.push_back(set_check({set, rule.location}, {Field::saddr}).set);
+        for (const auto& counter : loaded.counters)
+            program.counters.push_back(directory_.number(program_counter_label(rule.name, counter)));
+        for (size_t verdict = 0; verdict < bpf::kVerdicts; ++verdict)
+            program.verdicts[verdict] =
+                directory_.number(verdict_label(rule.name, static_cast<bpf::Verdict>(verdict)));
+        compiled.program = static_cast<uint32_t>(ruleset_.rules_.programs.size());
+        ruleset_.rules_.programs.push_back(std::move(program));
+    }
+
+    void find_steps(const CompiledChain& early) {
+        for (uint32_t place = 0; place < early.rule_count; ++place) {
+            const auto step = step_of(ruleset_.rules_.rules[early.first_rule + place]);
+            if (!step)
+                break;
+            ruleset_.early_steps_.push_back(*step);
+        }
+    }
+
+    [[nodiscard]] std::optional<EarlyStep> step_of(const CompiledRule& rule) const {
+        const CompiledRules& rules = ruleset_.rules_;
+        EarlyStep step{.rule = &rule, .in = {}, .lookup = nullptr};
+        step.in.set();
+        for (const Check& check : rules.checks_of(rule)) {
+            const bool is_address = check.field == Field::saddr || check.field == Field::daddr;
+            if (check.field == Field::in) {
+                std::bitset<kMaxInterfaces> named;
+                for (const NumberRange& range : rules.numbers_of(check)) {
+                    for (uint32_t id = range.first; id <= range.last && id < kMaxInterfaces; ++id)
+                        named.set(id);
+                }
+                step.in &= check.negated ? ~named : named;
+            } else if (is_address && check.set_count == 1 && check.count == 0 && check.wide_count == 0 &&
+                       !check.negated && step.lookup == nullptr) {
+                step.lookup = rules.sets_of(check).data();
+            } else {
+                return std::nullopt;
+            }
+        }
+        const bool is_simple =
+            rule.limit == kNoIndex && rule.connlimit == kNoIndex && rule.statements == kNoIndex;
+        const bool drops = rule.action == ActionKind::drop && !rule.observe && rule.program == kNoIndex;
+        const bool is_lookup = step.lookup != nullptr && drops;
+        const bool is_program = step.lookup == nullptr && rule.program != kNoIndex;
+        if (!is_simple || (!is_lookup && !is_program))
+            return std::nullopt;
+        return step;
+    }
+
     // A rule about a prefix matches what has it.
     [[nodiscard]] static Rule with_prefix(Rule rule) {
         const auto& pair = rule.snat_prefix ? rule.snat_prefix : rule.dnat_prefix;
@@ -173,6 +238,7 @@ class RulesetBuilder {
         }
         add_statements(rule, compiled);
         add_nat(rule, is_hairpin, compiled);
+        add_program(rule, compiled);
         ruleset_.rules_.rules.push_back(compiled);
     }
 

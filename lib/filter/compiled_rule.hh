@@ -5,12 +5,14 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/address.hh"
 #include "base/interface_id.hh"
+#include "bpf/program.hh"
 #include "filter/counters.hh"
 #include "filter/field.hh"
 #include "filter/rule.hh"
@@ -78,6 +80,16 @@ struct NatStatement {
     InterfaceId outside = kNoInterface;  // the interface those addresses are on
 };
 
+// A program with what its handles mean, by number.
+struct CompiledProgram {
+    std::shared_ptr<const bpf::Program> program;
+    std::vector<sets::Set*> sets;
+    std::vector<InterfaceId> interfaces;
+    std::vector<RuleId> counters;
+    std::vector<Limit> limits;
+    std::array<RuleId, bpf::kVerdicts> verdicts{};  // count what it said
+};
+
 struct CompiledRule {
     RuleId id = kNoRule;
     uint32_t first_check = 0;
@@ -85,6 +97,7 @@ struct CompiledRule {
     uint32_t connlimit = kNoIndex;
     uint32_t statements = kNoIndex;
     uint32_t nat = kNoIndex;
+    uint32_t program = kNoIndex;
     uint16_t check_count = 0;
     ChainIndex target = kNoChain;  // of jump and goto
     ActionKind action = ActionKind::none;
@@ -98,6 +111,7 @@ struct CompiledRules {
     std::vector<Check> checks;  // of each rule in the order in which they are tried
     std::vector<Statements> statements;
     std::vector<NatStatement> nat;
+    std::vector<CompiledProgram> programs;
     std::vector<NumberRange> numbers;  // of each check sorted and disjoint
     std::vector<WideRange> wide;       // likewise
     std::vector<SetCheck> sets;

@@ -342,6 +342,11 @@ const Mapping<filter::Rule>& Schema<filter::Rule>::get() {
             .optional("parity", &Rule::parity, "likewise")
             .optional("port_overlap", &Rule::port_overlap, "likewise")
             .optional("ports_per_host", &Rule::ports_per_host, "likewise")
+            .optional("program", &Rule::program,
+                      "asks an eBPF program about the packet, in `early`: an object file as `clang -target "
+                      "bpf` makes it")
+            .optional("section", &Rule::section, "of that file, in which the program is")
+            .length(1, kMaxNameLength)
             .optional(
                 "action", &Rule::action,
                 "accept, drop, reject, return, `{reject: KIND}`, `{jump: CHAIN}` or `{goto: CHAIN}`; without "
@@ -353,6 +358,21 @@ const Mapping<filter::Rule>& Schema<filter::Rule>::get() {
             .location(&Rule::location)
             .check(filter::check_rule);
     return mapping;
+}
+
+std::string Custom<filter::ProgramFile>::expected() {
+    return "an object file; relative paths start at the folder of this file";
+}
+
+std::optional<filter::ProgramFile> Custom<filter::ProgramFile>::read(const Node& node, Context& context) {
+    auto path = Custom<Path>::read(node, context);
+    if (!path)
+        return std::nullopt;
+    return filter::ProgramFile{std::move(path->written), std::move(path->full)};
+}
+
+Node Custom<filter::ProgramFile>::print(const filter::ProgramFile& value) {
+    return Node::string(value.written);
 }
 
 std::string Custom<filter::Rule>::expected() {

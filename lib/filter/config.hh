@@ -181,6 +181,12 @@ struct config::Custom<filter::AddTo> {
     static Node print(const filter::AddTo& value);
 };
 template <>
+struct config::Custom<filter::ProgramFile> {
+    static std::string expected();
+    static std::optional<filter::ProgramFile> read(const Node& node, Context& context);
+    static Node print(const filter::ProgramFile& value);
+};
+template <>
 struct config::Custom<filter::RuleAction> {
     static std::string expected();
     static std::optional<filter::RuleAction> read(const Node& node, Context& context);

@@ -90,6 +90,18 @@ void check_statements(const Rule& rule, Context& context) {
                            "expected proto: tcp, or reject without a kind, which resets TCP alone");
 }
 
+void check_program(const Rule& rule, Context& context) {
+    if (!rule.program) {
+        if (rule.section != kDefaultSection)
+            context.problem_at("section", "this is where a program is, and the rule has none",
+                               "expected it with program: FILE");
+        return;
+    }
+    if (rule.action.kind != ActionKind::none)
+        context.problem_at("action", "what becomes of the packet is what the program says",
+                           "expected a rule without action");
+}
+
 // The families of a NAT statement's targets.
 unsigned families_of(const std::vector<nat::NatTarget>& targets) {
     unsigned families = 0;
@@ -207,6 +219,7 @@ void check_rule(const Rule& rule, config::Context& context) {
     check_families(rule, context);
     check_protocols(rule, context);
     check_statements(rule, context);
+    check_program(rule, context);
     check_nat(rule, context);
 }
 

@@ -56,6 +56,7 @@ class Doing {
         trail_.counted(rule);
     }
     void varied() { trail_.varied(); }
+    static constexpr bool asks_programs() { return true; }
     [[nodiscard]] LogRing* logs() const { return state_.logs(); }
     bool add(const SetCheck& check, const RulePacket& packet) {
         sets::Fields fields;
@@ -79,6 +80,7 @@ class Thinking {
     static bool connlimit_holds(uint32_t, const RulePacket&) { return false; }
     static void count(RuleId, const RulePacket&) {}
     static void varied() {}
+    static constexpr bool asks_programs() { return false; }
     [[nodiscard]] static LogRing* logs() { return nullptr; }
     static bool add(const SetCheck& check, const RulePacket& packet) {
         sets::Fields fields;
@@ -97,8 +99,8 @@ class Walk {
           early_(early),
           hook_(hook) {}
 
-    Outcome run_base(const CompiledChain& chain) {
-        if (!run(chain)) {
+    Outcome run_base(const CompiledChain& chain, uint32_t from = 0) {
+        if (!run(chain, from)) {
             outcome_.conclusion = chain.policy == Policy::accept ? Conclusion::accept : Conclusion::drop;
             outcome_.rule = chain.policy_id;
             effects_.count(chain.policy_id, packet_);
@@ -109,17 +111,24 @@ class Walk {
   private:
     // True if a rule ended the traversal; false: the caller's chain goes on, or the policy decides. Chains
     // nest no deeper than kMaxChainDepth.
-    bool run(const CompiledChain& chain) {
+    bool run(const CompiledChain& chain, uint32_t from = 0) {
         Places places(chain, point_);
         const CompiledRule* const rules = ruleset_.rules().rules.data() + chain.first_rule;
         for (uint32_t place = places.next(point_); place != Classifier::Candidates::kEnd;
              place = places.next(point_)) {
+            if (place < from)
+                continue;
             const CompiledRule& rule = rules[place];
             if (!matches(rule, places.open_checks(place)))
                 continue;
             effects_.count(rule.id, packet_);
             if (rule.statements != kNoIndex && !run_statements(rule))
                 continue;
+            if (rule.program != kNoIndex && Effects::asks_programs()) {
+                outcome_.asks = &rule;
+                outcome_.resume = place + 1;
+                return conclude(Conclusion::accept, rule);
+            }
             if (rule.observe)
                 continue;
             if (rule.nat != kNoIndex) {
@@ -262,12 +271,13 @@ Outcome evaluate_linear(const Ruleset& ruleset, RulesetState& state, Table table
     return evaluate_with<AllPlaces>(ruleset, state, table, hook, packet, trail);
 }
 
-Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& packet) {
+Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& packet, uint32_t from) {
     const CompiledChain* chain = ruleset.early();
     if (chain == nullptr)
         return {};
     Trail trail;
-    return Walk<Candidates, Doing>(ruleset, {state, trail}, packet, true, Hook::prerouting).run_base(*chain);
+    return Walk<Candidates, Doing>(ruleset, {state, trail}, packet, true, Hook::prerouting)
+        .run_base(*chain, from);
 }
 
 Outcome foresee(const Ruleset& ruleset, Table table, Hook hook, RulePacket& packet) {

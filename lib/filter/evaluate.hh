@@ -29,6 +29,10 @@ struct Outcome {
     uint16_t mss = 0;                            // and at most this; 0: no matter
     const NatStatement* nat = nullptr;           // of the rule that decided, in nat
     RuleId rule = kNoRule;  // that decided: a rule's, a policy's, kNoRule without a chain
+    // Early, whose program is to be asked (program.hh); if that passes the packet on, the next rule follows
+    // at `resume`.
+    const CompiledRule* asks = nullptr;
+    uint32_t resume = 0;
 };
 
 // One table at one hook. Marks are written to the packet and its flow; log lines go to the state's ring.
@@ -36,11 +40,13 @@ struct Outcome {
 Outcome evaluate(const Ruleset& ruleset, RulesetState& state, Table table, Hook hook, RulePacket& packet,
                  Trail& trail);
 
-// The early list: before conntrack, fragments as they come. Accept passes the packet on.
-Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& packet);
+// The early list from rule number `from`: before conntrack, fragments as they come. Accept passes the packet
+// on, unless a program is to be asked first.
+Outcome evaluate_early(const Ruleset& ruleset, RulesetState& state, RulePacket& packet, uint32_t from = 0);
 
 // What they would conclude, changing nothing but the packet's marks: nothing is counted, logged or added to a
-// set. Limits are taken as if nothing had passed them yet, connlimits as if this were the only flow.
+// set. Limits are taken as if nothing had passed them yet, connlimits as if this were the only flow, programs
+// as if they let all pass.
 Outcome foresee(const Ruleset& ruleset, Table table, Hook hook, RulePacket& packet);
 Outcome foresee_early(const Ruleset& ruleset, RulePacket& packet);
 

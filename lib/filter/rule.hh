@@ -154,6 +154,14 @@ struct RuleAction {
     bool operator==(const RuleAction&) const = default;
 };
 
+// The object file of a program, as written and from the root.
+struct ProgramFile {
+    std::string written;
+    std::string full;
+    bool operator==(const ProgramFile&) const = default;
+};
+inline constexpr std::string_view kDefaultSection = "xdp";
+
 using Date = std::chrono::year_month_day;  // in UTC
 
 struct Rule {
@@ -207,6 +215,8 @@ struct Rule {
     std::optional<bool> parity;
     std::optional<bool> port_overlap;
     std::optional<uint32_t> ports_per_host;
+    std::optional<ProgramFile> program;  // decides in place of an action
+    std::string section = std::string(kDefaultSection);
     RuleAction action;
 
     std::string description;

@@ -66,6 +66,8 @@ void misplaced_statements(const Rule& rule, const Place& at, std::vector<Misplac
         !at.early && (at.hook == Hook::input || at.hook == Hook::forward || at.hook == Hook::output);
     if (rule.action.kind == ActionKind::reject && (!answers || at.table == Table::nat))
         found.push_back({"action", "reject is for input, forward and output, and not for nat"});
+    if (rule.program && !at.early)
+        found.push_back({"program", "programs are asked in early, before all else"});
     if (!at.early)
         return;
     if (rule.mark || rule.set_mark)

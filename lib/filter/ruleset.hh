@@ -3,9 +3,11 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +36,16 @@ struct CompiledChain {
     Classifier classifier;
 };
 
+// A rule of the section `early` that can be asked for a whole burst at once: "in X, saddr @set, drop", or a
+// program for all that comes by some interfaces.
+struct EarlyStep {
+    const CompiledRule* rule = nullptr;
+    std::bitset<kMaxInterfaces> in;    // packets of these are asked about
+    const SetCheck* lookup = nullptr;  // of the source or the destination; null: the rule has a program
+};
+
+struct LoadedProgram;
+
 // What the names in rules mean.
 struct Names {
     // The interfaces of a zone, or the one of that name.
@@ -41,6 +53,8 @@ struct Names {
     // The addresses of the same.
     std::function<std::vector<IpAddress>(std::string_view)> addresses = {};
     std::shared_ptr<const sets::SetTable> sets;
+    // By the names of their rules; null: rules with a program let everything pass.
+    const std::map<std::string, LoadedProgram, std::less<>>* programs = nullptr;
     Date today{};  // in UTC: rules that expired before do not count
 };
 
@@ -56,6 +70,8 @@ class Ruleset {
         return at(base_[static_cast<size_t>(table)][static_cast<size_t>(hook)]);
     }
     [[nodiscard]] const CompiledChain* early() const { return at(early_); }
+    // The early rules up to the first that is no step. The others follow for each packet.
+    [[nodiscard]] const std::vector<EarlyStep>& early_steps() const { return early_steps_; }
     [[nodiscard]] const CompiledChain& chain(ChainIndex index) const { return chains_[index]; }
     [[nodiscard]] const std::vector<CompiledChain>& chains() const { return chains_; }
     [[nodiscard]] const CompiledRules& rules() const { return rules_; }
@@ -75,6 +91,7 @@ class Ruleset {
     std::shared_ptr<const sets::SetTable> sets_;  // rules point into it
     std::array<std::array<ChainIndex, kHooks>, kTables> base_{};
     ChainIndex early_ = kNoChain;
+    std::vector<EarlyStep> early_steps_;
     CompiledRules rules_;
     std::vector<CompiledChain> chains_;
     std::vector<Limit> limits_;

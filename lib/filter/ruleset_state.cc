@@ -11,6 +11,12 @@ RulesetState::RulesetState(const Ruleset& ruleset, RuleCounters& counters, const
         end = std::max(end, rule.id + 1);
     for (const CompiledChain& chain : ruleset.chains())
         end = std::max(end, chain.policy_id + 1);
+    for (const CompiledProgram& program : ruleset.rules().programs) {
+        for (const RuleId counter : program.counters)
+            end = std::max(end, counter + 1);
+        for (const RuleId verdict : program.verdicts)
+            end = std::max(end, verdict + 1);
+    }
     counters.reserve(end);
     uint64_t seed = options.seed;
     for (const Limit& limit : ruleset.limits()) {
@@ -20,6 +26,11 @@ RulesetState::RulesetState(const Ruleset& ruleset, RuleCounters& counters, const
     }
     for (const Connlimit& connlimit : ruleset.connlimits())
         connlimits_.push_back({connlimit, std::make_unique<ConnlimitTable>(++seed)});
+    for (const CompiledProgram& program : ruleset.rules().programs) {
+        auto& limits = program_limits_.emplace_back();
+        for (const Limit& limit : program.limits)
+            limits.emplace_back(LimitTerms::of(limit, options.workers), ++seed);
+    }
 }
 
 bool RulesetState::limit_holds(size_t index, const RulePacket& packet) {
@@ -58,6 +69,10 @@ uint64_t RulesetState::full_count() const {
         sum += state.keyed == nullptr ? 0 : state.keyed->full_count();
     for (const ConnlimitState& state : connlimits_)
         sum += state.table->full_count();
+    for (const auto& limits : program_limits_) {
+        for (const KeyedLimit& limit : limits)
+            sum += limit.full_count();
+    }
     return sum;
 }
 

@@ -43,6 +43,10 @@ class RulesetState {
     // rate).
     bool limit_holds(size_t index, const RulePacket& packet);
     bool connlimit_holds(size_t index, const RulePacket& packet);
+    // Limit `limit` of program `program`.
+    [[nodiscard]] KeyedLimit& program_limit(size_t program, size_t limit) {
+        return program_limits_[program][limit];
+    }
     // Packets a limit or connlimit could not judge since its table was full.
     [[nodiscard]] uint64_t full_count() const;
 
@@ -63,6 +67,7 @@ class RulesetState {
     PathPool paths_;
     std::vector<LimitState> limits_;
     std::vector<ConnlimitState> connlimits_;
+    std::vector<std::vector<KeyedLimit>> program_limits_;  // by program
 };
 
 }  // namespace sluice::filter

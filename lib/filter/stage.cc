@@ -183,27 +183,6 @@ bool Firewall::expire(Instant now) {
     return (translator_ == nullptr || translator_->expire(now, kExpiredAtOnce)) && all;
 }
 
-void Firewall::early(Context& context, pipeline::Burst& burst) {
-    for (uint16_t i = 0; i < burst.count; ++i) {
-        auto& meta = burst.meta[i];
-        if (meta.path == pipeline::Path::done || meta.path == pipeline::Path::neighbour)
-            continue;
-        const uint8_t* frame = dpdk::data(burst.packets[i]);
-        const uint8_t* header = frame + meta.l3;
-        const auto packet = header[0] >> 4 == 4 ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
-                                                : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
-        RulePacket asked(packet, context.worker.now);
-        asked.in = meta.in;
-        asked.mac_saddr = MacAddress::load(frame + 6);
-        const auto outcome = evaluate_early(*tables_->ruleset, *state_, asked);
-        if (outcome.conclusion == Conclusion::accept)
-            continue;
-        judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = outcome.rule};
-        pipeline::finish(context.worker, burst.packets[i], meta.in, Verdict::drop(drops::early_rule));
-        meta.path = pipeline::Path::done;
-    }
-}
-
 Verdict Firewall::track(Context& context, Passage& passage) {
     const bool is_related = passage.about != nullptr && passage.tracked.flow != nullptr;
     if (!tables_->tracks || is_related)

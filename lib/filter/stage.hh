@@ -88,8 +88,8 @@ class Firewall final : public routing::Hooks {
     // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.
     void forward(routing::Context& context, pipeline::Burst& burst);
 
-    // The early rules, on a burst that has been parsed: packets they drop are finished, and their path is
-    // done.
+    // The early rules, on a burst that has been parsed: packets they end are finished, and their path is done
+    // (early.cc).
     void early(routing::Context& context, pipeline::Burst& burst);
     [[nodiscard]] bool has_early() const {
         return tables_ != nullptr && tables_->ruleset->early() != nullptr;
@@ -154,6 +154,14 @@ class Firewall final : public routing::Hooks {
     void translate_again(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
                          const conntrack::Found& found);
     static bool is_alive(const void* firewall, uint64_t flow);
+    // Of the early rules. Bits are places in the burst; what is asked of programs tells whether the packet
+    // goes on.
+    [[nodiscard]] uint64_t drop_listed(routing::Context& context, pipeline::Burst& burst,
+                                       const EarlyStep& step, uint64_t wanted);
+    [[nodiscard]] bool ask_program(routing::Context& context, pipeline::Burst& burst, size_t place,
+                                   const CompiledRule& rule);
+    [[nodiscard]] bool redirect(routing::Context& context, dpdk::Packet* packet, InterfaceId to);
+    void ask_early(routing::Context& context, pipeline::Burst& burst, size_t place, uint32_t from);
 
     WorkerId worker_;
     conntrack::Counters conntrack_counters_;

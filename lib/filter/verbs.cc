@@ -1,5 +1,6 @@
 #include "filter/verbs.hh"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <string>
 
@@ -17,6 +18,34 @@ RuleCounts counts_of(const RulesView& view, const std::string& label) {
     return rule == kNoRule ? RuleCounts{} : view.directory->sum(rule, view.workers);
 }
 
+// What a rule's program is, said and counted.
+json::object program_json(const RulesView& view, const Rule& rule, const CompiledProgram& compiled) {
+    json::object verdicts;
+    for (size_t i = 0; i < bpf::kVerdicts; ++i)
+        verdicts[bpf::to_string(static_cast<bpf::Verdict>(i))] =
+            view.directory->sum(compiled.verdicts[i], view.workers).packets;
+    json::object counters;
+    for (const RuleId counter : compiled.counters) {
+        const auto label = view.directory->label(counter);
+        counters[label.substr(label.rfind(':') + 1)] = view.directory->sum(counter, view.workers).packets;
+    }
+    return {{"file", rule.program->written},
+            {"section", rule.section},
+            {"instructions", compiled.program->instructions()},
+            {"execution", compiled.program->is_machine_code() ? "machine_code" : "interpreted"},
+            {"verdicts", std::move(verdicts)},
+            {"counters", std::move(counters)}};
+}
+
+// Null if the rule has no program, or does not count any more.
+const CompiledProgram* program_of(const RulesView& view, const std::string& label) {
+    const RuleId id = view.directory->find(label);
+    const CompiledRules& rules = view.ruleset->rules();
+    const auto found = std::ranges::find(rules.rules, id, &CompiledRule::id);
+    return found == rules.rules.end() || found->program == kNoIndex ? nullptr
+                                                                    : &rules.programs[found->program];
+}
+
 json::object rule_json(const RulesView& view, const std::string& chain, const Rule& rule) {
     const RuleCounts counts = counts_of(view, rule_label(chain, rule.name));
     json::object object{{"name", rule.name},
@@ -30,6 +59,10 @@ json::object rule_json(const RulesView& view, const std::string& chain, const Ru
         object["owner"] = rule.owner;
     if (rule.observe)
         object["observe"] = true;
+    if (rule.program) {
+        if (const auto* program = program_of(view, rule_label(chain, rule.name)))
+            object["program"] = program_json(view, rule, *program);
+    }
     return object;
 }
 
@@ -55,13 +88,14 @@ json::object base_json(const RulesView& view, const std::string& name, const std
 
 json::array rules_json(const RulesView& view) {
     json::array items;
-    if (view.book != nullptr) {
+    if (view.ruleset != nullptr) {
+        const Rulebook& book = view.ruleset->book();
         const std::string early(kEarlyChain);
-        if (!view.book->early.empty())
-            items.push_back(base_json(view, early, view.book->early, Policy::accept));
-        for (const auto& [at, chain] : view.book->base)
+        if (!book.early.empty())
+            items.push_back(base_json(view, early, book.early, Policy::accept));
+        for (const auto& [at, chain] : book.base)
             items.push_back(base_json(view, chain_name(at.first, at.second), chain.rules, chain.policy));
-        for (const RegularChain& chain : view.book->chains)
+        for (const RegularChain& chain : book.chains)
             items.push_back(chain_json(view, chain_name(chain), chain.rules));
     }
     return items;

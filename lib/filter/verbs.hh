@@ -8,13 +8,13 @@
 #include "admin/verbs.hh"
 #include "base/time.hh"
 #include "filter/counters.hh"
-#include "filter/rule.hh"
+#include "filter/ruleset.hh"
 
 namespace sluice::filter {
 
 // Asked for at every request; good for the length of the answer.
 struct RulesView {
-    const Rulebook* book = nullptr;  // null: no rules
+    const Ruleset* ruleset = nullptr;  // null: no rules
     RuleDirectory* directory = nullptr;
     std::vector<const RuleCounters*> workers;
     // Seconds since 1970 of an instant of the packet clock.

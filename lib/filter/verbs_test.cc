@@ -18,7 +18,7 @@ TEST(RulesVerbs, list_chains_with_counts_and_reset_them) {
     rules.forward(tcp4(1, 2));
     admin::Verbs verbs;
     add_verbs(verbs, [&] {
-        return RulesView{.book = &rules.ruleset->book(),
+        return RulesView{.ruleset = rules.ruleset.get(),
                          .directory = &rules.directory,
                          .workers = {&rules.counters},
                          .wall_clock = [](Instant at) { return seconds(at.time_since_epoch()); }};

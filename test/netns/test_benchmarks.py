@@ -32,3 +32,10 @@ def test_sets(tmp_path):
     assert loaded["sluice"]["received"]["median"] > 0
     assert loaded["sluice"]["own_mb"]["median"] > 0
     assert "own_mb" in loaded["nft"]
+
+
+def test_early(tmp_path):
+    results = {each["case"]: each for each in quickly("early.py", tmp_path)}
+    assert {"addresses", "prefixes"} <= set(results)
+    for case in results.values():
+        assert case["sluice"]["median"] > 0

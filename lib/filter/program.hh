@@ -1,0 +1,63 @@
+// Programs of early rules: read and bound to what they name when a configuration is checked and compiled,
+// asked about packets by the stage.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hh"
+#include "base/interface_id.hh"
+#include "bpf/program.hh"
+#include "filter/compiled_rule.hh"
+#include "filter/packet.hh"
+#include "filter/rule.hh"
+#include "filter/rule_check.hh"
+#include "filter/ruleset_state.hh"
+
+namespace sluice::filter {
+
+// What a program may name, of each kind.
+inline constexpr size_t kMaxProgramSymbols = 64;
+inline constexpr size_t kMaxProgramLimits = 8;
+
+// A program and what it names, each in the order of its numbers.
+struct LoadedProgram {
+    std::shared_ptr<const bpf::Program> program;
+    std::vector<std::string> sets;
+    std::vector<InterfaceId> interfaces;
+    std::vector<std::string> counters;
+    std::vector<Limit> limits;
+};
+
+// By the rule's name.
+using LoadedPrograms = std::map<std::string, LoadedProgram, std::less<>>;
+
+// Reads the program of a rule that has one.
+Expected<LoadedProgram> load_program(const Rule& rule, const KnownNames& known);
+// Those of all early rules; what is wrong goes to `problems`, at its rule.
+LoadedPrograms load_programs(const Rulebook& book, const KnownNames& known, config::Problems& problems);
+
+// Which programs look into which sets, besides set_uses().
+void add_set_uses(const LoadedPrograms& programs, std::vector<sets::SetUse>& uses);
+
+// Labels that count a verdict of a rule's program, and what the program itself counts.
+std::string verdict_label(std::string_view rule, bpf::Verdict verdict);
+std::string program_counter_label(std::string_view rule, std::string_view counter);
+
+struct ProgramAnswer {
+    bpf::Verdict verdict = bpf::Verdict::aborted;
+    InterfaceId redirect = kNoInterface;  // of redirect; a program that named none has aborted
+    bool changed = false;                 // the frame may be another now
+};
+
+// Asks a program about a packet in a frame, whose IP header is at `l3`, and counts what it says. An observing
+// rule passes the packet on as it is.
+ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
+                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3);
+
+}  // namespace sluice::filter
