@@ -52,8 +52,16 @@ class Own {
         for (size_t number = 0; number + 1 < flows; ++number)
             begin(tuple_for(number));
     }
-    using Key = Tuple;
-    static Key key(const Tuple& tuple) { return tuple; }
+    using Key = Ip4PortsTuple;
+    static Key key(const Tuple& tuple) {
+        uint32_t source;
+        uint32_t destination;
+        std::memcpy(&source, tuple.source_bytes().data(), sizeof source);
+        std::memcpy(&destination, tuple.destination_bytes().data(), sizeof destination);
+        return {.addresses = uint64_t{destination} << 32 | source,
+                .ports = uint32_t{tuple.dport} << 16 | tuple.sport,
+                .protocol = tuple.protocol()};
+    }
     Flow* begin(const Tuple& tuple) {
         Flow* flow = table_.create(tuple, *inverted(tuple), kNoInterface);
         table_.set_deadline(*flow, 1000);
@@ -68,11 +76,15 @@ class Own {
     }
     void look_up(const Key* keys) {
         std::array<Found, kBurst> found;
-        table_.find_burst({keys, kBurst}, found);
+        table_.find_burst(std::span(keys, kBurst), found);
         for (const auto& one : found)
             touch(one);
     }
-    void look_up_one(const Key& key) { touch(table_.find(key)); }
+    void look_up_one(const Key& key) {
+        std::array<Found, 1> found;
+        table_.find_burst(std::span(&key, 1), found);
+        touch(found[0]);
+    }
 
   private:
     static void touch(const Found& found) {
