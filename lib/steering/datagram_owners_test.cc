@@ -1,0 +1,82 @@
+#include "steering/datagram_owners.hh"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace sluice::steering {
+namespace {
+
+using conntrack::Tuple;
+using std::chrono::seconds;
+using Owners = DatagramOwners<int>;
+
+constexpr Instant kStart{seconds(1000)};
+
+Tuple datagram(uint32_t number) {
+    return {Ip4Address::from_host(0x0a000000U + number), Ip4Address::from_host(0xcb007102U), wire::IpProtocol::udp, 0,
+            static_cast<uint16_t>(number)};
+}
+
+class OwnersTest : public testing::Test {
+  protected:
+    bool begins(uint32_t number, WorkerId owner, Instant now = kStart) {
+        return owners_.begins(datagram(number), owner, now, [this](int fragment) { given_.push_back(fragment); });
+    }
+    void expire(Instant now) {
+        for (size_t i = 0; i < Owners::kDatagrams; ++i)
+            owners_.expire(now, [this](int fragment) { given_.push_back(fragment); });
+    }
+    Owners owners_{conntrack::TupleHash{{1, 2, 3, 4}}};
+    std::vector<int> given_;
+};
+
+TEST_F(OwnersTest, later_fragments_go_where_the_first_went) {
+    ASSERT_TRUE(begins(1, WorkerId{3}));
+    const auto found = owners_.follows(datagram(1), 7, kStart);
+    ASSERT_EQ(found.answer, Owners::Answer::known);
+    EXPECT_EQ(found.owner, WorkerId{3});
+    EXPECT_TRUE(given_.empty());
+}
+
+TEST_F(OwnersTest, those_that_come_before_it_wait_for_it) {
+    for (int i = 0; i < 5; ++i)
+        ASSERT_EQ(owners_.follows(datagram(1), i, kStart).answer, Owners::Answer::waits);
+    ASSERT_EQ(owners_.follows(datagram(2), 9, kStart).answer, Owners::Answer::waits);
+    ASSERT_TRUE(begins(1, WorkerId{2}));
+    std::ranges::sort(given_);
+    EXPECT_EQ(given_, (std::vector{0, 1, 2, 3, 4}));
+    EXPECT_EQ(owners_.follows(datagram(1), 5, kStart).answer, Owners::Answer::known);
+}
+
+TEST_F(OwnersTest, those_that_wait_in_vain_are_given_up) {
+    ASSERT_EQ(owners_.follows(datagram(1), 8, kStart).answer, Owners::Answer::waits);
+    expire(kStart + Owners::kLifetime - seconds(1));
+    EXPECT_TRUE(given_.empty());
+    expire(kStart + Owners::kLifetime);
+    EXPECT_EQ(given_, std::vector{8});
+}
+
+// The identification is used again.
+TEST_F(OwnersTest, an_owner_is_forgotten) {
+    ASSERT_TRUE(begins(1, WorkerId{3}));
+    EXPECT_EQ(owners_.follows(datagram(1), 1, kStart + Owners::kLifetime).answer, Owners::Answer::waits);
+}
+
+TEST_F(OwnersTest, few_wait_for_one_datagram) {
+    for (size_t i = 0; i < Owners::kWaitingEach; ++i)
+        ASSERT_EQ(owners_.follows(datagram(1), 1, kStart).answer, Owners::Answer::waits);
+    EXPECT_EQ(owners_.follows(datagram(1), 1, kStart).answer, Owners::Answer::refused);
+}
+
+TEST_F(OwnersTest, datagrams_are_bounded_and_room_comes_back) {
+    size_t known = 0;
+    for (uint32_t i = 0; i < 3 * Owners::kDatagrams; ++i)
+        known += begins(i, WorkerId{0}) ? 1 : 0;
+    EXPECT_LE(known, Owners::kDatagrams);
+    EXPECT_GT(known, Owners::kDatagrams / 2);
+    EXPECT_TRUE(begins(1000000, WorkerId{0}, kStart + Owners::kLifetime));
+}
+
+}  // namespace
+}  // namespace sluice::steering
