@@ -27,8 +27,8 @@ class DatagramOwners {
             waiting_[i].next = static_cast<uint16_t>(i + 1);
     }
 
-    // The first fragment: its owner is that of all. give(Fragment) gets those that have waited. False if
-    // there is no room.
+    // The first fragment: its owner is that of all. give(Fragment) gets those that have waited, in the order
+    // they came. False if there is no room.
     template <typename Give>
     [[nodiscard]] bool begins(const conntrack::Tuple& datagram, WorkerId owner, Instant now, Give&& give) {
         Datagram* const known = open(datagram, now);
@@ -55,8 +55,9 @@ class DatagramOwners {
             return {Answer::refused};
         const uint16_t place = free_;
         free_ = waiting_[place].next;
-        waiting_[place] = {fragment, known->first};
-        known->first = place;
+        waiting_[place] = {fragment, kNone};
+        (known->waiting == 0 ? known->first : waiting_[known->last].next) = place;
+        known->last = place;
         ++known->waiting;
         return {Answer::waits};
     }
@@ -80,6 +81,7 @@ class DatagramOwners {
         Instant until = Instant::min();
         std::optional<WorkerId> owner;
         uint16_t first = kNone;  // of those that wait
+        uint16_t last = kNone;
         uint16_t waiting = 0;
     };
     struct Waiting {

@@ -120,15 +120,19 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
     };
     if (!fragment.is_later_fragment()) {
         const WorkerId owner = plan.tracks() ? owner_of(plan, fragment) : worker.id;
-        // Those that have waited cannot join the burst that is on its way: they come round.
+        bool has_waiting = false;
         const bool has_room = datagrams_.begins(datagram, owner, worker.now, [&](Waiting& waiting) {
             worker.counters.held_out.add(1);
             hand_over_.give(worker, waiting.packet, {.meta = waiting.meta}, owner);
+            has_waiting = true;
         });
-        if (has_room)
-            give(worker, packet, meta, owner);
-        else
+        if (!has_room) {
             refuse();
+        } else if (has_waiting || owner != worker.id) {
+            // Behind those, also where they come back to this worker.
+            hand_over_.give(worker, packet, {.meta = meta}, owner);
+            meta.path = Path::done;
+        }
         return;
     }
     using Owners = DatagramOwners<Waiting>;
