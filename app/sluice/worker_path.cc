@@ -12,7 +12,7 @@ table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers)
         return table::TokenBucket::unlimited();
     const uint64_t rate = (*all + workers - 1) / workers;
     // A tenth of a second's worth may come at once, so that a traceroute is answered (R4443-2.4f).
-    return {rate, std::max<uint64_t>(rate / 10, 10)};
+    return {rate, std::max<uint64_t>(rate / 10, (10 + workers - 1) / workers)};
 }
 
 void WorkerPath::adopt(const Snapshot* newest) {

@@ -28,15 +28,14 @@ class DatagramOwners {
     }
 
     // The first fragment: its owner is that of all. give(Fragment) gets those that have waited, in the order
-    // they came. False if there is no room.
-    template <typename Give>
-    [[nodiscard]] bool begins(const conntrack::Tuple& datagram, WorkerId owner, Instant now, Give&& give) {
-        Datagram* const known = open(datagram, now);
-        if (known == nullptr)
-            return false;
-        known->owner = owner;
-        release(*known, give);
-        return true;
+    // they came. Where there is no room the oldest of some datagrams is forgotten: give_up(Fragment) gets those
+    // that wait for its first.
+    template <typename Give, typename GiveUp>
+    void begins(const conntrack::Tuple& datagram, WorkerId owner, Instant now, Give&& give,
+                GiveUp&& give_up) {
+        Datagram& known = open(datagram, now, give_up);
+        known.owner = owner;
+        release(known, give);
     }
 
     enum class Answer : uint8_t { known, waits, refused };
@@ -44,11 +43,11 @@ class DatagramOwners {
         Answer answer;
         WorkerId owner{};
     };
-    // Any other.
-    [[nodiscard]] Found follows(const conntrack::Tuple& datagram, const Fragment& fragment, Instant now) {
-        Datagram* const known = open(datagram, now);
-        if (known == nullptr)
-            return {Answer::refused};
+    // Any other. Refused: too many wait.
+    template <typename GiveUp>
+    [[nodiscard]] Found follows(const conntrack::Tuple& datagram, const Fragment& fragment, Instant now,
+                                GiveUp&& give_up) {
+        Datagram* const known = &open(datagram, now, give_up);
         if (known->owner)
             return {Answer::known, *known->owner};
         if (known->waiting == kWaitingEach || free_ == kNone)
@@ -89,20 +88,20 @@ class DatagramOwners {
         uint16_t next = kNone;
     };
 
-    // One that is over makes room once nothing waits for it.
-    Datagram* open(const conntrack::Tuple& tuple, Instant now) {
+    template <typename GiveUp>
+    Datagram& open(const conntrack::Tuple& tuple, Instant now, GiveUp&& give_up) {
         const size_t home = hash_(tuple) % (kDatagrams / kWays) * kWays;
-        Datagram* room = nullptr;
+        Datagram* oldest = &datagrams_[home];
         for (size_t way = 0; way < kWays; ++way) {
             Datagram& one = datagrams_[home + way];
             if (one.until > now && one.tuple == tuple)
-                return &one;
-            if (one.until <= now && one.waiting == 0)
-                room = &one;
+                return one;
+            if (one.until < oldest->until)
+                oldest = &one;
         }
-        if (room != nullptr)
-            *room = {.tuple = tuple, .until = now + kLifetime, .owner = {}};
-        return room;
+        release(*oldest, give_up);
+        *oldest = {.tuple = tuple, .until = now + kLifetime, .owner = {}};
+        return *oldest;
     }
     template <typename Give>
     void release(Datagram& from, Give&& give) {

@@ -18,8 +18,14 @@ Tuple datagram(uint32_t number) {
 
 class OwnersTest : public testing::Test {
   protected:
-    bool begins(uint32_t number, WorkerId owner, Instant now = kStart) {
-        return owners_.begins(datagram(number), owner, now, [this](int fragment) { given_.push_back(fragment); });
+    void begins(uint32_t number, WorkerId owner, Instant now = kStart) {
+        owners_.begins(
+            datagram(number), owner, now, [this](int fragment) { given_.push_back(fragment); },
+            [this](int fragment) { given_up_.push_back(fragment); });
+    }
+    Owners::Found follows(uint32_t number, int fragment, Instant now = kStart) {
+        return owners_.follows(datagram(number), fragment, now,
+                               [this](int other) { given_up_.push_back(other); });
     }
     void expire(Instant now) {
         for (size_t i = 0; i < Owners::kDatagrams; ++i)
@@ -27,11 +33,12 @@ class OwnersTest : public testing::Test {
     }
     Owners owners_{conntrack::TupleHash{{1, 2, 3, 4}}};
     std::vector<int> given_;
+    std::vector<int> given_up_;
 };
 
 TEST_F(OwnersTest, later_fragments_go_where_the_first_went) {
-    ASSERT_TRUE(begins(1, WorkerId{3}));
-    const auto found = owners_.follows(datagram(1), 7, kStart);
+    begins(1, WorkerId{3});
+    const auto found = follows(1, 7);
     ASSERT_EQ(found.answer, Owners::Answer::known);
     EXPECT_EQ(found.owner, WorkerId{3});
     EXPECT_TRUE(given_.empty());
@@ -39,15 +46,15 @@ TEST_F(OwnersTest, later_fragments_go_where_the_first_went) {
 
 TEST_F(OwnersTest, those_that_come_before_it_wait_for_it) {
     for (int i = 0; i < 5; ++i)
-        ASSERT_EQ(owners_.follows(datagram(1), i, kStart).answer, Owners::Answer::waits);
-    ASSERT_EQ(owners_.follows(datagram(2), 9, kStart).answer, Owners::Answer::waits);
-    ASSERT_TRUE(begins(1, WorkerId{2}));
+        ASSERT_EQ(follows(1, i).answer, Owners::Answer::waits);
+    ASSERT_EQ(follows(2, 9).answer, Owners::Answer::waits);
+    begins(1, WorkerId{2});
     EXPECT_EQ(given_, (std::vector{0, 1, 2, 3, 4}));
-    EXPECT_EQ(owners_.follows(datagram(1), 5, kStart).answer, Owners::Answer::known);
+    EXPECT_EQ(follows(1, 5).answer, Owners::Answer::known);
 }
 
 TEST_F(OwnersTest, those_that_wait_in_vain_are_given_up) {
-    ASSERT_EQ(owners_.follows(datagram(1), 8, kStart).answer, Owners::Answer::waits);
+    ASSERT_EQ(follows(1, 8).answer, Owners::Answer::waits);
     expire(kStart + Owners::kLifetime - seconds(1));
     EXPECT_TRUE(given_.empty());
     expire(kStart + Owners::kLifetime);
@@ -56,23 +63,24 @@ TEST_F(OwnersTest, those_that_wait_in_vain_are_given_up) {
 
 // The identification is used again.
 TEST_F(OwnersTest, an_owner_is_forgotten) {
-    ASSERT_TRUE(begins(1, WorkerId{3}));
-    EXPECT_EQ(owners_.follows(datagram(1), 1, kStart + Owners::kLifetime).answer, Owners::Answer::waits);
+    begins(1, WorkerId{3});
+    EXPECT_EQ(follows(1, 1, kStart + Owners::kLifetime).answer, Owners::Answer::waits);
 }
 
 TEST_F(OwnersTest, few_wait_for_one_datagram) {
     for (size_t i = 0; i < Owners::kWaitingEach; ++i)
-        ASSERT_EQ(owners_.follows(datagram(1), 1, kStart).answer, Owners::Answer::waits);
-    EXPECT_EQ(owners_.follows(datagram(1), 1, kStart).answer, Owners::Answer::refused);
+        ASSERT_EQ(follows(1, 1).answer, Owners::Answer::waits);
+    EXPECT_EQ(follows(1, 1).answer, Owners::Answer::refused);
 }
 
-TEST_F(OwnersTest, datagrams_are_bounded_and_room_comes_back) {
-    size_t known = 0;
-    for (uint32_t i = 0; i < 3 * Owners::kDatagrams; ++i)
-        known += begins(i, WorkerId{0}) ? 1 : 0;
-    EXPECT_LE(known, Owners::kDatagrams);
-    EXPECT_GT(known, Owners::kDatagrams / 2);
-    EXPECT_TRUE(begins(1000000, WorkerId{0}, kStart + Owners::kLifetime));
+TEST_F(OwnersTest, the_oldest_make_room) {
+    ASSERT_EQ(follows(1, 5).answer, Owners::Answer::waits);
+    constexpr uint32_t kOthers = 16 * Owners::kDatagrams;
+    for (uint32_t i = 0; i < kOthers; ++i)
+        begins(100 + i, WorkerId{0}, kStart + seconds(1));
+    EXPECT_EQ(given_up_, std::vector{5});
+    EXPECT_EQ(follows(100 + kOthers - 1, 6).answer, Owners::Answer::known);
+    EXPECT_EQ(follows(1, 7, kStart + seconds(1)).answer, Owners::Answer::waits);
 }
 
 }  // namespace

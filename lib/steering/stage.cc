@@ -76,7 +76,9 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
         const auto packet = packet_of(burst.packets[i], meta);
         if (packet.is_fragment()) [[unlikely]] {
             const WorkerId collector = plan.collector_of(datagram_of(packet));
-            if (collector == worker.id) {
+            if (!plan.tracks()) {
+                give(worker, burst.packets[i], meta, collector);
+            } else if (collector == worker.id) {
                 collect(worker, plan, burst.packets[i], meta);
             } else {
                 hand_over_.give(worker, burst.packets[i], {.meta = meta, .is_to_be_collected = true},
@@ -111,24 +113,27 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
     hand_over_.flush(worker);
 }
 
+void Steerer::drop(Worker& worker, const Waiting& waiting) {
+    worker.counters.held_out.add(1);
+    finish(worker, waiting.packet, waiting.meta.in, Verdict::drop(pipeline::drops::steer_fragments));
+}
+
 void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, PacketMeta& meta) {
     const auto fragment = packet_of(packet, meta);
     const auto datagram = datagram_of(fragment);
-    const auto refuse = [&] {
-        finish(worker, packet, meta.in, Verdict::drop(pipeline::drops::steer_fragments));
-        meta.path = Path::done;
-    };
+    const auto give_up = [&worker](const Waiting& waiting) { drop(worker, waiting); };
     if (!fragment.is_later_fragment()) {
-        const WorkerId owner = plan.tracks() ? owner_of(plan, fragment) : worker.id;
+        const WorkerId owner = owner_of(plan, fragment);
         bool has_waiting = false;
-        const bool has_room = datagrams_.begins(datagram, owner, worker.now, [&](Waiting& waiting) {
-            worker.counters.held_out.add(1);
-            hand_over_.give(worker, waiting.packet, {.meta = waiting.meta}, owner);
-            has_waiting = true;
-        });
-        if (!has_room) {
-            refuse();
-        } else if (has_waiting || owner != worker.id) {
+        datagrams_.begins(
+            datagram, owner, worker.now,
+            [&](const Waiting& waiting) {
+                worker.counters.held_out.add(1);
+                hand_over_.give(worker, waiting.packet, {.meta = waiting.meta}, owner);
+                has_waiting = true;
+            },
+            give_up);
+        if (has_waiting || owner != worker.id) {
             // Behind those, also where they come back to this worker.
             hand_over_.give(worker, packet, {.meta = meta}, owner);
             meta.path = Path::done;
@@ -136,7 +141,7 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
         return;
     }
     using Owners = DatagramOwners<Waiting>;
-    const auto found = datagrams_.follows(datagram, {packet, meta}, worker.now);
+    const auto found = datagrams_.follows(datagram, {packet, meta}, worker.now, give_up);
     switch (found.answer) {
         case Owners::Answer::known:
             give(worker, packet, meta, found.owner);
@@ -147,7 +152,8 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
             meta.path = Path::done;
             return;
         case Owners::Answer::refused:
-            refuse();
+            finish(worker, packet, meta.in, Verdict::drop(pipeline::drops::steer_fragments));
+            meta.path = Path::done;
             return;
     }
 }
@@ -163,10 +169,7 @@ void Steerer::take(Worker& worker, const Plan& plan, Burst& burst) {
 }
 
 void Steerer::expire(Worker& worker) {
-    datagrams_.expire(worker.now, [&worker](const Waiting& waiting) {
-        worker.counters.held_out.add(1);
-        finish(worker, waiting.packet, waiting.meta.in, Verdict::drop(pipeline::drops::steer_fragments));
-    });
+    datagrams_.expire(worker.now, [&worker](const Waiting& waiting) { drop(worker, waiting); });
 }
 
 }  // namespace sluice::steering
