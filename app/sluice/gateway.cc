@@ -165,9 +165,9 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
             steering_->rings.set_bell(static_cast<WorkerId>(i), lane.sleeper.bell());
             lane.steering = std::make_unique<WorkerSteering>(static_cast<WorkerId>(i), *steering_);
         }
-        lane.path = std::make_unique<WorkerPath>(
-            *lane.worker, lanes_.size(), fresh_seed(), firewall_->of(static_cast<WorkerId>(i)),
-            lane.steering.get(), published_, std::span<const dpdk::Device>(devices_));
+        lane.path = std::make_unique<WorkerPath>(*lane.worker, lanes_.size(), fresh_seed(),
+                                                 firewall_->of(static_cast<WorkerId>(i)), lane.steering.get(),
+                                                 published_, std::span<const dpdk::Device>(devices_));
     }
     return {};
 }

@@ -12,9 +12,9 @@ bool gives_sources(const nat::NatRule& rule) {
 // Whether all flows of an inside host are one worker's matter: they share external endpoints, or count
 // towards one limit.
 bool needs_whole_hosts(const nat::NatRule& rule, const nat::NatSettings& settings) {
-    const bool overlaps = rule.port_overlap.value_or(settings.port_overlap) &&
-                          rule.mapping.value_or(settings.mapping) ==
-                              nat::Dependence::address_and_port_dependent;
+    const bool overlaps =
+        rule.port_overlap.value_or(settings.port_overlap) &&
+        rule.mapping.value_or(settings.mapping) == nat::Dependence::address_and_port_dependent;
     return !overlaps || rule.ports_per_host.value_or(settings.ports_per_host) != 0;
 }
 
@@ -47,8 +47,8 @@ Expected<std::unique_ptr<SharedSteering>> SharedSteering::create(size_t workers,
         return std::unexpected(rings.error());
     Random random(seed);
     Random of_directory(random.next());
-    return std::unique_ptr<SharedSteering>(new SharedSteering{
-        .random = random, .rings = std::move(*rings), .directory{flows, of_directory}});
+    return std::unique_ptr<SharedSteering>(
+        new SharedSteering{.random = random, .rings = std::move(*rings), .directory{flows, of_directory}});
 }
 
 steering::PlanOptions plan_options(size_t workers, const filter::FirewallTables* firewall,

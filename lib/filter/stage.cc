@@ -97,10 +97,10 @@ void send_icmp(Context& context, const Passage& passage, RejectKind kind) {
 Firewall::Firewall(WorkerId worker, const conntrack::Limits& limits, const conntrack::Settings& settings,
                    Random& random)
     : worker_(worker), tracker_(limits, settings, random, conntrack_counters_) {
-    tracker_.watch_ends({.ended = &Firewall::flow_ended,
-                         .context = this,
-                         .of = conntrack::kMappedSource | conntrack::kMappedDestination |
-                               steering::kPublished});
+    tracker_.watch_ends(
+        {.ended = &Firewall::flow_ended,
+         .context = this,
+         .of = conntrack::kMappedSource | conntrack::kMappedDestination | steering::kPublished});
 }
 
 void Firewall::adopt(const FirewallTables* tables) {

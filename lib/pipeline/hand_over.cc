@@ -8,8 +8,8 @@ Expected<HandOverRings> HandOverRings::create(size_t workers) {
     HandOverRings result(workers);
     for (size_t from = 0; from < workers; ++from) {
         for (size_t to = 0; to < workers; ++to) {
-            auto ring = dpdk::PacketRing::create("hand_over_" + std::to_string(from) + "_" + std::to_string(to),
-                                                 kCapacity);
+            auto ring = dpdk::PacketRing::create(
+                "hand_over_" + std::to_string(from) + "_" + std::to_string(to), kCapacity);
             if (!ring)
                 return std::unexpected(ring.error());
             result.rings_.push_back(std::move(*ring));

@@ -124,9 +124,9 @@ inline void rest(WorkerRun& run, uint32_t& false_alarms) {
 
 }  // namespace detail
 
-// Path has process(PortId, Burst&, cycles before receive), take_over(Burst&), errands(span of packets), tick(), begin_round(),
-// and serve(), which does a slice of what the control thread asks for and tells whether there was anything.
-// begin_round() takes the snapshot that holds until the next one.
+// Path has process(PortId, Burst&, cycles before receive), take_over(Burst&), errands(span of packets),
+// tick(), begin_round(), and serve(), which does a slice of what the control thread asks for and tells
+// whether there was anything. begin_round() takes the snapshot that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
     Worker& worker = run.worker;

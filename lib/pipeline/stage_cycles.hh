@@ -11,8 +11,8 @@
 namespace sluice::pipeline {
 
 enum class Stage : uint8_t { receive, parse, steer, route, forward, transmit };
-inline constexpr std::array<std::string_view, 6> kStageNames{"receive", "parse", "steer", "route", "forward",
-                                                             "transmit"};
+inline constexpr std::array<std::string_view, 6> kStageNames{"receive", "parse",   "steer",
+                                                             "route",   "forward", "transmit"};
 
 class StageCycles {
   public:

@@ -28,8 +28,8 @@ class DatagramOwners {
     }
 
     // The first fragment: its owner is that of all. give(Fragment) gets those that have waited, in the order
-    // they came. Where there is no room the oldest of some datagrams is forgotten: give_up(Fragment) gets those
-    // that wait for its first.
+    // they came. Where there is no room the oldest of some datagrams is forgotten: give_up(Fragment) gets
+    // those that wait for its first.
     template <typename Give, typename GiveUp>
     void begins(const conntrack::Tuple& datagram, WorkerId owner, Instant now, Give&& give,
                 GiveUp&& give_up) {

@@ -12,8 +12,8 @@ using Owners = DatagramOwners<int>;
 constexpr Instant kStart{seconds(1000)};
 
 Tuple datagram(uint32_t number) {
-    return {Ip4Address::from_host(0x0a000000U + number), Ip4Address::from_host(0xcb007102U), wire::IpProtocol::udp, 0,
-            static_cast<uint16_t>(number)};
+    return {Ip4Address::from_host(0x0a000000U + number), Ip4Address::from_host(0xcb007102U),
+            wire::IpProtocol::udp, 0, static_cast<uint16_t>(number)};
 }
 
 class OwnersTest : public testing::Test {

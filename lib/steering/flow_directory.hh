@@ -14,8 +14,8 @@
 
 namespace sluice::steering {
 
-// Any thread may call anything. Readers wait for nothing; writers exchange a word that is theirs alone but for
-// a rare race. A tuple stands for itself by 56 bits of a hash whose key nobody knows.
+// Any thread may call anything. Readers wait for nothing; writers exchange a word that is theirs alone but
+// for a rare race. A tuple stands for itself by 56 bits of a hash whose key nobody knows.
 class FlowDirectory {
   public:
     // Takes address space for so many flows, and memory as it is used.

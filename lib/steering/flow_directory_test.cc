@@ -13,8 +13,8 @@ namespace {
 using conntrack::Tuple;
 
 Tuple tuple_of(uint32_t number) {
-    return {Ip4Address::from_host(0x0a000000U + number), Ip4Address::from_host(0xcb007102U), wire::IpProtocol::tcp,
-            static_cast<uint16_t>(number), 443};
+    return {Ip4Address::from_host(0x0a000000U + number), Ip4Address::from_host(0xcb007102U),
+            wire::IpProtocol::tcp, static_cast<uint16_t>(number), 443};
 }
 
 class DirectoryTest : public testing::Test {

@@ -116,8 +116,7 @@ bool Plan::is_outside(const IpAddress& address) const {
 
 Tuple datagram_of(const wire::IpPacket& fragment) {
     if (fragment.family() == Family::ip4)
-        return {fragment.source(), fragment.destination(), fragment.ip4().protocol(), 0,
-                fragment.ip4().id()};
+        return {fragment.source(), fragment.destination(), fragment.ip4().protocol(), 0, fragment.ip4().id()};
     const auto chain = wire::walk_extensions(fragment.ip6());
     const uint8_t* header = fragment.bytes().data() + chain.fragment_offset;
     return {fragment.source(), fragment.destination(), IpProtocol::fragment, wire::read16(header + 4),

@@ -41,8 +41,9 @@ struct AddressRange {
 
 struct PlanOptions {
     uint16_t workers = 1;
-    bool tracks = false;        // without, only fragments are steered: they are to meet each other
-    bool by_addresses = false;  // ports do not count: flows that helpers announce stay with who announced them
+    bool tracks = false;  // without, only fragments are steered: they are to meet each other
+    bool by_addresses =
+        false;  // ports do not count: flows that helpers announce stay with who announced them
     // Interfaces behind which hosts outside are; with `fib` they tell inside addresses. None: no address
     // decides alone.
     std::bitset<kMaxInterfaces> outside = {};
@@ -70,7 +71,8 @@ class Plan {
     [[nodiscard]] WorkerId owner_of(const wire::IpPacket& packet) const;
     // Who finds out whose the fragments of a datagram are.
     [[nodiscard]] WorkerId collector_of(const conntrack::Tuple& datagram) const {
-        return buckets_[toeplitz_bucket(static_cast<uint16_t>(fold(datagram) ^ datagram.sport ^ datagram.dport))];
+        return buckets_[toeplitz_bucket(
+            static_cast<uint16_t>(fold(datagram) ^ datagram.sport ^ datagram.dport))];
     }
 
   private:

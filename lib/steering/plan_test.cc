@@ -113,7 +113,8 @@ TEST_P(PlanTest, flows_are_spread_evenly) {
     std::map<WorkerId, int> flows;
     constexpr int kFlows = 40000;
     for (int i = 0; i < kFlows; ++i)
-        ++flows[plan.owner_of(Tuple(inside(Family::ip4), any_address(Family::ip4), IpProtocol::udp, port(), 53))];
+        ++flows[plan.owner_of(
+            Tuple(inside(Family::ip4), any_address(Family::ip4), IpProtocol::udp, port(), 53))];
     ASSERT_EQ(flows.size(), GetParam());
     for (const auto& [worker, count] : flows)
         EXPECT_NEAR(count, kFlows / GetParam(), kFlows / GetParam() / 5) << index(worker);
@@ -123,7 +124,8 @@ TEST_P(PlanTest, flows_are_spread_evenly) {
 TEST_P(PlanTest, owners_are_those_of_a_device_with_the_symmetric_key) {
     const auto plan = this->plan();
     for (int i = 0; i < 2000; ++i) {
-        const Tuple tuple(any_address(Family::ip4), any_address(Family::ip4), IpProtocol::tcp, port(), port());
+        const Tuple tuple(any_address(Family::ip4), any_address(Family::ip4), IpProtocol::tcp, port(),
+                          port());
         std::vector<uint8_t> input;
         for (const auto* address : {&tuple.source_bytes(), &tuple.destination_bytes()})
             input.insert(input.end(), address->begin(), address->begin() + 4);
@@ -143,7 +145,8 @@ TEST_P(PlanTest, an_inside_host_has_one_owner_whatever_it_speaks_to) {
         const auto owner = plan.owner_of(Tuple(host, any_address(family), IpProtocol::udp, 1, 2));
         for (int i = 0; i < 1000; ++i) {
             const auto remote = any_address(family);
-            if (remote.is_multicast() || fib_->next_hop(fib_->lookup(routing::kMainTable, remote)).out != kWan)
+            if (remote.is_multicast() ||
+                fib_->next_hop(fib_->lookup(routing::kMainTable, remote)).out != kWan)
                 continue;
             const Tuple tuple(host, remote, IpProtocol::udp, port(), port());
             ASSERT_EQ(plan.owner_of(tuple), owner) << remote.to_string();
@@ -157,7 +160,9 @@ TEST_P(PlanTest, what_comes_to_a_port_of_nat_goes_to_its_owner) {
         const auto external = Ip4Address::from_host(0xcb007110U + static_cast<uint32_t>(random_.below(16)));
         const uint16_t given = port();
         const auto owner = nat::PortShare::owner_of(given, GetParam());
-        ASSERT_EQ(index(plan.owner_of(Tuple(any_address(Family::ip4), external, IpProtocol::udp, port(), given))), owner);
+        ASSERT_EQ(
+            index(plan.owner_of(Tuple(any_address(Family::ip4), external, IpProtocol::udp, port(), given))),
+            owner);
         const Tuple answered(any_address(Family::ip4), external, IpProtocol::icmp, given, 0);
         ASSERT_EQ(index(plan.owner_of(answered)), owner);
     }
@@ -202,9 +207,14 @@ wire::IpPacket view(const std::vector<uint8_t>& packet) {
 }
 
 std::vector<uint8_t> ports(uint16_t from, uint16_t to) {
-    return {static_cast<uint8_t>(from >> 8), static_cast<uint8_t>(from), static_cast<uint8_t>(to >> 8),
-            static_cast<uint8_t>(to),        0,                          8,
-            0,                               0};
+    return {static_cast<uint8_t>(from >> 8),
+            static_cast<uint8_t>(from),
+            static_cast<uint8_t>(to >> 8),
+            static_cast<uint8_t>(to),
+            0,
+            8,
+            0,
+            0};
 }
 
 TEST_P(PlanTest, errors_go_to_the_owner_of_the_flow_they_quote) {

@@ -37,7 +37,8 @@ class Steerer {
     [[nodiscard]] WorkerId owner_of(const Plan& plan, const wire::IpPacket& packet) const;
     void give(pipeline::Worker& worker, dpdk::Packet* packet, pipeline::PacketMeta& meta, WorkerId to);
     static void drop(pipeline::Worker& worker, const Waiting& waiting);
-    void collect(pipeline::Worker& worker, const Plan& plan, dpdk::Packet* packet, pipeline::PacketMeta& meta);
+    void collect(pipeline::Worker& worker, const Plan& plan, dpdk::Packet* packet,
+                 pipeline::PacketMeta& meta);
 
     pipeline::HandOver& hand_over_;
     const FlowDirectory& directory_;
