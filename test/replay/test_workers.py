@@ -9,6 +9,7 @@ from nat_net import (OUTSIDE, X1, X2, Y, Z, as_seen_outside, back, behind_nat, e
 from net import HOST, REMOTE, from_lan, from_wan, pattern
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, PadN)
+from test_nat_property import any_traffic, mappings_of
 
 several = pytest.mark.parametrize("workers", [2, 3, 4])
 STATEFUL = {"forward": {"policy": "drop", "rules": [
@@ -256,8 +257,20 @@ def test_ports_are_given_once(gateway, workers):
     assert {line.reason for line in lines if not passes(line)} == {"nat_exhausted"}
 
 
-def test_one_worker_hands_nothing_over(gateway):
-    assert [gateway.send(out(), options=options).packets[0].out for options in ((), ("--workers", "1"))][0]
+@several
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_comes_no_two_mappings_collide(gateway, workers, seed):
+    """R4787-1: nor has an inside endpoint two external ones."""
+    behind_nat(gateway, {"filtering": "endpoint_independent"}, hold_down="0s")
+    frames, _ = any_traffic(random.Random(seed), 600, 20, hairpin=False)
+    for proto, pairs in mappings_of(with_workers(gateway, workers, frames).flows).items():
+        inside, external = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
+        assert len(pairs) > 10 and len(inside) == len(external) == len(pairs), proto
+
+
+def test_one_worker_is_what_there_is_without_a_word(gateway):
+    files = [gateway.send(out(), options=options).files() for options in ((), ("--workers", "1"))]
+    assert files[0] == files[1]
 
 
 @pytest.mark.parametrize("workers", ["0", "65", "many"])
