@@ -30,6 +30,7 @@ struct ReplayArguments {
     std::string output;
     std::optional<std::string> until;
     bool strict_neighbours = false;
+    size_t workers = 1;
 };
 int replay_captures(const ReplayArguments& arguments);
 

@@ -29,10 +29,11 @@ uint32_t largest_frame(const GatewayConfig& config) {
 }
 
 // Buffers, what DPDK keeps about them, queues of devices, rings.
-uint32_t memory_needed_mb(const GatewayConfig& config) {
+uint32_t memory_needed_mb(const GatewayConfig& config, size_t workers) {
     const uint64_t buffer =
         std::max<uint64_t>(largest_frame(config), 2048) + 128 + 128 + dpdk::kPrivateSize + 64;
-    return static_cast<uint32_t>(config.engine.mbufs * buffer >> 20) + 48;
+    const uint64_t rings = pipeline::HandOverRings::memory(workers);
+    return static_cast<uint32_t>((config.engine.mbufs * buffer + rings) >> 20) + 48;
 }
 
 }  // namespace
@@ -42,7 +43,7 @@ Expected<std::unique_ptr<Gateway>> Gateway::start(const GatewayConfig& config, a
     auto plan = dpdk::plan_cpus(config.engine);
     if (!plan)
         return std::unexpected(plan.error());
-    plan->memory_mb = memory_needed_mb(config);
+    plan->memory_mb = memory_needed_mb(config, plan->worker_cpus.size());
     for (const auto& [name, interface, at] : config.interfaces) {
         if (const auto address = dpdk::pci_address(interface.device))
             plan->pci_devices.push_back(*address);
@@ -116,7 +117,8 @@ Expected<void> Gateway::open_devices(const GatewayConfig& config) {
                                           .profile = settings.profile,
                                           .mac = settings.mac,
                                           .mtu = settings.mtu.value_or(pipeline::kDefaultMtu),
-                                          .workers = eal_->workers()},
+                                          .workers = eal_->workers(),
+                                          .steering = config.engine.steering},
                                          pool_);
         if (!device)
             return std::unexpected(device.error());
@@ -144,7 +146,14 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
             return std::unexpected((to_control ? from_control : to_control).error());
         if (!sleeper)
             return std::unexpected(sleeper.error());
-        lanes_.push_back({std::move(*to_control), std::move(*from_control), std::move(*sleeper), {}, {}, {}});
+        lanes_.push_back(
+            {std::move(*to_control), std::move(*from_control), std::move(*sleeper), {}, {}, {}, {}});
+    }
+    if (lanes_.size() > 1) {
+        auto shared = SharedSteering::create(lanes_.size(), conntrack_of(config).max, fresh_seed());
+        if (!shared)
+            return std::unexpected(shared.error());
+        steering_ = std::move(*shared);
     }
     // References into the lanes are taken only now that they do not move any more.
     for (size_t i = 0; i < lanes_.size(); ++i) {
@@ -152,9 +161,13 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
         lane.worker =
             std::make_unique<pipeline::Worker>(static_cast<WorkerId>(i), config.interfaces.size(),
                                                devices_.size(), pool_, lane.to_control, fresh_seed());
+        if (steering_) {
+            steering_->rings.set_bell(static_cast<WorkerId>(i), lane.sleeper.bell());
+            lane.steering = std::make_unique<WorkerSteering>(static_cast<WorkerId>(i), *steering_);
+        }
         lane.path = std::make_unique<WorkerPath>(*lane.worker, lanes_.size(), fresh_seed(),
-                                                 firewall_->of(static_cast<WorkerId>(i)), published_,
-                                                 std::span<const dpdk::Device>(devices_));
+                                                 firewall_->of(static_cast<WorkerId>(i)), lane.steering.get(),
+                                                 published_, std::span<const dpdk::Device>(devices_));
     }
     return {};
 }
@@ -165,9 +178,15 @@ Expected<void> Gateway::launch(const GatewayConfig& config) {
     for (size_t i = 0; i < lanes_.size(); ++i) {
         auto& lane = lanes_[i];
         std::vector<pipeline::PolledQueue> queues;
-        for (size_t port = 0; port < devices_.size(); ++port)
-            queues.push_back(
-                {static_cast<pipeline::PortId>(port), &devices_[port], static_cast<uint16_t>(i)});
+        for (size_t port = 0; port < devices_.size(); ++port) {
+            // Those of a device with fewer queues than workers begin with another worker for each device.
+            const size_t queues_of_port = devices_[port].queues();
+            const size_t first = queues_of_port < lanes_.size() ? port % lanes_.size() : 0;
+            const size_t queue = (i + lanes_.size() - first) % lanes_.size();
+            if (queue < queues_of_port)
+                queues.push_back(
+                    {static_cast<pipeline::PortId>(port), &devices_[port], static_cast<uint16_t>(queue)});
+        }
         lane.body = [this, &lane, queues = std::move(queues), poll = config.engine.poll,
                      budget = config.engine.budget] {
             pipeline::WorkerRun run{.worker = *lane.worker,
@@ -175,6 +194,7 @@ Expected<void> Gateway::launch(const GatewayConfig& config) {
                                     .sleeper = lane.sleeper,
                                     .control_bell = control_bell_,
                                     .from_control = lane.from_control,
+                                    .hand_over = lane.steering ? &lane.steering->hand_over : nullptr,
                                     .queues = queues,
                                     .poll = poll,
                                     .budget = budget,

@@ -24,6 +24,7 @@
 #include "sluice/config.hh"
 #include "sluice/firewall.hh"
 #include "sluice/snapshot.hh"
+#include "sluice/steering.hh"
 #include "sluice/worker_path.hh"
 #include "telemetry/log.hh"
 
@@ -69,6 +70,7 @@ class Gateway {
         dpdk::PacketRing from_control;
         dpdk::Sleeper sleeper;
         std::unique_ptr<pipeline::Worker> worker;
+        std::unique_ptr<WorkerSteering> steering;  // null: there is one worker
         std::unique_ptr<WorkerPath> path;
         std::function<void()> body;
     };
@@ -129,6 +131,7 @@ class Gateway {
     std::vector<Postponed> postponed_;  // until all workers have been quiescent
     std::atomic<const Snapshot*> published_{nullptr};
     std::atomic<bool> stop_{false};
+    std::unique_ptr<SharedSteering> steering_;  // null: there is one worker
     std::vector<Lane> lanes_;
     std::vector<Asked> jobs_;     // with the workers
     std::vector<Asked> unasked_;  // there was no room

@@ -2,6 +2,7 @@
 #include <exception>
 #include <iostream>
 
+#include "base/interface_id.hh"
 #include "sluice/commands.hh"
 
 namespace {
@@ -30,6 +31,8 @@ int run_command_line(int argc, char** argv) {
     replay_command->add_option("--in", replay.inputs, "IFACE=CAPTURE, once for each capture")->required();
     replay_command->add_option("--out", replay.output, "the folder for the results")->required();
     replay_command->add_option("--until", replay.until, "seconds after the first frame to stop at");
+    replay_command->add_option("--workers", replay.workers, "so many workers, to which packets come in turn")
+        ->check(CLI::Range(size_t{1}, sluice::kMaxWorkers));
     replay_command->add_flag("--strict-neighbours", replay.strict_neighbours,
                              "next hops that are not in `neighbours` cannot be reached");
 

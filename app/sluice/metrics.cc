@@ -43,12 +43,16 @@ void worker_metrics(MetricsText& text, const pipeline::Observed& observed) {
     auto& busy = text.counter("worker_busy_cycles", "CPU cycles spent on packets");
     auto& exhausted = text.counter("worker_budget_exhausted", "Times a queue gave a full budget");
     auto& sleeps = text.counter("worker_sleeps", "Times a worker went to sleep");
+    auto& handed_over = text.counter("worker_handed_over", "Packets given to the workers that own them");
+    auto& taken_over = text.counter("worker_taken_over", "Packets that other workers gave to this one");
     for (const auto& one : observed.workers) {
         const std::string id = std::to_string(index(one.worker->id));
         packets.sample({{"worker", id}}, one.worker->counters.received.read());
         bursts.sample({{"worker", id}}, one.worker->loop.bursts.read());
         busy.sample({{"worker", id}}, one.worker->loop.busy_cycles.read());
         exhausted.sample({{"worker", id}}, one.worker->loop.budget_exhausted.read());
+        handed_over.sample({{"worker", id}}, one.worker->loop.handed_over.read());
+        taken_over.sample({{"worker", id}}, one.worker->loop.taken_over.read());
         sleeps.sample({{"worker", id}}, one.worker->loop.sleeps.read());
     }
 }

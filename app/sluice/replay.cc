@@ -37,7 +37,7 @@ int replay_captures(const ReplayArguments& arguments) {
     const auto eal = ReplayDataplane::start_eal();
     if (!eal)
         return refuse(eal.error());
-    const auto dataplane = ReplayDataplane::create(*config, arguments.strict_neighbours);
+    const auto dataplane = ReplayDataplane::create(*config, arguments.strict_neighbours, arguments.workers);
     if (!dataplane)
         return refuse(dataplane.error());
     const auto result = replay::replay(options, **dataplane);

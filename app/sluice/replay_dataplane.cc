@@ -40,26 +40,23 @@ Expected<std::unique_ptr<dpdk::Eal>> ReplayDataplane::start_eal() {
     return dpdk::Eal::start(plan);
 }
 
-Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const GatewayConfig& config, bool strict) {
+Expected<std::unique_ptr<ReplayDataplane>> ReplayDataplane::create(const GatewayConfig& config, bool strict,
+                                                                   size_t workers) {
     auto pool = dpdk::PacketPool::create("packets", kPackets, kLargestFrame);
     if (!pool)
         return std::unexpected(pool.error());
-    auto ring = dpdk::PacketRing::create("to_control", 1024);
-    if (!ring)
-        return std::unexpected(ring.error());
-    return std::unique_ptr<ReplayDataplane>(
-        new ReplayDataplane(std::move(*pool), std::move(*ring), config, strict));
+    std::unique_ptr<ReplayDataplane> dataplane(
+        new ReplayDataplane(std::move(*pool), config, strict, workers));
+    if (auto made = dataplane->make_lanes(workers); !made)
+        return std::unexpected(made.error());
+    return dataplane;
 }
 
-ReplayDataplane::ReplayDataplane(dpdk::PacketPool pool, dpdk::PacketRing to_control,
-                                 const GatewayConfig& config, bool strict)
+ReplayDataplane::ReplayDataplane(dpdk::PacketPool pool, const GatewayConfig& config, bool strict,
+                                 size_t workers)
     : config_(&config),
       pool_(std::move(pool)),
-      to_control_(std::move(to_control)),
       catalog_(drop_catalog()),
-      worker_(WorkerId{0}, config.interfaces.size(), device_interfaces(config).size(), pool_, to_control_,
-              kSeed),
-      state_(kSeed),
       control_counters_(config.interfaces.size()),
       neighbours_(
           grace_, strict ? routing::NeighbourMode::strict : routing::NeighbourMode::derive, pool_,
@@ -70,10 +67,35 @@ ReplayDataplane::ReplayDataplane(dpdk::PacketPool pool, dpdk::PacketRing to_cont
           },
           [](const routing::AddressConflict&) {}),
       firewall_(
-          config, 1, kSeed, [](const std::function<void()>& retired) { retired(); },
-          [this] { return day_of(worker_.now); }) {
-    state_.icmp_errors = error_bucket(config.icmp, 1);
-    neighbours_.set_watch(&worker_.watch);
+          config, workers, kSeed, [](const std::function<void()>& retired) { retired(); },
+          [this] { return day_of(now_); }) {}
+
+ReplayDataplane::Lane::Lane(WorkerId id, const GatewayConfig& config, size_t workers,
+                            const dpdk::PacketPool& pool, dpdk::PacketRing ring, uint64_t seed)
+    : to_control(std::move(ring)),
+      worker(id, config.interfaces.size(), device_interfaces(config).size(), pool, to_control, seed),
+      state(seed) {
+    state.icmp_errors = error_bucket(config.icmp, workers);
+}
+
+Expected<void> ReplayDataplane::make_lanes(size_t workers) {
+    if (workers > 1) {
+        auto shared = SharedSteering::create(workers, conntrack_of(*config_).max, kSeed);
+        if (!shared)
+            return std::unexpected(shared.error());
+        steering_ = std::move(*shared);
+    }
+    for (size_t i = 0; i < workers; ++i) {
+        auto ring = dpdk::PacketRing::create("to_control_" + std::to_string(i), 1024);
+        if (!ring)
+            return std::unexpected(ring.error());
+        const auto id = static_cast<WorkerId>(i);
+        lanes_.push_back(std::make_unique<Lane>(id, *config_, workers, pool_, std::move(*ring), kSeed + i));
+        if (steering_)
+            lanes_.back()->steering = std::make_unique<WorkerSteering>(id, *steering_);
+    }
+    neighbours_.set_watch(&lanes_.front()->worker.watch);
+    return {};
 }
 
 ReplayDataplane::~ReplayDataplane() {
@@ -92,16 +114,28 @@ std::vector<replay::Dataplane::Interface> ReplayDataplane::interfaces() const {
 }
 
 Expected<void> ReplayDataplane::begin(Instant first) {
-    worker_.now = first;
+    set_time(first);
     return apply();
+}
+
+void ReplayDataplane::set_time(Instant now) {
+    now_ = now;
+    for (const auto& lane : lanes_)
+        lane->worker.now = now;
 }
 
 Expected<void> ReplayDataplane::apply() {
     const auto macs = made_up_macs(device_interfaces(*config_).size());
-    auto fresh = build_snapshot(*config_, 1, macs, neighbours_, firewall_, worker_.now);
+    auto fresh = build_snapshot(*config_, 1, macs, neighbours_, firewall_, now_);
     if (!fresh)
         return std::unexpected(fresh.error());
-    worker_firewall().adopt((*fresh)->firewall.get());
+    for (const auto& lane : lanes_) {
+        firewall_of(*lane).adopt((*fresh)->firewall.get());
+        if (lane->steering) {
+            lane->steering->homes.adopt(*(*fresh)->plan);
+            firewall_of(*lane).steer_by(&lane->steering->homes);
+        }
+    }
     firewall_.adopt();
     const auto former = std::exchange(snapshot_, std::move(*fresh));
     if (former) {
@@ -124,58 +158,97 @@ void ReplayDataplane::end_masquerade(const Snapshot& before) {
     const auto ends = ends_with_address(before.tables.interfaces, snapshot_->tables.interfaces);
     if (!ends)
         return;
-    conntrack::FlowJob job(conntrack::FlowAction::erase, {}, ends);
-    job.send();
-    while (!job.run(worker_firewall().tracker(), worker_.now, conntrack::FlowJob::kBatch)) {
+    for (const auto& lane : lanes_) {
+        conntrack::FlowJob job(conntrack::FlowAction::erase, {}, ends);
+        job.send();
+        while (!job.run(firewall_of(*lane).tracker(), now_, conntrack::FlowJob::kBatch)) {
+        }
+    }
+}
+
+void ReplayDataplane::take_over() {
+    for (bool more = true; steering_ && more;) {
+        more = false;
+        for (const auto& lane : lanes_) {
+            for (size_t from = 0; from < lanes_.size(); ++from) {
+                auto& steering = *lane->steering;
+                steering.hand_over.take(lane->worker, from, burst_);
+                if (burst_.count == 0)
+                    continue;
+                more = true;
+                auto context = this->context(*lane);
+                StageTimer timer(lane->worker.stages, false, 0);
+                steering.steerer.take(lane->worker, *snapshot_->plan, burst_);
+                run_own_stages(context, firewall_of(*lane), burst_, timer);
+            }
+        }
     }
 }
 
 void ReplayDataplane::run_errands() {
     std::array<dpdk::Packet*, pipeline::kMaxBurst> packets;
-    auto context = this->context();
-    while (!to_control_.empty() || !to_worker_.empty()) {
-        const unsigned count = to_control_.pop(packets);
-        for (unsigned i = 0; i < count; ++i)
-            neighbours_.handle(packets[i], worker_.now);
-        for (auto* packet : std::exchange(to_worker_, {}))
+    const auto is_waiting = [](const auto& lane) { return !lane->to_control.empty(); };
+    while (std::ranges::any_of(lanes_, is_waiting) || !to_worker_.empty()) {
+        for (const auto& lane : lanes_) {
+            const unsigned count = lane->to_control.pop(packets);
+            for (unsigned i = 0; i < count; ++i)
+                neighbours_.handle(packets[i], now_);
+        }
+        for (auto* packet : std::exchange(to_worker_, {})) {
+            auto context = this->context(*lanes_[index(dpdk::note(packet).worker)]);
             routing::handle_errand(context, packet);
+        }
     }
 }
 
 void ReplayDataplane::collect(std::vector<replay::Output>& outputs) {
     const auto& interfaces = snapshot_->tables.interfaces;
-    for (size_t port = 0; port < worker_.egress.size(); ++port) {
-        const auto id = static_cast<pipeline::PortId>(port);
-        const auto packets = worker_.egress[port].packets();
-        for (const auto* packet : packets) {
-            const auto bytes = dpdk::bytes(packet);
-            outputs.push_back({interfaces.of_port(id), {bytes.begin(), bytes.end()}});
+    for (const auto& lane : lanes_) {
+        for (size_t port = 0; port < lane->worker.egress.size(); ++port) {
+            const auto id = static_cast<pipeline::PortId>(port);
+            const auto packets = lane->worker.egress[port].packets();
+            for (const auto* packet : packets) {
+                const auto bytes = dpdk::bytes(packet);
+                outputs.push_back({interfaces.of_port(id), {bytes.begin(), bytes.end()}});
+            }
+            for (auto* packet : packets)
+                rte_pktmbuf_free(packet);
+            pipeline::settle(lane->worker, interfaces, id, packets.size());
         }
-        for (auto* packet : packets)
-            rte_pktmbuf_free(packet);
-        pipeline::settle(worker_, interfaces, id, packets.size());
     }
 }
 
 std::optional<Instant> ReplayDataplane::next_timer() const {
-    const auto fragments = state_.reassembler.next_expiry();
-    const auto neighbours = neighbours_.resolver().next_deadline();
-    const auto answers = firewall_.of(worker_.id).next_answer();
-    std::optional<Instant> first;
-    for (const auto& due : {fragments, neighbours, answers}) {
-        if (due && (!first || *due < *first))
-            first = due;
+    auto first = neighbours_.resolver().next_deadline();
+    for (const auto& lane : lanes_) {
+        const auto fragments = lane->state.reassembler.next_expiry();
+        const auto answers = firewall_.of(lane->worker.id).next_answer();
+        for (const auto& due : {fragments, answers}) {
+            if (due && (!first || *due < *first))
+                first = due;
+        }
     }
     return first;
 }
 
+size_t ReplayDataplane::datagrams() const {
+    size_t datagrams = 0;
+    for (const auto& lane : lanes_)
+        datagrams += lane->state.reassembler.datagrams();
+    return datagrams;
+}
+
 Expected<void> ReplayDataplane::tell_time(Instant now) {
-    worker_.now = now;
+    set_time(now);
     if (firewall_.has_expired()) {
         if (auto done = apply(); !done)
             return done;
     }
-    while (!worker_firewall().expire(now)) {
+    for (const auto& lane : lanes_) {
+        while (!firewall_of(*lane).expire(now)) {
+        }
+        if (lane->steering)
+            lane->steering->steerer.expire(lane->worker);
     }
     firewall_.sets().maintain(now);
     return {};
@@ -184,10 +257,12 @@ Expected<void> ReplayDataplane::tell_time(Instant now) {
 Expected<void> ReplayDataplane::run_timers(Instant at) {
     if (auto done = tell_time(at); !done)
         return done;
-    auto context = this->context();
-    routing::expire_fragments(context);
-    if (snapshot_->firewall)
-        worker_firewall().answer_held_syns(context);
+    for (const auto& lane : lanes_) {
+        auto context = this->context(*lane);
+        routing::expire_fragments(context);
+        if (snapshot_->firewall)
+            firewall_of(*lane).answer_held_syns(context);
+    }
     neighbours_.tick(at);
     run_errands();
     return {};
@@ -197,50 +272,57 @@ Expected<void> ReplayDataplane::advance(Instant now, std::vector<replay::TimerOu
     while (const auto due = next_timer()) {
         if (*due > now)
             break;
-        const size_t fragmented = state_.reassembler.datagrams();
+        const size_t fragmented = datagrams();
         if (auto done = run_timers(*due); !done)
             return done;
         replay::TimerOutcome outcome{.time = *due, .verdict = std::nullopt, .outcome = {}};
         collect(outcome.outcome.outputs);
         if (!outcome.outcome.outputs.empty())
             caused.push_back(std::move(outcome));
-        if (next_timer() == due && state_.reassembler.datagrams() == fragmented)
+        if (next_timer() == due && datagrams() == fragmented)
             break;  // it could not be dealt with now; do not stay here for ever
     }
     return tell_time(now);
 }
 
 replay::Outcome ReplayDataplane::inject(InterfaceId interface, std::span<const uint8_t> frame, Instant now) {
-    worker_.now = now;
+    set_time(now);
     replay::Outcome outcome;
+    Lane& receiver = *lanes_[injected_++ % lanes_.size()];
     dpdk::Packet* packet = pool_.copy_of(frame);
     if (packet == nullptr) {
-        worker_.counters.received.add(1);
-        worker_.counters.interface(interface).rx_packets.add(1);
-        worker_.counters.interface(interface).rx_bytes.add(frame.size());
-        worker_.counters.drop(interface, pipeline::drops::frame_too_long, frame.size());
+        auto& counters = receiver.worker.counters;
+        counters.received.add(1);
+        counters.interface(interface).rx_packets.add(1);
+        counters.interface(interface).rx_bytes.add(frame.size());
+        counters.drop(interface, pipeline::drops::frame_too_long, frame.size());
         outcome.verdict = replay::FinalVerdict::drop;
         outcome.reason = catalog_.find(pipeline::drops::frame_too_long)->name;
         return outcome;
     }
-    worker_.watch = {.packet = packet, .end = std::nullopt};
+    for (const auto& lane : lanes_) {
+        lane->worker.watch = {.packet = packet, .end = std::nullopt};
+        firewall_of(*lane).forget_judgement();
+    }
     burst_.count = 1;
     burst_.packets[0] = packet;
-    auto context = this->context();
-    StageTimer timer(worker_.stages, false, 0);
-    auto& firewall = worker_firewall();
-    firewall.forget_judgement();
-    run_stages(context, firewall, snapshot_->tables.interfaces[interface].port, burst_, timer);
+    auto context = this->context(receiver);
+    StageTimer timer(receiver.worker.stages, false, 0);
+    run_stages(context, firewall_of(receiver), receiver.steering.get(), snapshot_->plan.get(),
+               snapshot_->tables.interfaces[interface].port, burst_, timer);
+    take_over();
     run_errands();
     collect(outcome.outputs);
-    if (const auto& end = worker_.watch.end) {
-        const bool dropped = end->kind() == pipeline::Verdict::Kind::drop;
-        outcome.verdict = dropped ? replay::FinalVerdict::drop : replay::FinalVerdict::consumed;
-        if (dropped)
-            outcome.reason = catalog_.find(end->reason())->name;
+    for (const auto& lane : lanes_) {
+        if (const auto& end = lane->worker.watch.end) {
+            const bool dropped = end->kind() == pipeline::Verdict::Kind::drop;
+            outcome.verdict = dropped ? replay::FinalVerdict::drop : replay::FinalVerdict::consumed;
+            if (dropped)
+                outcome.reason = catalog_.find(end->reason())->name;
+        }
+        lane->worker.watch = {};
+        tell(firewall_of(*lane).judgement(), outcome);
     }
-    worker_.watch = {};
-    tell(firewall.judgement(), outcome);
     return outcome;
 }
 
@@ -254,8 +336,9 @@ void ReplayDataplane::tell(const filter::Judgement& judgement, replay::Outcome& 
 }
 
 replay::PacketTotals ReplayDataplane::totals() const {
-    auto sum = worker_.counters.totals();
-    sum += control_counters_.totals();
+    auto sum = control_counters_.totals();
+    for (const auto& lane : lanes_)
+        sum += lane->worker.counters.totals();
     return {.received = sum.received,
             .originated = sum.originated,
             .sent = sum.sent,
@@ -270,8 +353,9 @@ std::vector<replay::NamedCount> ReplayDataplane::drops() const {
         uint64_t packets = 0;
         for (size_t i = 0; i < control_counters_.interfaces(); ++i) {
             const auto id = static_cast<InterfaceId>(i);
-            packets += worker_.counters.drops(id, info.reason).packets.read() +
-                       control_counters_.drops(id, info.reason).packets.read();
+            packets += control_counters_.drops(id, info.reason).packets.read();
+            for (const auto& lane : lanes_)
+                packets += lane->worker.counters.drops(id, info.reason).packets.read();
         }
         if (packets != 0)
             counts.push_back({std::string(info.name), packets});
@@ -287,14 +371,17 @@ std::vector<std::string> ReplayDataplane::flows() {
             [this](InterfaceId id) {
                 return id == kNoInterface ? std::string() : snapshot_->tables.interfaces[id].name;
             }};
-    conntrack::FlowJob job(conntrack::FlowAction::list, {});
-    while (!job.done()) {
-        job.send();
-        while (!job.run(worker_firewall().tracker(), worker_.now, conntrack::FlowJob::kBatch)) {
+    for (const auto& lane : lanes_) {
+        conntrack::FlowJob job(conntrack::FlowAction::list, {});
+        while (!job.done()) {
+            job.send();
+            while (!job.run(firewall_of(*lane).tracker(), now_, conntrack::FlowJob::kBatch)) {
+            }
+            for (const auto& flow : job.records())
+                result.push_back(
+                    boost::json::serialize(conntrack::flow_json(flow, index(lane->worker.id), names)));
+            job.records().clear();
         }
-        for (const auto& flow : job.records())
-            result.push_back(boost::json::serialize(conntrack::flow_json(flow, 0, names)));
-        job.records().clear();
     }
     return result;
 }
@@ -316,8 +403,14 @@ std::vector<std::string> ReplayDataplane::rules() {
 std::vector<replay::NamedCount> ReplayDataplane::counters() const {
     std::vector<replay::NamedCount> counts;
     const auto catalog = telemetry::protocol_catalog();
+    const auto sum_of = [this](size_t counter) {
+        uint64_t sum = 0;
+        for (const auto& lane : lanes_)
+            sum += lane->worker.counters.protocol.read(counter);
+        return sum;
+    };
     for (size_t i = 0; i < catalog.size(); ++i)
-        counts.push_back({std::string(catalog[i].name), worker_.counters.protocol.read(i)});
+        counts.push_back({std::string(catalog[i].name), sum_of(i)});
     return counts;
 }
 

@@ -4,6 +4,7 @@
 
 #include "routing/static_neighbours.hh"
 #include "sluice/firewall.hh"
+#include "sluice/steering.hh"
 
 namespace sluice {
 namespace {
@@ -97,9 +98,13 @@ Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& co
     neighbours.perform();
     if (fib == nullptr)
         return std::unexpected(problems.first());
+    std::unique_ptr<const steering::Plan> plan;
+    if (firewall.workers() > 1)
+        plan = std::make_unique<const steering::Plan>(
+            plan_options(firewall.workers(), firewall_tables->get(), interfaces), *fib);
     return std::make_unique<const Snapshot>(
         generation, routing::Tables(std::move(interfaces), std::move(fib), neighbours.table()), config.icmp,
-        std::move(*firewall_tables));
+        std::move(*firewall_tables), std::move(plan));
 }
 
 void check_routing(const GatewayConfig& config, config::Problems& problems) {

@@ -12,6 +12,7 @@
 #include "routing/neighbour_service.hh"
 #include "routing/tables.hh"
 #include "sluice/config.hh"
+#include "steering/plan.hh"
 
 namespace sluice {
 
@@ -22,6 +23,7 @@ struct Snapshot {
     routing::Tables tables;
     routing::IcmpConfig icmp;
     std::unique_ptr<const filter::FirewallTables> firewall;  // null: everything passes
+    std::unique_ptr<const steering::Plan> plan;              // null: there is one worker
 };
 
 // The interfaces of a configuration. `device_macs`: the address of each device, in the order of the file; the

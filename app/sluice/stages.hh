@@ -10,6 +10,7 @@
 #include "routing/local.hh"
 #include "routing/stage.hh"
 #include "sluice/snapshot.hh"
+#include "sluice/steering.hh"
 
 namespace sluice {
 
@@ -32,14 +33,10 @@ class StageTimer {
     uint64_t last_;
 };
 
-// Everything between receive and transmit. Frames that leave are in the egress queues afterwards. The rules
-// at the five hooks are asked by routing, on the way (routing/hooks.hh).
-inline void run_stages(routing::Context& context, filter::Firewall& firewall, pipeline::PortId port,
-                       pipeline::Burst& burst, StageTimer& timer) {
-    pipeline::parse(context.worker, context.tables.interfaces, port, burst);
-    timer.end(pipeline::Stage::parse);
-    if (firewall.has_early()) [[unlikely]]
-        firewall.early(context, burst);
+// What a worker does with packets that it owns. The rules at the five hooks are asked by routing, on the way
+// (routing/hooks.hh).
+inline void run_own_stages(routing::Context& context, filter::Firewall& firewall, pipeline::Burst& burst,
+                           StageTimer& timer) {
     if (context.hooks != nullptr) {
         firewall.forward(context, burst);
         timer.end(pipeline::Stage::forward);
@@ -50,6 +47,22 @@ inline void run_stages(routing::Context& context, filter::Firewall& firewall, pi
     timer.end(pipeline::Stage::route);
     routing::forward(context, burst, routes);
     timer.end(pipeline::Stage::forward);
+}
+
+// Everything between receive and transmit. Frames that leave are in the egress queues afterwards, and those
+// that others own are with them. `steering`: null where there is one worker.
+inline void run_stages(routing::Context& context, filter::Firewall& firewall, WorkerSteering* steering,
+                       const steering::Plan* plan, pipeline::PortId port, pipeline::Burst& burst,
+                       StageTimer& timer) {
+    pipeline::parse(context.worker, context.tables.interfaces, port, burst);
+    timer.end(pipeline::Stage::parse);
+    if (firewall.has_early()) [[unlikely]]
+        firewall.early(context, burst);
+    if (steering != nullptr) {
+        steering->steerer.steer(context.worker, *plan, burst);
+        timer.end(pipeline::Stage::steer);
+    }
+    run_own_stages(context, firewall, burst, timer);
 }
 
 }  // namespace sluice

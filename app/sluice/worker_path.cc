@@ -12,7 +12,7 @@ table::TokenBucket error_bucket(const routing::IcmpConfig& icmp, size_t workers)
         return table::TokenBucket::unlimited();
     const uint64_t rate = (*all + workers - 1) / workers;
     // A tenth of a second's worth may come at once, so that a traceroute is answered (R4443-2.4f).
-    return {rate, std::max<uint64_t>(rate / 10, 10)};
+    return {rate, std::max<uint64_t>(rate / 10, (10 + workers - 1) / workers)};
 }
 
 void WorkerPath::adopt(const Snapshot* newest) {
@@ -22,6 +22,15 @@ void WorkerPath::adopt(const Snapshot* newest) {
         state_.icmp_errors = error_bucket(newest->icmp, workers_);
     }
     firewall_.adopt(newest->firewall.get());
+    if (steering_ != nullptr) {
+        steering_->homes.adopt(*newest->plan);
+        firewall_.steer_by(&steering_->homes);
+        // Where routes decide what is inside, these may have changed too.
+        const auto& options = newest->plan->options();
+        if (snapshot_ != nullptr && (planned_ != options || options.outside.any()))
+            flows_at_home_ = {};
+        planned_ = options;
+    }
     snapshot_ = newest;
 }
 
@@ -32,9 +41,19 @@ void WorkerPath::errands(std::span<dpdk::Packet*> packets) {
     pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
 }
 
+namespace {
+
+// So few that packets do not wait: a place is one cache line or two.
+constexpr size_t kPlacesAtOnce = 256;
+
+}  // namespace
+
+void WorkerPath::bring_home() {
+    worker_.now = pipeline::read_clock();
+    firewall_.bring_home(flows_at_home_, kPlacesAtOnce, worker_.now);
+}
+
 void WorkerPath::run_job() {
-    // So few that packets do not wait: a place is one cache line or two.
-    constexpr size_t kPlacesAtOnce = 256;
     worker_.now = pipeline::read_clock();
     bool is_back = false;
     if (auto* const* about_flows = std::get_if<conntrack::FlowJob*>(&job_))
@@ -48,6 +67,8 @@ void WorkerPath::run_job() {
 void WorkerPath::tick() {
     auto context = this->context();
     routing::expire_fragments(context);
+    if (steering_ != nullptr)
+        steering_->steerer.expire(worker_);
     firewall_.expire(worker_.now);
     if (snapshot_->firewall)
         firewall_.answer_held_syns(context);

@@ -12,6 +12,7 @@
 #include "pipeline/burst.hh"
 #include "sluice/snapshot.hh"
 #include "sluice/stages.hh"
+#include "sluice/steering.hh"
 #include "table/spsc_ring.hh"
 
 namespace sluice {
@@ -25,11 +26,13 @@ using WorkerJob = std::variant<std::monostate, conntrack::FlowJob*, nat::NatJob*
 class WorkerPath {
   public:
     WorkerPath(pipeline::Worker& worker, size_t workers, uint64_t seed, filter::Firewall& firewall,
-               const std::atomic<const Snapshot*>& published, std::span<const dpdk::Device> devices)
+               WorkerSteering* steering, const std::atomic<const Snapshot*>& published,
+               std::span<const dpdk::Device> devices)
         : worker_(worker),
           workers_(workers),
           state_(seed),
           firewall_(firewall),
+          steering_(steering),
           published_(published),
           devices_(devices) {}
 
@@ -45,18 +48,32 @@ class WorkerPath {
         StageTimer timer(worker_.stages, sampled, began);
         timer.end(pipeline::Stage::receive);
         auto context = this->context();
-        run_stages(context, firewall_, port, burst, timer);
+        run_stages(context, firewall_, steering_, snapshot_->plan.get(), port, burst, timer);
         pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
         timer.end(pipeline::Stage::transmit);
         if (sampled)
             worker_.stages.add_packets(burst.count);
     }
 
+    // A burst that another worker has handed over.
+    void take_over(pipeline::Burst& burst) {
+        const bool sampled = worker_.stages.sample();
+        StageTimer timer(worker_.stages, sampled, dpdk::cycles());
+        auto context = this->context();
+        steering_->steerer.take(worker_, *snapshot_->plan, burst);
+        timer.end(pipeline::Stage::steer);
+        run_own_stages(context, firewall_, burst, timer);
+        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
+        timer.end(pipeline::Stage::transmit);
+    }
+
     // A slice of a question to this worker; true while there is one.
     bool serve() {
+        if (!flows_at_home_.done) [[unlikely]]
+            bring_home();
         if (job_.index() == 0) [[likely]] {
             if (!jobs_.pop(job_)) [[likely]]
-                return false;
+                return !flows_at_home_.done;
             // What was published before the question holds from its first slice on.
             begin_round();
         }
@@ -76,6 +93,7 @@ class WorkerPath {
     }
     void adopt(const Snapshot* newest);
     void run_job();
+    void bring_home();
 
     static constexpr size_t kWaitingJobs = 64;
 
@@ -83,6 +101,9 @@ class WorkerPath {
     size_t workers_;
     routing::WorkerState state_;
     filter::Firewall& firewall_;
+    WorkerSteering* steering_;  // null: there is one worker
+    steering::PlanOptions planned_;
+    conntrack::FlowCursor flows_at_home_{.next = 0, .in_ip6 = true, .done = true};
     table::SpscRing<WorkerJob> jobs_{kWaitingJobs};
     WorkerJob job_;  // being worked on
     const std::atomic<const Snapshot*>& published_;

@@ -110,12 +110,14 @@ TEST(Render, one_interface_with_all_there_is) {
 
 TEST(Render, workers) {
     const auto workers = json::parse(R"({"items": [{"id": 0, "cpu": 1, "packets": 1000, "bursts": 40,
-        "cycles_per_packet": 210.5, "busy": 0.125, "budget_exhausted": 0, "sleeps": 9, "wakeups": 8,
+        "cycles_per_packet": 210.5, "busy": 0.125, "handed_over": 300, "taken_over": 200, "budget_exhausted": 0, "sleeps": 9, "wakeups": 8,
         "stages": {"parse": 30, "forward": 120.25, "unused": 0}}], "total": 1})");
     EXPECT_EQ(render_workers(workers, {}),
-              "WORKER  CPU  PACKETS  BURSTS  CYCLES/PACKET    BUSY  BUDGET EXHAUSTED  SLEEPS  WAKEUPS  "
-              "STAGES (CYCLES/PACKET)\n"
-              "0         1     1000      40          210.5  12.5 %                 0       9        8  "
+              "WORKER  CPU  PACKETS  BURSTS  CYCLES/PACKET    BUSY  HANDED OVER  TAKEN OVER  BUDGET "
+              "EXHAUSTED  SLEEPS  "
+              "WAKEUPS  STAGES (CYCLES/PACKET)\n"
+              "0         1     1000      40          210.5  12.5 %          300         200                 "
+              "0       9        8  "
               "forward:120.3 parse:30\n");
 }
 

@@ -24,12 +24,6 @@ void check_workers(const dpdk::EngineConfig& engine, config::Context& context) {
     }
 }
 
-void check_steering(const dpdk::EngineConfig& engine, config::Context& context) {
-    if (engine.steering == dpdk::Steering::software)
-        context.problem_at("steering", "software steering is not available in this version",
-                           "expected auto or rss, with as many queues on each device as there are workers");
-}
-
 }  // namespace
 
 const config::Mapping<dpdk::EngineConfig>& config::Schema<dpdk::EngineConfig>::get() {
@@ -46,14 +40,15 @@ const config::Mapping<dpdk::EngineConfig>& config::Schema<dpdk::EngineConfig>::g
                       "packets taken from one queue before the next gets its turn")
             .range<uint16_t, uint16_t>(1, 4096)
             .optional("steering", &EngineConfig::steering,
-                      "how packets reach their worker: by the device's RSS, or by software")
+                      "how packets are spread: `auto` over the queues a device has, `rss` refuses devices "
+                      "with fewer queues than workers, `software` takes one queue; whatever comes to another "
+                      "worker than its own is handed over")
             .optional("hugepages", &EngineConfig::hugepages,
                       "`auto` uses hugepages if enough are free; `required` refuses to start without")
             .optional("mbufs", &EngineConfig::mbufs, "packet buffers, all devices and workers together")
             .range<uint32_t, uint32_t>(1024, 8388608)
             .optional("eal_args", &EngineConfig::eal_args, "arguments passed to DPDK as they are")
-            .check(check_workers)
-            .check(check_steering);
+            .check(check_workers);
     return mapping;
 }
 

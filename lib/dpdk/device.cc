@@ -82,6 +82,7 @@ std::optional<std::string> pci_address(const std::string& device) {
 Device::Device(Device&& other) noexcept
     : port_(std::exchange(other.port_, RTE_MAX_ETHPORTS)),
       queues_(other.queues_),
+      shared_queues_(std::move(other.shared_queues_)),
       driver_(std::move(other.driver_)),
       profile_name_(std::move(other.profile_name_)),
       kernel_interface_(std::move(other.kernel_interface_)),
@@ -140,10 +141,14 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
     const auto* most = std::get_if<uint16_t>(&profile_.queues);
     queues_ = std::min({static_cast<uint16_t>(request.workers), info.max_rx_queues, info.max_tx_queues,
                         most != nullptr ? *most : uint16_t{UINT16_MAX}});
-    if (queues_ < request.workers)
+    if (request.steering == Steering::software)
+        queues_ = 1;
+    if (request.steering == Steering::rss && queues_ < request.workers)
         return fail(where + driver_ + " gives " + std::to_string(queues_) + " queue(s) for " +
                         std::to_string(request.workers) + " workers",
-                    "lower engine.workers, or give the device as many queues");
+                    "set engine.steering: auto, lower engine.workers, or give the device as many queues");
+    if (queues_ < request.workers)
+        shared_queues_ = std::make_unique<std::mutex[]>(queues_);
 
     rte_eth_conf conf{};
     negotiate(info, conf);
@@ -167,6 +172,11 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
     if (const int error = rte_eth_dev_start(port_); error != 0)
         return fail(where + "the device does not start: " + rte_strerror(-error));
     return set_addresses(request, info);
+}
+
+uint16_t Device::transmit_shared(uint16_t queue, Packet** packets, uint16_t count) const {
+    const std::scoped_lock alone(shared_queues_[queue]);
+    return rte_eth_tx_burst(port_, queue, packets, count);
 }
 
 void Device::negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf) {

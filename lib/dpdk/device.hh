@@ -5,6 +5,8 @@
 #include <rte_ethdev.h>
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +14,7 @@
 
 #include "base/address.hh"
 #include "base/error.hh"
+#include "dpdk/config.hh"
 #include "dpdk/packet.hh"
 #include "dpdk/packet_pool.hh"
 #include "dpdk/profile.hh"
@@ -25,6 +28,7 @@ struct DeviceRequest {
     std::optional<MacAddress> mac;
     uint16_t mtu = 1500;
     size_t workers = 1;
+    Steering steering = Steering::automatic;
 };
 
 struct NicCounter {
@@ -46,13 +50,16 @@ class Device {
     Device(const Device&) = delete;
     ~Device();  // stops and removes the device
 
-    // A worker's side. Queue numbers are below queues().
+    // A worker's side. Queue numbers are below queues(), and of a queue one worker receives.
     uint16_t receive(uint16_t queue, Packet** packets, uint16_t most) const {
         return rte_eth_rx_burst(port_, queue, packets, most);
     }
-    // How many the device took; those are no longer the caller's.
-    uint16_t transmit(uint16_t queue, Packet** packets, uint16_t count) const {
-        return rte_eth_tx_burst(port_, queue, packets, count);
+    // How many the device took; those are no longer the caller's. Workers share queues where there are fewer,
+    // and then one waits for the other.
+    uint16_t transmit(size_t worker, Packet** packets, uint16_t count) const {
+        if (shared_queues_ == nullptr) [[likely]]
+            return rte_eth_tx_burst(port_, static_cast<uint16_t>(worker), packets, count);
+        return transmit_shared(static_cast<uint16_t>(worker % queues_), packets, count);
     }
 
     [[nodiscard]] uint16_t queues() const { return queues_; }
@@ -76,12 +83,14 @@ class Device {
 
   private:
     Device() = default;
+    uint16_t transmit_shared(uint16_t queue, Packet** packets, uint16_t count) const;
     Expected<void> configure(const DeviceRequest& request, const PacketPool& pool);
     void negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf);
     Expected<void> set_addresses(const DeviceRequest& request, const rte_eth_dev_info& info);
 
     uint16_t port_ = RTE_MAX_ETHPORTS;
     uint16_t queues_ = 1;
+    std::unique_ptr<std::mutex[]> shared_queues_;  // by transmit queue; null: each worker has its own
     std::string driver_;
     std::string profile_name_;
     std::string kernel_interface_;  // empty where there is none in this network namespace

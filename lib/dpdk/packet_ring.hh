@@ -23,6 +23,11 @@ class PacketRing {
 
     // False when full; the packet stays the caller's.
     [[nodiscard]] bool push(Packet* packet) const { return rte_ring_sp_enqueue(ring_, packet) == 0; }
+    // How many found room, the first ones; the others stay the caller's.
+    [[nodiscard]] unsigned push(std::span<Packet*> packets) const {
+        return rte_ring_sp_enqueue_burst(ring_, reinterpret_cast<void**>(packets.data()),
+                                         static_cast<unsigned>(packets.size()), nullptr);
+    }
     // How many were taken.
     [[nodiscard]] unsigned pop(std::span<Packet*> into) const {
         return rte_ring_sc_dequeue_burst(ring_, reinterpret_cast<void**>(into.data()),

@@ -64,8 +64,9 @@ bool Firewall::announce(Passage& passage, const conntrack::Announcement& found, 
     if (translator_ == nullptr)
         return false;
     auto expectation = found.expectation;
+    const auto comes_home = [&] { return homes_ == nullptr || homes_->expects(expectation, now); };
     if (!found.in_payload)
-        return tracker_.expect(expectation, now);
+        return tracker_.expect(expectation, now) && comes_home();
     const auto& translation = *expectation.translation;
     const nat::Endpoint inside{translation.destination, translation.destination_port};
     const IpAddress external = expectation.tuple.destination();
@@ -84,7 +85,7 @@ bool Firewall::announce(Passage& passage, const conntrack::Announcement& found, 
         port = expectation.tuple.dport;
     if (!port)
         port = translator_->choose_announced_port(inside.port, may_use);
-    return port && write_text(passage, found.text, {external, *port});
+    return port && comes_home() && write_text(passage, found.text, {external, *port});
 }
 
 bool Firewall::write_text(Passage& passage, const conntrack::FtpAnnouncement& found,

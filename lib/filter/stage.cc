@@ -97,9 +97,10 @@ void send_icmp(Context& context, const Passage& passage, RejectKind kind) {
 Firewall::Firewall(WorkerId worker, const conntrack::Limits& limits, const conntrack::Settings& settings,
                    Random& random)
     : worker_(worker), tracker_(limits, settings, random, conntrack_counters_) {
-    tracker_.watch_ends({.ended = &Firewall::flow_ended,
-                         .context = this,
-                         .of = conntrack::kMappedSource | conntrack::kMappedDestination});
+    tracker_.watch_ends(
+        {.ended = &Firewall::flow_ended,
+         .context = this,
+         .of = conntrack::kMappedSource | conntrack::kMappedDestination | steering::kPublished});
 }
 
 void Firewall::adopt(const FirewallTables* tables) {
@@ -179,6 +180,8 @@ void Firewall::done(Passage& passage) {
 }
 
 bool Firewall::expire(Instant now) {
+    if (homes_ != nullptr)
+        homes_->expire(now);
     const bool all = tracker_.expire(now, kExpiredAtOnce);
     return (translator_ == nullptr || translator_->expire(now, kExpiredAtOnce)) && all;
 }
@@ -210,9 +213,22 @@ Verdict Firewall::confirm(Context& context, Passage& passage) {
     const bool begins = begun != nullptr && !begun->is_confirmed();
     if (!tracker_.confirm(passage.tracked, packet_of(passage), context.worker.now))
         return Verdict::drop(reason_of(passage.tracked.refusal));
-    if (begins && passage.tracked.flow == begun && begun->is_confirmed())
+    if (begins && passage.tracked.flow == begun && begun->is_confirmed()) {
         flow_began(*begun);
+        if (homes_ != nullptr && !homes_->began(*passage.tracked.flow)) {
+            tracker_.erase(*passage.tracked.flow, context.worker.now);
+            passage.tracked.flow = nullptr;
+            return Verdict::drop(pipeline::drops::steer_directory_full);
+        }
+    }
     return Verdict::next();
+}
+
+void Firewall::bring_home(conntrack::FlowCursor& cursor, size_t budget, Instant now) {
+    tracker_.table().visit(cursor, budget, [&](conntrack::Flow& flow) {
+        if (!homes_->began(flow))
+            tracker_.erase(flow, now);
+    });
 }
 
 Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook,

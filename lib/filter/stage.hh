@@ -26,6 +26,7 @@
 #include "pipeline/burst.hh"
 #include "routing/context.hh"
 #include "routing/hooks.hh"
+#include "steering/flow_homes.hh"
 
 namespace sluice::filter {
 
@@ -66,6 +67,11 @@ class Firewall final : public routing::Hooks {
 
     // Between two bursts. Null: there is no firewall, and nobody asks.
     void adopt(const FirewallTables* tables);
+    // Where packets of flows are brought to their workers; null: there is no other worker.
+    void steer_by(steering::FlowHomes* homes) { homes_ = homes; }
+    // Between bursts, after the rules of steering have changed: a slice of the flows is made known to other
+    // workers where these would not find them. Moves the cursor.
+    void bring_home(conntrack::FlowCursor& cursor, size_t budget, Instant now);
 
     pipeline::Verdict prerouting(routing::Context& context, routing::Passage& passage) override;
     pipeline::Verdict input(routing::Context& context, routing::Passage& passage) override;
@@ -171,6 +177,7 @@ class Firewall final : public routing::Hooks {
     const FirewallTables* tables_ = nullptr;
     RulesetState* state_ = nullptr;
     nat::Translator* translator_ = nullptr;
+    steering::FlowHomes* homes_ = nullptr;
     nat::HeldSyns held_syns_;
     // Of the packet from a wire: it goes to an inside host by an external address, which is on `outside`.
     struct Hairpin {

@@ -375,8 +375,10 @@ void Firewall::flow_began(const conntrack::Flow& flow) {
 }
 
 void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant now) {
-    auto* const translator = static_cast<Firewall*>(firewall)->translator_;
-    if (translator != nullptr)
+    const auto& self = *static_cast<Firewall*>(firewall);
+    if (self.homes_ != nullptr && flow.status.has(steering::kPublished))
+        self.homes_->ended(flow);
+    if (auto* const translator = self.translator_; translator != nullptr)
         translator->flow_ended(flow.tuple(Direction::original), flow.tuple(Direction::reply),
                                mapped_ends(flow), now);
 }

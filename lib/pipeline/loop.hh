@@ -18,6 +18,7 @@
 #include "dpdk/rcu.hh"
 #include "dpdk/sleeper.hh"
 #include "pipeline/burst.hh"
+#include "pipeline/hand_over.hh"
 #include "pipeline/worker.hh"
 
 namespace sluice::pipeline {
@@ -36,6 +37,7 @@ struct WorkerRun {
     dpdk::Sleeper& sleeper;
     const dpdk::Bell& control_bell;
     const dpdk::PacketRing& from_control;
+    HandOver* hand_over = nullptr;  // null: there is one worker
     std::vector<PolledQueue> queues;
     dpdk::Poll poll = dpdk::Poll::adaptive;
     uint16_t budget = 64;
@@ -87,9 +89,26 @@ bool take_errands(WorkerRun& run, Path& path) {
     return true;
 }
 
+// A burst of each worker that has handed over something.
+template <typename Path>
+bool take_over(WorkerRun& run, Path& path, Burst& burst) {
+    bool taken = false;
+    for (size_t from = 0; run.hand_over != nullptr && from < run.hand_over->workers(); ++from) {
+        run.hand_over->take(run.worker, from, burst);
+        if (burst.count == 0)
+            continue;
+        taken = true;
+        run.worker.now = read_clock();
+        path.take_over(burst);
+    }
+    return taken;
+}
+
 // Sleeps as the devices allow, or dozes where they keep waking the worker for nothing.
 inline void rest(WorkerRun& run, uint32_t& false_alarms) {
     Worker& worker = run.worker;
+    if (run.hand_over != nullptr && !run.hand_over->fall_asleep())
+        return;
     worker.loop.sleeps.add(1);
     run.rcu.offline(worker.id);
     if (false_alarms > kFalseAlarms) {
@@ -99,13 +118,15 @@ inline void rest(WorkerRun& run, uint32_t& false_alarms) {
         ++false_alarms;
     }
     run.rcu.online(worker.id);
+    if (run.hand_over != nullptr)
+        run.hand_over->wake_up();
 }
 
 }  // namespace detail
 
-// Path has process(PortId, Burst&, cycles before receive), errands(span of packets), tick(), begin_round(),
-// and serve(), which does a slice of what the control thread asks for and tells whether there was anything.
-// begin_round() takes the snapshot that holds until the next one.
+// Path has process(PortId, Burst&, cycles before receive), take_over(Burst&), errands(span of packets),
+// tick(), begin_round(), and serve(), which does a slice of what the control thread asks for and tells
+// whether there was anything. begin_round() takes the snapshot that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
     Worker& worker = run.worker;
@@ -124,6 +145,7 @@ void run_worker(WorkerRun& run, Path& path) {
         busy = path.serve() || busy;
         for (const auto& polled : run.queues)
             busy = detail::poll_queue(run, polled, path, *burst) || busy;
+        busy = detail::take_over(run, path, *burst) || busy;
         if (std::exchange(worker.control_has_work, false))
             run.control_bell.ring();
         const uint64_t round_ended = dpdk::cycles();

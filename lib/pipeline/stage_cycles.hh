@@ -10,9 +10,9 @@
 
 namespace sluice::pipeline {
 
-enum class Stage : uint8_t { receive, parse, route, forward, transmit };
-inline constexpr std::array<std::string_view, 5> kStageNames{"receive", "parse", "route", "forward",
-                                                             "transmit"};
+enum class Stage : uint8_t { receive, parse, steer, route, forward, transmit };
+inline constexpr std::array<std::string_view, 6> kStageNames{"receive", "parse",   "steer",
+                                                             "route",   "forward", "transmit"};
 
 class StageCycles {
   public:

@@ -39,12 +39,11 @@ void flush(Worker& worker, const Interfaces& interfaces, std::span<const dpdk::D
         if (egress.empty())
             continue;
         const auto packets = egress.packets();
-        const auto queue = static_cast<uint16_t>(index(worker.id));
         // Some drivers take at most a batch of their own at once.
         size_t sent = 0;
         while (sent < packets.size()) {
             const auto left = static_cast<uint16_t>(packets.size() - sent);
-            const uint16_t taken = devices[port].transmit(queue, packets.data() + sent, left);
+            const uint16_t taken = devices[port].transmit(index(worker.id), packets.data() + sent, left);
             if (taken == 0)
                 break;
             sent += taken;

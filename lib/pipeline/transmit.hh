@@ -9,8 +9,8 @@
 
 namespace sluice::pipeline {
 
-// Devices by port. Every worker sends through the queue of its own number. What a device does not take at
-// once is dropped and counted.
+// Devices by port. Every worker sends through the queue of its own number, where a device has so many. What a
+// device does not take at once is dropped and counted.
 void flush(Worker& worker, const Interfaces& interfaces, std::span<const dpdk::Device> devices);
 
 // Counts the first `sent` frames of a port's queue as sent, and drops the others.

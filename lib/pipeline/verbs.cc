@@ -68,6 +68,8 @@ json::value worker_json(const ObservedWorker& one) {
             {"bursts", worker.loop.bursts.read()},
             {"cycles_per_packet", cycles_per_packet(worker)},
             {"busy", busy_share(worker)},
+            {"handed_over", worker.loop.handed_over.read()},
+            {"taken_over", worker.loop.taken_over.read()},
             {"budget_exhausted", worker.loop.budget_exhausted.read()},
             {"sleeps", worker.loop.sleeps.read()},
             {"wakeups", worker.loop.wakeups.read()},

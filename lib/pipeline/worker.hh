@@ -26,6 +26,8 @@ struct WorkerCounters {
     telemetry::Counter budget_exhausted;  // a queue gave a full budget: time squeeze
     telemetry::Counter sleeps;
     telemetry::Counter wakeups;      // sleeps that ended before their time
+    telemetry::Counter handed_over;  // packets given to the workers that own them
+    telemetry::Counter taken_over;   // packets that other workers gave to this one
     telemetry::Counter busy_cycles;  // spent on bursts that had packets
     telemetry::Counter total_cycles;
 };

@@ -53,7 +53,7 @@ class Lab:
 
     def start(self, config: dict) -> "Lab":
         """Makes the links, starts the router, brings the hosts' ends up. `device` of interfaces is filled in."""
-        config = {"engine": {"workers": 1, "poll": "adaptive", "mbufs": 8192}, **config}
+        config = {"engine": {"workers": int(os.environ.get("SLUICE_WORKERS", "1")), "poll": "adaptive", "mbufs": 8192}, **config}
         if self.kind == "linux":
             config.pop("engine")
         else:

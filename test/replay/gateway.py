@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import decimal
 import json
+import os
 import pathlib
 import subprocess
 
@@ -157,5 +158,7 @@ class Gateway:
 
     def run(self, *arguments) -> subprocess.CompletedProcess:
         """`sluice replay` with these arguments, whatever comes of it."""
+        if workers := os.environ.get("SLUICE_REPLAY_WORKERS"):
+            arguments = ("--workers", workers, *arguments)
         return subprocess.run([self.sluice, "replay", *map(str, arguments)], capture_output=True, text=True,
                               timeout=300, check=False)

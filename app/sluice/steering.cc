@@ -1,0 +1,88 @@
+#include "sluice/steering.hh"
+
+#include <algorithm>
+
+namespace sluice {
+namespace {
+
+bool gives_sources(const nat::NatRule& rule) {
+    return rule.kind == nat::NatKind::snat || rule.kind == nat::NatKind::masquerade;
+}
+
+// Whether all flows of an inside host are one worker's matter: they share external endpoints, or count
+// towards one limit.
+bool needs_whole_hosts(const nat::NatRule& rule, const nat::NatSettings& settings) {
+    const bool overlaps =
+        rule.port_overlap.value_or(settings.port_overlap) &&
+        rule.mapping.value_or(settings.mapping) == nat::Dependence::address_and_port_dependent;
+    return !overlaps || rule.ports_per_host.value_or(settings.ports_per_host) != 0;
+}
+
+// The interfaces a rule is for; all of them where it names none.
+std::bitset<kMaxInterfaces> ways_out(const filter::CompiledRules& rules, const filter::CompiledRule& rule,
+                                     size_t interfaces) {
+    std::bitset<kMaxInterfaces> named;
+    for (size_t i = 0; i < interfaces; ++i)
+        named.set(i);
+    for (const auto& check : rules.checks_of(rule)) {
+        if (check.field != filter::Field::out)
+            continue;
+        for (size_t i = 0; i < interfaces; ++i) {
+            const bool is_in = std::ranges::any_of(rules.numbers_of(check), [i](const auto& range) {
+                return range.first <= i && i <= range.last;
+            });
+            if (is_in == check.negated)
+                named.reset(i);
+        }
+    }
+    return named;
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<SharedSteering>> SharedSteering::create(size_t workers, size_t flows,
+                                                                 uint64_t seed) {
+    auto rings = pipeline::HandOverRings::create(workers);
+    if (!rings)
+        return std::unexpected(rings.error());
+    Random random(seed);
+    Random of_directory(random.next());
+    return std::unique_ptr<SharedSteering>(
+        new SharedSteering{.random = random, .rings = std::move(*rings), .directory{flows, of_directory}});
+}
+
+steering::PlanOptions plan_options(size_t workers, const filter::FirewallTables* firewall,
+                                   const pipeline::Interfaces& interfaces) {
+    steering::PlanOptions options{.workers = static_cast<uint16_t>(workers)};
+    if (firewall == nullptr)
+        return options;
+    options.tracks = firewall->tracks;
+    options.settings = firewall->settings;
+    options.by_addresses = !firewall->settings.helpers.empty();
+    const auto& rules = firewall->ruleset->rules();
+    bool has_external = false;
+    for (const auto& rule : rules.rules) {
+        if (rule.nat == filter::kNoIndex)
+            continue;
+        const auto& nat = rules.nat[rule.nat].rule;
+        has_external = has_external || gives_sources(nat) || nat.hairpin.value_or(false);
+        if (!gives_sources(nat))
+            continue;
+        for (const auto& target : nat.targets)
+            options.external.push_back({target.first, target.last});
+        if (needs_whole_hosts(nat, firewall->nat))
+            options.outside |= ways_out(rules, rule, interfaces.all().size());
+    }
+    if (has_external) {
+        for (const auto& interface : interfaces.all()) {
+            for (const auto& own : interface.addresses)
+                options.external.push_back({own.address, own.address});
+        }
+    }
+    std::ranges::sort(options.external);
+    const auto repeated = std::ranges::unique(options.external);
+    options.external.erase(repeated.begin(), repeated.end());
+    return options;
+}
+
+}  // namespace sluice

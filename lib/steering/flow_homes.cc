@@ -1,0 +1,59 @@
+#include "steering/flow_homes.hh"
+
+namespace sluice::steering {
+
+using conntrack::Direction;
+using conntrack::Tuple;
+
+Tuple from_anywhere(const Tuple& tuple) {
+    const IpAddress nowhere = tuple.family() == Family::ip4 ? IpAddress(Ip4Address{}) : Ip6Address{};
+    return {nowhere, tuple.destination(), tuple.protocol(), 0, tuple.dport};
+}
+
+bool FlowHomes::began(conntrack::Flow& flow) {
+    for (const auto direction : {Direction::original, Direction::reply}) {
+        const Tuple tuple = flow.tuple(direction);
+        if (is_home(tuple)) [[likely]]
+            continue;
+        flow.status.set(kPublished);
+        if (!directory_.publish(directory_.hash(tuple), self_))
+            return false;
+    }
+    return true;
+}
+
+void FlowHomes::ended(const conntrack::Flow& flow) {
+    for (const auto direction : {Direction::original, Direction::reply})
+        directory_.withdraw(directory_.hash(flow.tuple(direction)), self_);
+}
+
+bool FlowHomes::expects(const conntrack::Expectation& expectation, Instant now) {
+    // Where flows are expected, the source port does not count to the plan.
+    if (expectation.source_known && is_home(expectation.tuple))
+        return true;
+    if (expected_.empty())
+        expected_.resize(conntrack::Expectations::kCapacity);
+    if (count_ == expected_.size())
+        return false;
+    const auto hash = directory_.hash(from_anywhere(expectation.tuple));
+    if (!directory_.publish(hash, self_))
+        return false;
+    expected_[(first_ + count_++) % expected_.size()] = {hash, now + conntrack::Expectations::kTimeout};
+    return true;
+}
+
+void FlowHomes::expire(Instant now) {
+    while (count_ != 0 && expected_[first_].until <= now) {
+        // One that was published again counts from then on.
+        const auto over = expected_[first_];
+        first_ = (first_ + 1) % expected_.size();
+        --count_;
+        bool again = false;
+        for (size_t i = 0; i < count_ && !again; ++i)
+            again = expected_[(first_ + i) % expected_.size()].hash == over.hash;
+        if (!again)
+            directory_.withdraw(over.hash, self_);
+    }
+}
+
+}  // namespace sluice::steering

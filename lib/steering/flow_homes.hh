@@ -1,0 +1,58 @@
+// What a worker does so that the packets of its flows come to it: publishes tuples that the plan would bring
+// elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/time.hh"
+#include "conntrack/expectation.hh"
+#include "conntrack/flow.hh"
+#include "conntrack/flow_table.hh"
+#include "steering/flow_directory.hh"
+#include "steering/plan.hh"
+
+namespace sluice::steering {
+
+// Of a flow that has published a tuple.
+inline constexpr conntrack::Status kPublished{1U << 27};
+
+// The tuple under which a flow is published that is expected from whatever source.
+conntrack::Tuple from_anywhere(const conntrack::Tuple& tuple);
+
+// One worker's.
+class FlowHomes {
+  public:
+    FlowHomes(WorkerId self, FlowDirectory& directory) : self_(self), directory_(directory) {}
+
+    // Between two bursts, before it is steered by.
+    void adopt(const Plan& plan) { plan_ = &plan; }
+
+    // A flow was confirmed. False if there is no room to publish it: it cannot live.
+    [[nodiscard]] bool began(conntrack::Flow& flow);
+    // A flow with kPublished has ended.
+    void ended(const conntrack::Flow& flow);
+
+    // Packets that meet the expectation are to come here. False if there is no room.
+    [[nodiscard]] bool expects(const conntrack::Expectation& expectation, Instant now);
+    // Expectations that are over are published no longer.
+    void expire(Instant now);
+
+  private:
+    [[nodiscard]] bool is_home(const conntrack::Tuple& tuple) const {
+        return plan_->owner_of(tuple) == self_;
+    }
+    struct Expected {
+        FlowDirectory::Hash hash;
+        Instant until;
+    };
+
+    WorkerId self_;
+    FlowDirectory& directory_;
+    const Plan* plan_ = nullptr;
+    std::vector<Expected> expected_;  // a ring, in the order of their ends
+    size_t first_ = 0;
+    size_t count_ = 0;
+};
+
+}  // namespace sluice::steering

@@ -1,0 +1,93 @@
+// Which worker owns a packet, told from its headers: the two directions of a flow, and the errors about it,
+// give the same worker. What flows are translated to is the exception: FlowDirectory.
+//
+// Ports of external addresses belong to workers (nat::PortShare), and a worker gives out its own only: what
+// comes to them from outside goes to their owner. Where inside hosts keep their external endpoints whatever
+// they speak to, an inside address alone decides, so that one worker has all mappings of a host. All else
+// is spread by a symmetric hash, which is the one that devices compute with the symmetric RSS key.
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/address.hh"
+#include "base/interface_id.hh"
+#include "conntrack/settings.hh"
+#include "conntrack/tuple.hh"
+#include "nat/settings.hh"
+#include "wire/ip_packet.hh"
+
+namespace sluice::routing {
+class Fib;
+}
+
+namespace sluice::steering {
+
+// Places of the table from hashes to workers, as many as the redirection table of a usual device.
+inline constexpr size_t kBuckets = 128;
+
+// The low seven bits of the Toeplitz hash of words that come to `folded` when they are XORed, with the key
+// 6d5a, 6d5a...: as that repeats itself, nothing else of the words counts. Host order.
+uint8_t toeplitz_bucket(uint16_t folded);
+
+struct AddressRange {
+    IpAddress first;
+    IpAddress last;  // of the same family
+    auto operator<=>(const AddressRange&) const = default;
+};
+
+struct PlanOptions {
+    uint16_t workers = 1;
+    bool tracks = false;  // without, only fragments are steered: they are to meet each other
+    bool by_addresses =
+        false;  // ports do not count: flows that helpers announce stay with who announced them
+    // Interfaces behind which hosts outside are; with `fib` they tell inside addresses. None: no address
+    // decides alone.
+    std::bitset<kMaxInterfaces> outside = {};
+    std::vector<AddressRange> external = {};  // where NAT gives out ports
+    conntrack::Settings settings = {};
+
+    bool operator==(const PlanOptions&) const = default;
+};
+
+// Immutable, read by all workers.
+class Plan {
+  public:
+    // The FIB outlives the plan.
+    Plan(PlanOptions options, const routing::Fib& fib);
+
+    [[nodiscard]] bool tracks() const { return options_.tracks; }
+    [[nodiscard]] const PlanOptions& options() const { return options_; }
+
+    // What a packet is steered by: its tuple, or that of the flow's direction in which an ICMP error travels.
+    // None for later fragments, and where tracking finds no flow either.
+    [[nodiscard]] std::optional<conntrack::Tuple> tuple_of(const wire::IpPacket& packet) const;
+
+    [[nodiscard]] WorkerId owner_of(const conntrack::Tuple& tuple) const;
+    // Of packets without a tuple.
+    [[nodiscard]] WorkerId owner_of(const wire::IpPacket& packet) const;
+    // Who finds out whose the fragments of a datagram are.
+    [[nodiscard]] WorkerId collector_of(const conntrack::Tuple& datagram) const {
+        return buckets_[toeplitz_bucket(
+            static_cast<uint16_t>(fold(datagram) ^ datagram.sport ^ datagram.dport))];
+    }
+
+  private:
+    [[nodiscard]] static uint16_t fold(const conntrack::Tuple& tuple);
+    [[nodiscard]] bool is_external(const IpAddress& address) const;
+    [[nodiscard]] bool is_outside(const IpAddress& address) const;
+
+    PlanOptions options_;
+    const routing::Fib& fib_;
+    std::array<WorkerId, kBuckets> buckets_{};
+    std::array<WorkerId, 65536 / nat::kPortBlock> port_owners_{};
+};
+
+// What the fragments of one datagram have in common, as a tuple: addresses and identification, which stands
+// in the place of the ports; in IPv4 the protocol too (RFC 791, RFC 8200 4.5).
+conntrack::Tuple datagram_of(const wire::IpPacket& fragment);
+
+}  // namespace sluice::steering
