@@ -30,8 +30,9 @@ uint64_t note(uint64_t packet, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
     return a + b;
 }
 
-// How far the stack is from where the calling convention has it.
-[[gnu::noinline]] uint64_t misalignment(uint64_t packet, uint64_t, uint64_t, uint64_t, uint64_t) {
+// How far the stack is from where the calling convention has it. The compiler must not know that this does
+// not mind.
+__attribute__((noipa)) uint64_t misalignment(uint64_t packet, uint64_t, uint64_t, uint64_t, uint64_t) {
     const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) % 16;
     static_cast<Host*>(Run::of(packet).host)->arguments[0] = frame;
     return 0;
