@@ -116,7 +116,7 @@ class Established(Case):
             yield "kernel rules", lambda: self.kernel(router, "rules")
 
     def _testpmd_mb(self):
-        return 128 if self.buffers == 16384 else 400 if self.count < 100_000 else self.buffers * 5 // 2048
+        return 128 if self.buffers == 16384 else 400 if self.count < 100_000 else self.buffers * 6 // 2048
 
     def sluice(self, router=None):
         within = []
@@ -134,9 +134,12 @@ class Established(Case):
         return rate["cpu_pps"]
 
     def _await_established(self, gateway):
-        """All flows are there, and nothing is dropped any more: the rules let pass what is established, no other answer."""
+        """All flows are there, nothing is dropped any more (the rules let pass what is established, no other answer), and each
+        has had packets both ways since, for which the rules were asked."""
         deadline = time.monotonic() + 30
-        while gateway.status()["flows"] != self.count or gateway.rate(0.1)["dropped"]:
+        passed = gateway.sample()["received"] + 4 * self.count
+        while (gateway.status()["flows"] != self.count or gateway.rate(0.1)["dropped"]
+               or gateway.sample()["received"] < passed):
             if time.monotonic() > deadline:
                 sys.exit(f"{self.name}: not all flows are established: {gateway.status()} {gateway.api.items('/v1/drops')}")
 

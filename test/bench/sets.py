@@ -6,7 +6,7 @@ Sluice: net_pcap (infinite_rx) to net_null through an early rule that drops what
 sources are. No packet may be lost: what came in left or was dropped by that rule. Times are those of the command, by the
 clock, and CPU time of all that worked for it (worker excluded). Memory is what the set counts itself, what the process
 has grown by, and its peak over the start; for ipset what it says, for nft what /proc/meminfo says (other programs
-disturb it); for both the most the command can have had (this program's own memory counts until it begins). Look-ups are set_bench's, bursts of 32 keys at random.
+disturb it); for both the most the command can have had (this program's own memory counts until it begins). Look-ups are set_bench's, bursts of 64 keys at random.
 
 Runs alternate; median (least-most). As root on an otherwise idle machine:
 
