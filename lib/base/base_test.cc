@@ -1,6 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "base/address.hh"
+#include "base/file.hh"
 #include "base/prefix.hh"
 #include "base/random.hh"
 #include "base/wall_time.hh"
@@ -88,6 +92,18 @@ TEST(WallTime, NumbersAndIso8601) {
          {"", "now", "2026-01-01", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "-5", "1e300", "nan",
           "2026-01-01T00:00:00Zz", "2026-01-01T00:00:00+1", "2026-01-01T0-:00"})
         EXPECT_FALSE(parse_wall_time(text)) << text;
+}
+
+TEST(File, IsReadWholeOrNamedWithTheReason) {
+    const std::string path = testing::TempDir() + "base_file";
+    std::ofstream(path) << "twelve bytes";
+    EXPECT_EQ(read_file(path, 12, "some text").value(), "twelve bytes");
+    EXPECT_EQ(read_file(path, 11, "some text").error().text(),
+              "'" + path + "' is too large: 12 bytes, at most 11 are read (expected some text)");
+    std::filesystem::remove(path);
+    EXPECT_EQ(read_file(path, 12, "some text").error().text(),
+              "cannot read '" + path + "': No such file or directory (expected some text)");
+    EXPECT_EQ(read_file("/", 12, "some text").error().text(), "'/' is no ordinary file (expected some text)");
 }
 
 }  // namespace

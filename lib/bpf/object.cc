@@ -1,15 +1,10 @@
 #include "bpf/object.hh"
 
 #include <elf.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <optional>
-#include <system_error>
 
 namespace sluice::bpf {
 namespace {
@@ -187,26 +182,6 @@ class Reader {
     Code code_;
 };
 
-// Closes itself.
-class Descriptor {
-  public:
-    explicit Descriptor(int number) : number_(number) {}
-    ~Descriptor() {
-        if (number_ >= 0)
-            ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int number() const { return number_; }
-
-  private:
-    int number_;
-};
-
-std::string reason() {
-    return std::error_code(errno, std::generic_category()).message();
-}
-
 }  // namespace
 
 Expected<Code> read_object(std::span<const uint8_t> object, std::string_view section) {
@@ -219,31 +194,6 @@ Expected<Code> read_object(std::span<const uint8_t> object, std::string_view sec
     }
     return fail("there is no section '" + std::string(section) + "' in the object",
                 "expected " + code_sections(elf));
-}
-
-Expected<std::vector<uint8_t>> read_file(const std::string& path) {
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat about{};
-    if (file.number() < 0 || ::fstat(file.number(), &about) != 0)
-        return fail("cannot read '" + path + "': " + reason(), "expected a readable object file");
-    if (!S_ISREG(about.st_mode))
-        return fail("'" + path + "' is no ordinary file", "expected an object file");
-    if (about.st_size > static_cast<off_t>(kMaxObjectBytes))
-        return fail("'" + path + "' is larger than any program", kCompileHint);
-    std::vector<uint8_t> bytes(static_cast<size_t>(about.st_size));
-    size_t have = 0;
-    while (have < bytes.size()) {
-        const ssize_t got = ::read(file.number(), bytes.data() + have, bytes.size() - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail("cannot read '" + path + "': " + reason());
-        if (got == 0)
-            break;
-        have += static_cast<size_t>(got);
-    }
-    bytes.resize(have);
-    return bytes;
 }
 
 }  // namespace sluice::bpf

@@ -33,7 +33,5 @@ struct Code {
 
 // The code in a section of an object.
 Expected<Code> read_object(std::span<const uint8_t> object, std::string_view section);
-// The bytes of a file of at most kMaxObjectBytes.
-Expected<std::vector<uint8_t>> read_file(const std::string& path);
 
 }  // namespace sluice::bpf

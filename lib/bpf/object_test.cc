@@ -211,11 +211,5 @@ TEST(Objects, ThatAreBrokenDoNoHarm) {
     EXPECT_GT(refused, 100);
 }
 
-TEST(Files, ThatCannotBeReadAreNamed) {
-    const auto missing = read_file("/nowhere/edge.o");
-    EXPECT_EQ(missing.error().message, "cannot read '/nowhere/edge.o': No such file or directory");
-    EXPECT_EQ(read_file("/").error().message, "'/' is no ordinary file");
-}
-
 }  // namespace
 }  // namespace sluice::bpf

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <span>
 
+#include "base/file.hh"
 #include "config/names.hh"
 #include "filter/program.hh"
 #include "filter/program_helpers.hh"
@@ -160,10 +162,11 @@ Expected<LoadedProgram> load_program(const Rule& rule, const KnownNames& known) 
     const auto in_file = [&](const Error& error) {
         return fail("the program '" + rule.program->written + "': " + error.message, error.hint);
     };
-    const auto bytes = bpf::read_file(rule.program->full);
+    const auto bytes = read_file(rule.program->full, bpf::kMaxObjectBytes, "an eBPF object file");
     if (!bytes)
         return std::unexpected(bytes.error());
-    const auto code = bpf::read_object(*bytes, rule.section);
+    const std::span object(reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size());
+    const auto code = bpf::read_object(object, rule.section);
     if (!code)
         return in_file(code.error());
     LoadedProgram loaded;

@@ -1,13 +1,8 @@
 #include "sets/declaration.hh"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 
+#include "base/file.hh"
 #include "sets/element_lines.hh"
 
 namespace sluice::sets {
@@ -17,51 +12,6 @@ namespace {
 constexpr uint32_t kListed = 1U << 31;
 // Errors after this many are not looked for.
 constexpr size_t kMostProblems = config::Problems::kMax;
-
-class Descriptor {
-  public:
-    explicit Descriptor(int number) : number_(number) {}
-    ~Descriptor() {
-        if (number_ >= 0)
-            ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int number() const { return number_; }
-
-  private:
-    int number_;
-};
-
-std::string reason() {
-    return std::generic_category().message(errno);
-}
-
-Expected<std::string> read_text(const std::string& path) {
-    // Without waiting: a pipe must not hold up the gateway.
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat about{};
-    if (file.number() < 0 || ::fstat(file.number(), &about) != 0)
-        return fail("cannot read '" + path + "': " + reason(), "expected a readable file");
-    if (!S_ISREG(about.st_mode))
-        return fail("'" + path + "' is no ordinary file", "expected a file with one element a line");
-    if (static_cast<uint64_t>(about.st_size) > kMaxFileBytes)
-        return fail("'" + path + "' is too large", "expected at most 1 GiB");
-    std::string text(static_cast<size_t>(about.st_size), '\0');
-    size_t have = 0;
-    while (have < text.size()) {
-        const ssize_t got = ::read(file.number(), text.data() + have, text.size() - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail("cannot read '" + path + "': " + reason());
-        if (got == 0)
-            break;
-        have += static_cast<size_t>(got);
-    }
-    text.resize(have);
-    return text;
-}
 
 // FNV-1a over words: tells texts apart, resists nobody.
 class Digest {
@@ -160,7 +110,7 @@ std::optional<DeclaredContent> DeclaredContent::read(const SetDeclaration& decla
     DeclaredContent content;
     content.declaration_ = &declaration;
     if (!declaration.file.empty()) {
-        auto text = read_text(declaration.file);
+        auto text = read_file(declaration.file, kMaxFileBytes, "a file with one element a line");
         if (!text) {
             problems.add(declaration.at.inside("file"), text.error().message, text.error().hint);
             return std::nullopt;
