@@ -111,7 +111,9 @@ bool Plan::is_external(const IpAddress& address) const {
 bool Plan::is_outside(const IpAddress& address) const {
     const auto& hop = fib_.next_hop(fib_.lookup(routing::kMainTable, address));
     using enum routing::NextHopKind;
-    return (hop.kind == connected || hop.kind == gateway) && options_.outside[index(hop.out)];
+    // Inside networks are in table main; where it has no default route, another table leads to remotes.
+    return hop.kind == none ||
+           ((hop.kind == connected || hop.kind == gateway) && options_.outside[index(hop.out)]);
 }
 
 Tuple datagram_of(const wire::IpPacket& fragment) {

@@ -25,7 +25,8 @@ IpAddress ip(const char* text) {
 // Hosts inside are of 192.168.0.0/16 and fd00::/16, all others behind wan; 203.0.113.2 is the box's there.
 class PlanTest : public testing::TestWithParam<uint16_t> {
   protected:
-    PlanTest() {
+    PlanTest() : fib_(fib(true)) {}
+    static std::unique_ptr<const routing::Fib> fib(bool has_default) {
         std::vector<routing::FibInterface> interfaces(2);
         interfaces[0] = {.id = kLan, .name = "lan", .mtu = 1500, .addresses = {}};
         interfaces[0].addresses.push_back(*InterfaceAddress::parse("192.168.0.1/16"));
@@ -33,17 +34,19 @@ class PlanTest : public testing::TestWithParam<uint16_t> {
         interfaces[1] = {.id = kWan, .name = "wan", .mtu = 1500, .addresses = {}};
         interfaces[1].addresses.push_back(*InterfaceAddress::parse("203.0.113.2/24"));
         interfaces[1].addresses.push_back(*InterfaceAddress::parse("2001:db8::2/64"));
-        std::vector<routing::RouteConfig> routes(1);
-        routes[0].via = ip("203.0.113.1");
+        std::vector<routing::RouteConfig> routes(has_default ? 1 : 0);
+        if (has_default)
+            routes[0].via = ip("203.0.113.1");
         config::Problems problems;
-        fib_ = routing::Fib::build(
+        auto built = routing::Fib::build(
             {.interfaces = interfaces,
              .routes = routes,
              .rules = {},
              .interfaces_named = [](std::string_view) { return std::vector<InterfaceId>{}; },
              .pin_neighbour = [](InterfaceId, const IpAddress&) { return routing::NeighbourIndex{0}; }},
             problems);
-        EXPECT_NE(fib_, nullptr);
+        EXPECT_NE(built, nullptr);
+        return built;
     }
     [[nodiscard]] Plan plan(PlanOptions options = {}) const {
         options.workers = GetParam();
@@ -151,6 +154,18 @@ TEST_P(PlanTest, an_inside_host_has_one_owner_whatever_it_speaks_to) {
             const Tuple tuple(host, remote, IpProtocol::udp, port(), port());
             ASSERT_EQ(plan.owner_of(tuple), owner) << remote.to_string();
         }
+    }
+}
+
+// R4787-1: as where a policy table has the default route and table main has none.
+TEST_P(PlanTest, who_is_in_no_route_of_table_main_is_outside) {
+    fib_ = fib(false);
+    const auto plan = nat_plan();
+    const auto host = inside(Family::ip4);
+    const auto owner = plan.owner_of(Tuple(host, ip("198.51.100.1"), IpProtocol::udp, 1, 2));
+    for (int i = 0; i < 100; ++i) {
+        const auto remote = Ip4Address::from_host(0xc6336400U | random_.below(256));
+        ASSERT_EQ(plan.owner_of(Tuple(host, remote, IpProtocol::udp, port(), port())), owner);
     }
 }
 
