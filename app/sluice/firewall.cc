@@ -7,6 +7,7 @@
 #include "filter/program.hh"
 #include "filter/rule_check.hh"
 #include "pipeline/config.hh"
+#include "sluice/port_share_check.hh"
 
 namespace sluice {
 namespace {
@@ -110,6 +111,7 @@ void check_firewall(const GatewayConfig& config, config::Problems& problems) {
     filter::load_programs(book, known, problems);
     if (masquerades(book))
         check_networks(config, problems);
+    check_port_shares(book, config.engine.workers, problems);
     conntrack::check_per_source(conntrack_of(config), known.interfaces, problems);
     sets::SetRegistry registry(0, [](const std::function<void()>& retired) { retired(); });
     registry.prepare(declarations, filter::set_uses(book), Instant{}, problems);

@@ -90,6 +90,26 @@ def test_broken_files_are_refused_in_words(tmp_path, text):
     assert done.returncode == 0 or str(path) in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("workers, ports, valid", [
+    (1, "40000-40063", True), (4, "40000-40063", False), ("[1, 2]", "40000-40063", False),
+    (4, "40000-40255", True), (4, "40001-40190", False), (4, None, True)])
+def test_a_range_of_ports_has_some_for_each_worker(tmp_path, workers, ports, valid):
+    path = tmp_path / "nat.yaml"
+    path.write_text(f"""\
+engine: {{workers: {workers}}}
+interfaces:
+  lan: {{device: "net_null0", addresses: [192.168.1.1/24]}}
+  wan: {{device: "net_null1", addresses: [203.0.113.2/24]}}
+nat:
+  postrouting:
+    - {{name: hide, out: wan, masquerade: true{f', ports: {ports}' if ports else ''}}}
+""")
+    done = sluice("check", "-c", path)
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) == valid, said
+    assert valid or ("nat.yaml:7:" in said and "without ports" in said and "expected at least" in said)
+
+
 def test_exit_codes(tmp_path):
     assert sluice("check", "-c", tmp_path / "absent.yaml").returncode == 1
     assert sluice("check").returncode == 2
