@@ -10,9 +10,7 @@
 #include "nat/flow_translation.hh"
 #include "nat/rewrite.hh"
 #include "nat/rewrite_ports.hh"
-#include "routing/local.hh"
 #include "routing/send.hh"
-#include "routing/slow.hh"
 #include "routing/stage.hh"
 
 namespace sluice::filter {
@@ -137,8 +135,6 @@ nat::Ip4Ends ends_after(const conntrack::Flow& flow, conntrack::Direction direct
 
 // What a burst adds to counters.
 struct Firewall::Tally {
-    uint64_t received4 = 0;
-    uint64_t received6 = 0;
     uint64_t repeated4 = 0;
     uint64_t repeated6 = 0;
     // Packets in a row that repeated one path.
@@ -147,8 +143,8 @@ struct Firewall::Tally {
     uint64_t path_bytes = 0;
 
     void add_to(telemetry::ProtocolCounters& protocol, conntrack::Counters& conntrack) const {
-        protocol.add(Protocol::IpInReceives, received4);
-        protocol.add(Protocol::Ip6InReceives, received6);
+        protocol.add(Protocol::IpInReceives, repeated4);
+        protocol.add(Protocol::Ip6InReceives, repeated6);
         protocol.add(Protocol::IpForwDatagrams, repeated4);
         protocol.add(Protocol::Ip6OutForwDatagrams, repeated6);
         conntrack.add(conntrack::Count::found, repeated4 + repeated6);
@@ -255,41 +251,19 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
     for (uint16_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
         const auto& meta = burst.meta[i];
-        auto verdict = Verdict::sent();
-        switch (meta.path) {
-            case Path::ip4_fast:
-                ++tally.received4;
-                if (repeats && flows[i] &&
-                    repeat_decision<Family::ip4>(context, packet, meta, flows[i], tally)) {
-                    ++tally.repeated4;
-                    continue;
-                }
-                verdict = routing::slow_ip4(context, packet, meta);
-                break;
-            case Path::ip6_fast:
-                ++tally.received6;
-                if (repeats && flows[i] &&
-                    repeat_decision<Family::ip6>(context, packet, meta, flows[i], tally)) {
-                    ++tally.repeated6;
-                    continue;
-                }
-                verdict = routing::slow_ip6(context, packet, meta);
-                break;
-            case Path::ip4_slow:
-                ++tally.received4;
-                verdict = routing::slow_ip4(context, packet, meta);
-                break;
-            case Path::ip6_slow:
-                ++tally.received6;
-                verdict = routing::slow_ip6(context, packet, meta);
-                break;
-            case Path::neighbour:
-                routing::send_to_resolver(context, packet, meta);
-                verdict = Verdict::held();
-                break;
-            case Path::done:
-                break;
+        if (repeats && flows[i]) {
+            if (meta.path == Path::ip4_fast &&
+                repeat_decision<Family::ip4>(context, packet, meta, flows[i], tally)) [[likely]] {
+                ++tally.repeated4;
+                continue;
+            }
+            if (meta.path == Path::ip6_fast &&
+                repeat_decision<Family::ip6>(context, packet, meta, flows[i], tally)) {
+                ++tally.repeated6;
+                continue;
+            }
         }
+        const auto verdict = routing::forward_slowly(context, packet, meta);
         if (verdict != Verdict::sent())
             pipeline::finish(context.worker, packet, meta.in, verdict);
     }

@@ -198,20 +198,8 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
                 verdict = forward_ip6(context, packet, meta, hop, tally);
                 break;
             }
-            case Path::ip4_slow:
-                ++tally.received4;
-                verdict = slow_ip4(context, packet, meta);
-                break;
-            case Path::ip6_slow:
-                ++tally.received6;
-                verdict = slow_ip6(context, packet, meta);
-                break;
-            case Path::neighbour:
-                send_to_resolver(context, packet, meta);
-                verdict = Verdict::held();
-                break;
-            case Path::done:
-                break;
+            default:
+                verdict = forward_slowly(context, packet, meta);
         }
         if (verdict != Verdict::sent()) [[unlikely]]
             pipeline::finish(context.worker, packet, meta.in, verdict);
@@ -221,6 +209,26 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     counters.add(Protocol::Ip6InReceives, tally.received6);
     counters.add(Protocol::IpForwDatagrams, tally.forwarded4);
     counters.add(Protocol::Ip6OutForwDatagrams, tally.forwarded6);
+}
+
+Verdict forward_slowly(Context& context, dpdk::Packet* packet, const PacketMeta& meta) {
+    auto& counters = context.worker.counters.protocol;
+    switch (meta.path) {
+        case Path::ip4_fast:
+        case Path::ip4_slow:
+            counters.add(Protocol::IpInReceives);
+            return slow_ip4(context, packet, meta);
+        case Path::ip6_fast:
+        case Path::ip6_slow:
+            counters.add(Protocol::Ip6InReceives);
+            return slow_ip6(context, packet, meta);
+        case Path::neighbour:
+            send_to_resolver(context, packet, meta);
+            return Verdict::held();
+        case Path::done:
+            break;
+    }
+    return Verdict::sent();
 }
 
 void send_to_resolver(Context& context, dpdk::Packet* frame, const PacketMeta& meta) {

@@ -19,6 +19,10 @@ void route(Context& context, const pipeline::Burst& burst, BurstRoutes& routes);
 // Takes every packet of the burst to its end, or on its way.
 void forward(Context& context, pipeline::Burst& burst, const BurstRoutes& routes);
 
+// A packet that does not go at burst speed, whatever its path: counts it, and takes it to its end or on its
+// way.
+pipeline::Verdict forward_slowly(Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta);
+
 // A packet that comes back from the control thread with an errand: to be sent, or given up.
 void handle_errand(Context& context, dpdk::Packet* packet);
 
