@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "admin/server.hh"
+#include "dpdk/locked_memory.hh"
 #include "sluice/commands.hh"
 #include "sluice/drop_catalog.hh"
 #include "sluice/gateway.hh"
@@ -77,6 +78,8 @@ int run(const RunOptions& options) {
     auto gateway = Gateway::start(*config, loop, **log);
     if (!gateway)
         return refuse(gateway.error());
+    if (auto locked = dpdk::lock_memory(); !locked)
+        (*log)->warn("{}", locked.error().text());
     RunningConfig running(std::filesystem::absolute(options.file), std::move(*config), **gateway, loop,
                           **log);
     const auto catalog = drop_catalog();

@@ -48,7 +48,8 @@ class Lab:
         if self.kind == "tap":
             return f"net_tap{number},iface={interface}"
         if self.kind == "af_packet":
-            return f"net_af_packet{number},iface={interface}"
+            # Room for half a second: the workers share their CPUs with all the hosts.
+            return f"net_af_packet{number},iface={interface},framecnt=2048"
         return f"net_af_xdp{number},iface={interface},start_queue=0,queue_count=1"
 
     def start(self, config: dict) -> "Lab":
