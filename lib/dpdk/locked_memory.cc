@@ -10,13 +10,14 @@
 namespace sluice::dpdk {
 namespace {
 
-// Locking reads the pages. A segment that cannot be had whole is read when it is used, as without a lock.
-int lock_segments(dl_phdr_info* object, size_t, void*) {
+// Reads code and constants of the program, which comes first; a segment that cannot be had whole is read when
+// it is used, as without a lock. Libraries are not read ahead: DPDK loads drivers for every device there is.
+int lock_program(dl_phdr_info* object, size_t, void*) {
     for (const auto& header : std::span(object->dlpi_phdr, object->dlpi_phnum)) {
-        if (header.p_type == PT_LOAD)
+        if (header.p_type == PT_LOAD && (header.p_flags & PF_W) == 0)
             mlock(reinterpret_cast<const void*>(object->dlpi_addr + header.p_vaddr), header.p_memsz);
     }
-    return 0;
+    return 1;
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ Expected<void> lock_memory() {
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
         return fail("memory cannot be locked: " + std::generic_category().message(errno),
                     "give the process CAP_IPC_LOCK");
-    dl_iterate_phdr(lock_segments, nullptr);
+    dl_iterate_phdr(lock_program, nullptr);
     return {};
 }
 

@@ -5,9 +5,9 @@
 
 namespace sluice::dpdk {
 
-// Loads the program and its libraries into memory and keeps whatever the process has touched there: a worker
-// never waits for a disk. Pages that nobody touches, as in reserved ranges and unused stacks, stay free. Needs
-// CAP_IPC_LOCK; without it nothing is locked. At start-up.
+// Reads the program into memory and keeps there whatever the process has touched: a worker does not wait for a
+// disk. Pages that nobody touches, as in reserved ranges and unused stacks, stay free. Needs CAP_IPC_LOCK;
+// without it nothing is locked. At start-up.
 Expected<void> lock_memory();
 
 }  // namespace sluice::dpdk

@@ -108,6 +108,8 @@ def test_resident_memory_with_defaults(lab, record_property):
     config = two_hosts()
     lab.connect(**LAN)
     lab.connect(**WAN)
+    for number, (name, interface) in enumerate(config["interfaces"].items()):
+        interface["device"] = lab.device(name, number).removesuffix(",framecnt=2048")  # a default too
     lab.start({"engine": {}, **config})
     lab.hosts["lan"].run("ping -c 5 -i 0.05 -W 2 203.0.113.10")
     status = pathlib.Path(f"/proc/{lab.router.process.pid}/status").read_text()
