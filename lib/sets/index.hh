@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sets/zeroed_array.hh"
+#include "table/zeroed_array.hh"
 
 namespace sluice::sets {
 
@@ -111,7 +111,7 @@ class Index {
     [[nodiscard]] size_t next(size_t at) const { return at + 1 == size_ ? 0 : at + 1; }
     Found locate(uint64_t hash, uint32_t tag, uint32_t record);
 
-    ZeroedArray<Bucket> buckets_;
+    table::ZeroedArray<Bucket> buckets_;
     size_t size_;
     size_t pieces_ = 0;
 };

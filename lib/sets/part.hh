@@ -95,7 +95,7 @@ class Part {
         Layout(size_t pieces, bool hinted, bool dense);
         Index index;
         // By the first bits of a key. Bit id % 64: such shapes may be found here.
-        ZeroedArray<std::atomic<uint64_t>> hints;
+        table::ZeroedArray<std::atomic<uint64_t>> hints;
         unsigned hint_shift = 0;          // 32 - bits that choose a hint
         std::atomic<uint64_t> always{0};  // shapes too wide to stand in every hint they would belong to
     };

@@ -89,7 +89,7 @@ bool Records::same(uint32_t record, const ElementValue& value) const {
 
 Condition& Records::condition(uint32_t record) {
     if (condition_store_.empty()) {
-        condition_store_ = ZeroedArray<Condition>(size_t{capacity_} + 1, false);
+        condition_store_ = table::ZeroedArray<Condition>(size_t{capacity_} + 1, false);
         conditions_.store(condition_store_.data(), std::memory_order_release);
     }
     return condition_store_[record];

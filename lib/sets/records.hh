@@ -12,7 +12,7 @@
 #include "base/time.hh"
 #include "sets/element.hh"
 #include "sets/type.hh"
-#include "sets/zeroed_array.hh"
+#include "table/zeroed_array.hh"
 
 namespace sluice::sets {
 
@@ -130,12 +130,12 @@ class Records {
     uint32_t capacity_;
     std::atomic<uint32_t> end_{1};
     uint32_t first_free_ = 0;      // chained through links_
-    ZeroedArray<uint8_t> values_;  // low, and behind it high if the type has intervals
-    ZeroedArray<std::atomic<RecordState>> states_;
-    ZeroedArray<uint32_t> links_;
-    ZeroedArray<Condition> condition_store_;
+    table::ZeroedArray<uint8_t> values_;  // low, and behind it high if the type has intervals
+    table::ZeroedArray<std::atomic<RecordState>> states_;
+    table::ZeroedArray<uint32_t> links_;
+    table::ZeroedArray<Condition> condition_store_;
     std::atomic<Condition*> conditions_{nullptr};
-    ZeroedArray<ElementCounters> counters_;
+    table::ZeroedArray<ElementCounters> counters_;
 };
 
 }  // namespace sluice::sets

@@ -5,7 +5,7 @@
 namespace sluice::table {
 
 FlowIndex::FlowIndex(size_t entries)
-    : count_(std::max((entries + kFill - 1) / kFill, size_t{4})), buckets_(count_) {}
+    : count_(std::max((entries + kFill - 1) / kFill, size_t{4})), buckets_(count_, true) {}
 
 bool FlowIndex::put(size_t at, uint16_t tag, uint32_t number, bool second) {
     auto& bucket = buckets_[at];

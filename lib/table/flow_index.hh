@@ -11,9 +11,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
-#include "table/huge_allocator.hh"
+#include "table/zeroed_array.hh"
 
 namespace sluice::table {
 
@@ -26,7 +25,7 @@ class FlowIndex {
     // Memory an entry takes of an index that holds what it was made for.
     static constexpr size_t kBytesPerEntry = 64 / kFill;
 
-    // Room for so many entries, allocated and touched now.
+    // Room for so many entries. Memory of buckets never used is left to the system.
     explicit FlowIndex(size_t entries);
 
     [[nodiscard]] size_t size() const { return size_; }
@@ -118,7 +117,7 @@ class FlowIndex {
 
     size_t count_;
     size_t size_ = 0;
-    std::vector<Bucket, HugeAllocator<Bucket>> buckets_;
+    ZeroedArray<Bucket> buckets_;
 };
 
 }  // namespace sluice::table

@@ -1,16 +1,17 @@
-// Arrays of zeros as long as a set may grow, which cost memory only where they were written: large ones are
+// Arrays of zeros as long as a table may grow, which cost memory only where they were written: large ones are
 // mapped and not touched.
 #pragma once
 
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <type_traits>
 #include <utility>
 
-namespace sluice::sets {
+namespace sluice::table {
 
 // T must be valid as zero bytes. Does not grow.
 template <typename T>
@@ -24,15 +25,11 @@ class ZeroedArray {
         if (size == 0)
             return;
         if (is_mapped()) {
-            constexpr size_t kHugePage = size_t{2} << 20;
             const size_t bytes = size * sizeof(T);
-            void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-            if (memory == MAP_FAILED)
-                throw std::bad_alloc();
-            if (dense && bytes >= kHugePage)
-                ::madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: failing is no matter
-            data_ = static_cast<T*>(memory);
+            const bool huge = dense && bytes >= kHugePage;
+            data_ = static_cast<T*>(huge ? map_aligned(bytes) : map(bytes));
+            if (huge)
+                ::madvise(static_cast<void*>(data_), bytes, MADV_HUGEPAGE);  // a wish: failing is no matter
         } else {
             constexpr size_t kLine = 64;
             const size_t bytes = (size * sizeof(T) + kLine - 1) / kLine * kLine;
@@ -68,9 +65,29 @@ class ZeroedArray {
 
   private:
     static constexpr size_t kMapFrom = size_t{64} << 10;
+    static constexpr size_t kHugePage = size_t{2} << 20;
+
+    static void* map(size_t bytes) {
+        void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED)
+            throw std::bad_alloc();
+        return memory;
+    }
+    // From where a huge page may begin.
+    static void* map_aligned(size_t bytes) {
+        auto* const memory = static_cast<std::byte*>(map(bytes + kHugePage));
+        const size_t before = -reinterpret_cast<uintptr_t>(memory) % kHugePage;
+        if (before != 0)
+            ::munmap(memory, before);
+        constexpr size_t kPage = 4096;
+        const size_t end = before + (bytes + kPage - 1) / kPage * kPage;
+        ::munmap(memory + end, bytes + kHugePage - end);
+        return memory + before;
+    }
     [[nodiscard]] bool is_mapped() const { return size_ * sizeof(T) >= kMapFrom; }
     T* data_ = nullptr;
     size_t size_ = 0;
 };
 
-}  // namespace sluice::sets
+}  // namespace sluice::table
