@@ -129,7 +129,7 @@ class Records {
     size_t stride_;
     uint32_t capacity_;
     std::atomic<uint32_t> end_{1};
-    uint32_t first_free_ = 0;      // chained through links_
+    uint32_t first_free_ = 0;             // chained through links_
     table::ZeroedArray<uint8_t> values_;  // low, and behind it high if the type has intervals
     table::ZeroedArray<std::atomic<RecordState>> states_;
     table::ZeroedArray<uint32_t> links_;
