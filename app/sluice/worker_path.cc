@@ -64,15 +64,16 @@ void WorkerPath::run_job() {
         job_ = {};
 }
 
-void WorkerPath::tick() {
+bool WorkerPath::tick() {
     auto context = this->context();
     routing::expire_fragments(context);
     if (steering_ != nullptr)
         steering_->steerer.expire(worker_);
-    firewall_.expire(worker_.now);
+    const bool all = firewall_.expire(worker_.now);
     if (snapshot_->firewall)
         firewall_.answer_held_syns(context);
     pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
+    return all;
 }
 
 }  // namespace sluice

@@ -85,7 +85,7 @@ class WorkerPath {
     [[nodiscard]] bool ask(const WorkerJob& job) { return jobs_.push(job); }
 
     void errands(std::span<dpdk::Packet*> packets);
-    void tick();
+    bool tick();
 
   private:
     routing::Context context() {

@@ -55,6 +55,7 @@ class Expectations {
     void expire(Ticks now);
 
     [[nodiscard]] size_t size() const { return size_; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
 
   private:
     static constexpr uint32_t kNone = table::FlowIndex::kNone;

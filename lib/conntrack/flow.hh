@@ -71,7 +71,12 @@ struct Ip4PortsTuple {
     uint32_t ports = 0;      // host order, the source's in the lower half
     wire::IpProtocol protocol{};
 
+    [[nodiscard]] uint16_t dport() const { return static_cast<uint16_t>(ports >> 16); }
     [[nodiscard]] uint64_t rest() const { return uint64_t{static_cast<uint8_t>(protocol)} << 32 | ports; }
+    // Source and destination exchanged.
+    [[nodiscard]] Ip4PortsTuple turned_around() const {
+        return {.addresses = std::rotr(addresses, 32), .ports = std::rotr(ports, 16), .protocol = protocol};
+    }
 };
 
 // What a flow keeps for each of its directions, of which most packets need one.
@@ -81,6 +86,16 @@ struct FlowHalf {
     std::array<uint16_t, 2> ports{};      // host order; source, destination
     std::array<uint32_t, 2> addresses{};  // wire order; of an IPv4 flow
 
+    // Of an IPv4 flow; ICMP's numbers are ports here.
+    [[nodiscard]] Ip4PortsTuple tuple(wire::IpProtocol protocol) const {
+        return {.addresses = std::bit_cast<uint64_t>(addresses),
+                .ports = std::bit_cast<uint32_t>(ports),
+                .protocol = protocol};
+    }
+    void set(const Ip4PortsTuple& tuple) {
+        addresses = std::bit_cast<std::array<uint32_t, 2>>(tuple.addresses);
+        ports = std::bit_cast<std::array<uint16_t, 2>>(tuple.ports);
+    }
     [[nodiscard]] bool is(const Ip4PortsTuple& tuple) const {
         return std::bit_cast<uint64_t>(addresses) == tuple.addresses &&
                std::bit_cast<uint32_t>(ports) == tuple.ports;
@@ -146,6 +161,10 @@ class Flow {
         const auto* const shared = reinterpret_cast<const std::byte*>(&status);
         __builtin_prefetch(std::min(half, shared));
         __builtin_prefetch(std::max(half + sizeof(FlowHalf), shared + kShared) - 1);
+    }
+    void prefetch_halves() const {
+        __builtin_prefetch(&original_);
+        __builtin_prefetch(&reply_.addresses);
     }
     // And besides, what the tracker of its protocol keeps, or how the other direction's packets look.
     void prefetch_track() const {

@@ -66,8 +66,8 @@ FlowRef FlowTable::ref(const Flow& flow) const {
                                        reinterpret_cast<const Flow6*>(pools_[1].memory.get()));
 }
 
-Flow* FlowTable::create(const Tuple& original, const Tuple& reply, InterfaceId in) {
-    const bool ip6 = original.family() == Family::ip6;
+Flow* FlowTable::take_place(Family family, wire::IpProtocol protocol, InterfaceId in) {
+    const bool ip6 = family == Family::ip6;
     auto& pool = pools_[ip6];
     if (size_ >= capacity_)
         return nullptr;
@@ -83,15 +83,31 @@ Flow* FlowTable::create(const Tuple& original, const Tuple& reply, InterfaceId i
         flow = new (reinterpret_cast<Flow6*>(pool.memory.get()) + slot) Flow6;
     else
         flow = new (reinterpret_cast<Flow*>(pool.memory.get()) + slot) Flow;
-    flow->family_ = original.family();
-    flow->protocol_ = original.protocol();
+    flow->family_ = family;
+    flow->protocol_ = protocol;
     flow->link_.owner = static_cast<uint16_t>(index(in));
     if (++last_id_ == 0)
         last_id_ = 1;
     flow->id_ = last_id_;
+    ++size_;
+    return flow;
+}
+
+Flow* FlowTable::create(const Tuple& original, const Tuple& reply, InterfaceId in) {
+    Flow* const flow = take_place(original.family(), original.protocol(), in);
+    if (flow == nullptr)
+        return nullptr;
     flow->set_tuple(Direction::original, original);
     flow->set_tuple(Direction::reply, reply);
-    ++size_;
+    return flow;
+}
+
+Flow* FlowTable::create(const Ip4PortsTuple& original, InterfaceId in) {
+    Flow* const flow = take_place(Family::ip4, original.protocol, in);
+    if (flow == nullptr)
+        return nullptr;
+    flow->original_.set(original);
+    flow->reply_.set(original.turned_around());
     return flow;
 }
 
@@ -175,6 +191,9 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Foun
         const uint32_t entry = index.candidate(hashes[place]);
         if (entry == table::FlowIndex::kNone) {
             found[place] = {};
+            // It probably begins a flow.
+            const Ip4PortsTuple answer = tuples[place].turned_around();
+            index.prefetch(hash_.of_ip4(answer.addresses, answer.rest()));
         } else {
             found[place] = found_at(entry);
             const Flow& flow = *found[place].flow;
@@ -191,49 +210,89 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Foun
                 flow.prefetch_tuple(opposite(found[place].direction));
             continue;
         }
-        const uint32_t entry =
-            index.find(hashes[place], [&](uint32_t number) { return is(found_at(number), tuple); });
-        found[place] = entry == table::FlowIndex::kNone ? Found{} : found_at(entry);
+        found[place] = find_ip4(tuple, hashes[place]);
     }
 }
 
+// As hash_ has it for the tuple, which is not made.
+uint64_t FlowTable::hash_of(const Flow& flow, Direction direction) const {
+    if (flow.family_ == Family::ip6) [[unlikely]]
+        return hash_(flow.tuple(direction));
+    const Ip4PortsTuple tuple = flow.half(direction).tuple(flow.protocol_);
+    return hash_.of_ip4(tuple.addresses, tuple.rest());
+}
+
+// Which flow has the tuple that this one has in a direction.
+Found FlowTable::find_like(const Flow& flow, Direction direction, uint64_t hash) const {
+    if (flow.family_ == Family::ip6) [[unlikely]]
+        return find(flow.tuple(direction), hash);
+    return find_ip4(flow.half(direction).tuple(flow.protocol_), hash);
+}
+
+Found FlowTable::find_ip4(const Ip4PortsTuple& tuple, uint64_t hash) const {
+    auto* const flows = reinterpret_cast<Flow*>(pools_[0].memory.get());
+    const uint32_t entry = indexes_[0].find(hash, [&](uint32_t number) {
+        const Flow& flow = flows[number >> 1];
+        return flow.half(Direction{static_cast<uint8_t>(number & 1)}).is(tuple) &&
+               flow.protocol_ == tuple.protocol;
+    });
+    if (entry == table::FlowIndex::kNone)
+        return {};
+    return {&flows[entry >> 1], Direction{static_cast<uint8_t>(entry & 1)}};
+}
+
 FlowTable::Insert FlowTable::insert(Flow& flow, Ticks now, Found& other) {
-    const Tuple original = flow.tuple(Direction::original);
-    const Tuple reply = flow.tuple(Direction::reply);
-    const uint64_t original_hash = hash_(original);
-    const uint64_t reply_hash = hash_(reply);
-    other = find(original, original_hash);
+    const uint64_t original_hash = hash_of(flow, Direction::original);
+    const uint64_t reply_hash = hash_of(flow, Direction::reply);
+    other = find_like(flow, Direction::original, original_hash);
     if (!other)
-        other = find(reply, reply_hash);
+        other = find_like(flow, Direction::reply, reply_hash);
     if (other)
         return Insert::clash;
+    return file(flow, now, original_hash, reply_hash) ? Insert::done : Insert::no_room;
+}
+
+bool FlowTable::insert_unique(Flow& flow, Ticks now) {
+    return file(flow, now, hash_of(flow, Direction::original), hash_of(flow, Direction::reply));
+}
+
+bool FlowTable::file(Flow& flow, Ticks now, uint64_t original_hash, uint64_t reply_hash) {
     const FlowRef place = ref(flow);
     auto& index = indexes_[flow.family_ == Family::ip6];
     const uint32_t entry = (place & ~kIp6) << 1;
     if (!index.insert(original_hash, entry))
-        return Insert::no_room;
+        return false;
     if (!index.insert(reply_hash, entry | 1)) {
         index.erase(original_hash, entry);
-        return Insert::no_room;
+        return false;
     }
     flow.status.set(kConfirmed);
     flow.deadline_ += now;
     wheel_.restart_if_empty(now);
     wheel_.add(place, flow.deadline_, links());
-    return Insert::done;
+    return true;
 }
 
 void FlowTable::erase(Flow& flow) {
     const FlowRef place = ref(flow);
     auto& index = indexes_[flow.family_ == Family::ip6];
     const uint32_t entry = (place & ~kIp6) << 1;
-    index.erase(hash_(flow.tuple(Direction::original)), entry);
-    index.erase(hash_(flow.tuple(Direction::reply)), entry | 1);
+    index.erase(hash_of(flow, Direction::original), entry);
+    index.erase(hash_of(flow, Direction::reply), entry | 1);
     wheel_.remove(place, links());
     flow.status.set(kDying);
     flow.link_.next = erased_;
     erased_ = place;
     --size_;
+}
+
+void FlowTable::prefetch_entries(std::span<const FlowRef> flows) const {
+    for (const FlowRef place : flows) {
+        const Flow& flow = at(place);
+        const auto& index = indexes_[flow.family_ == Family::ip6];
+        index.prefetch(hash_of(flow, Direction::original));
+        index.prefetch(hash_of(flow, Direction::reply));
+    }
 }
 
 void FlowTable::reclaim() {

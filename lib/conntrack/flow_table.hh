@@ -52,11 +52,16 @@ class FlowTable {
 
     // A flow that is not found before insert(); none if capacity() is reached.
     [[nodiscard]] Flow* create(const Tuple& original, const Tuple& reply, InterfaceId in);
+    // Of an IPv4 flow without NAT so far.
+    [[nodiscard]] Flow* create(const Ip4PortsTuple& original, InterfaceId in);
     // Ends one that was never inserted.
     void discard(Flow& flow);
 
     // Flows whose time is up are found like others until they are erased.
     [[nodiscard]] Found find(const Tuple& tuple) const;
+    [[nodiscard]] Found find(const Ip4PortsTuple& tuple) const {
+        return find_ip4(tuple, hash_.of_ip4(tuple.addresses, tuple.rest()));
+    }
     // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples.
     static constexpr size_t kBurst = 64;
     void find_burst(std::span<const Tuple> tuples, std::span<Found> found) const;
@@ -68,6 +73,9 @@ class FlowTable {
     // Puts both directions in the index and the flow into the wheel. Its deadline so far counts from zero. On
     // a clash nothing has changed and `other` is a flow that has one of the tuples.
     [[nodiscard]] Insert insert(Flow& flow, Ticks now, Found& other);
+
+    // The same if it is known that no flow has one of the tuples: false if there is no room.
+    [[nodiscard]] bool insert_unique(Flow& flow, Ticks now);
 
     // Prolongs or shortens a flow's life.
     void set_deadline(Flow& flow, Ticks deadline) {
@@ -81,13 +89,29 @@ class FlowTable {
     // Frees what has been erased. Nobody may hold pointers.
     void reclaim();
 
-    // Gives each flow whose deadline has come to due(Flow&), which is to erase it. At most `budget` flows are
+    // Gives each flow whose deadline has come to due(Flow&), which is to erase it and no other. At most `budget` flows are
     // looked at; false if more wait.
     template <typename Due>
     bool expire(Ticks now, size_t budget, Due&& due) {
-        return wheel_.advance(
-            now, budget, links(), [this](FlowRef ref) { return at(ref).deadline_; },
-            [&](FlowRef ref) { due(at(ref)); });
+        // Some together, so that the index's lines are on their way before the first is needed.
+        std::array<FlowRef, kBurst> over;
+        size_t count = 0;
+        const auto end_them = [&] {
+            prefetch_entries(std::span(over).first(count));
+            for (const FlowRef ref : std::span(over).first(count))
+                due(at(ref));
+            count = 0;
+        };
+        const bool all = wheel_.advance(
+            now, budget, links(), [this](FlowRef ref) { at(ref).prefetch_halves(); },
+            [this](FlowRef ref) { return at(ref).deadline_; },
+            [&](FlowRef ref) {
+                over[count++] = ref;
+                if (count == over.size())
+                    end_them();
+            });
+        end_them();
+        return all;
     }
 
     // Visits inserted flows: looks at `budget` places from the cursor on and moves it. visit may erase.
@@ -155,8 +179,14 @@ class FlowTable {
     };
     [[nodiscard]] Links links() { return {this}; }
     [[nodiscard]] Found find(const Tuple& tuple, uint64_t hash) const;
+    [[nodiscard]] Found find_ip4(const Ip4PortsTuple& tuple, uint64_t hash) const;
+    [[nodiscard]] Found find_like(const Flow& flow, Direction direction, uint64_t hash) const;
+    [[nodiscard]] uint64_t hash_of(const Flow& flow, Direction direction) const;
+    [[nodiscard]] bool file(Flow& flow, Ticks now, uint64_t original_hash, uint64_t reply_hash);
+    void prefetch_entries(std::span<const FlowRef> flows) const;
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
+    [[nodiscard]] Flow* take_place(Family family, wire::IpProtocol protocol, InterfaceId in);
     void free(FlowRef ref);
 
     size_t capacity_;

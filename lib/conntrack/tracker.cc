@@ -431,12 +431,16 @@ bool Tracker::confirm(Tracked& tracked, const wire::IpPacket& packet, Instant no
             }
             if (resolve_clash(tracked, other))
                 return true;
-            counters_.add(Count::insert_failed);
-            break;
+            return refuse_insert(tracked, Count::insert_failed);
         case FlowTable::Insert::no_room:
-            counters_.add(Count::chaintoolong);
             break;
     }
+    return refuse_insert(tracked, Count::chaintoolong);
+}
+
+// A flow that cannot be confirmed, and why.
+bool Tracker::refuse_insert(Tracked& tracked, Count why) {
+    counters_.add(why);
     counters_.add(Count::drop);
     release(tracked);
     tracked.refusal = Refusal::insert_failed;

@@ -67,6 +67,12 @@ class Tracker {
     // tracker_repeat.hh.
     template <Family family>
     [[nodiscard]] bool repeat(const Found& found, const uint8_t* header, uint32_t length, Instant now);
+    // The same for the first packet of an IPv4 flow, of UDP or a lone SYN, which has come by a wire: the flow
+    // it begins, to be confirmed or released, or none if there is more to say; no flow has its tuples.
+    [[nodiscard]] Flow* begin_plainly(const Ip4PortsTuple& tuple, const uint8_t* header, uint32_t length,
+                                      InterfaceId in, Instant now);
+    // In place of confirm(), if no other flow was confirmed since and NAT has left it alone.
+    [[nodiscard]] bool confirm_plainly(Tracked& tracked, Instant now);
     // In which state a packet of this direction finds the flow.
     [[nodiscard]] static CtState state_of(const Flow& flow, Direction direction) {
         if (direction == Direction::reply || flow.status.has(kSeenReply))
@@ -155,6 +161,7 @@ class Tracker {
     void accept(Flow& flow, const wire::IpPacket& packet, Direction direction, const TrackResult& result,
                 Instant now);
     [[nodiscard]] Duration under_pressure(const Flow& flow, Duration timeout);
+    bool refuse_insert(Tracked& tracked, Count why);
     [[nodiscard]] bool resolve_clash(Tracked& tracked, const Found& other);
     [[nodiscard]] bool read(const Tracked& tracked, const wire::IpPacket& packet, Instant now,
                             std::optional<Announcement>& announcement);

@@ -242,10 +242,21 @@ void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta&
             (void)nat::rewrite(ip, bytes, manip, translation.target(manip));
 }
 
+// A packet whose flow's decision is not repeated.
+Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
+                                const pipeline::PacketMeta& meta, bool may_begin) {
+    Ip4PortsTuple tuple;
+    if (may_begin && meta.path == Path::ip4_fast &&
+        read_tuple(dpdk::data(packet) + meta.l3, meta.l3_length, tuple))
+        if (const auto verdict = begin_flow(context, packet, meta, tuple))
+            return *verdict;
+    return routing::forward_slowly(context, packet, meta);
+}
+
 void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
     BurstFlows flows;
     const bool repeats = tables_->tracks && tables_->repeats;
-    if (repeats)
+    if (tables_->tracks)
         find_flows(tracker_.table(), burst, flows);
     Tally tally;
     for (uint16_t i = 0; i < burst.count; ++i) {
@@ -263,7 +274,7 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
                 continue;
             }
         }
-        const auto verdict = routing::forward_slowly(context, packet, meta);
+        const auto verdict = forward_alone(context, packet, meta, begins_plainly_ && !flows[i]);
         if (verdict != Verdict::sent())
             pipeline::finish(context.worker, packet, meta.in, verdict);
     }

@@ -36,10 +36,11 @@ Point Point::of(const RulePacket& packet) {
     };
     set_number(Dimension::sport, Field::sport);
     set_number(Dimension::dport, Field::dport);
-    set_number(Dimension::proto, Field::proto);
-    set_number(Dimension::in, Field::in);
-    set_number(Dimension::out, Field::out);
-    set_number(Dimension::ct, Field::ct);
+    point.set(Dimension::proto,
+              packet.transport.known ? static_cast<uint32_t>(packet.transport.protocol) : kAbsent);
+    point.set(Dimension::in, static_cast<uint32_t>(index(packet.in)));
+    point.set(Dimension::out, static_cast<uint32_t>(index(packet.out)));
+    point.set(Dimension::ct, static_cast<uint32_t>(packet.ct.state));
     return point;
 }
 

@@ -22,7 +22,8 @@ using pipeline::Verdict;
 using routing::Context;
 using routing::Passage;
 
-constexpr size_t kExpiredAtOnce = 4096;
+// More than can begin meanwhile, and so few that packets hardly wait.
+constexpr size_t kExpiredAtOnce = 512;
 
 wire::IpPacket packet_of(const Passage& passage) {
     const uint8_t* data = passage.packet.data();
@@ -112,6 +113,7 @@ void Firewall::adopt(const FirewallTables* tables) {
     translator_ = tables->translators.empty() ? nullptr : tables->translators[index(worker_)];
     if (translator_ != nullptr)
         translator_->apply(tables->nat);
+    begins_plainly_ = begins_plainly();
 }
 
 Verdict Firewall::prerouting(Context& context, Passage& passage) {
@@ -213,15 +215,15 @@ Verdict Firewall::confirm(Context& context, Passage& passage) {
     const bool begins = begun != nullptr && !begun->is_confirmed();
     if (!tracker_.confirm(passage.tracked, packet_of(passage), context.worker.now))
         return Verdict::drop(reason_of(passage.tracked.refusal));
-    if (begins && passage.tracked.flow == begun && begun->is_confirmed()) {
-        flow_began(*begun);
-        if (homes_ != nullptr && !homes_->began(*passage.tracked.flow)) {
-            tracker_.erase(*passage.tracked.flow, context.worker.now);
-            passage.tracked.flow = nullptr;
-            return Verdict::drop(pipeline::drops::steer_directory_full);
-        }
-    }
+    if (begins && passage.tracked.flow == begun && begun->is_confirmed())
+        return flow_began(passage, context.worker.now);
     return Verdict::next();
+}
+
+Verdict Firewall::confirm_plainly(Context& context, Passage& passage) {
+    if (!tracker_.confirm_plainly(passage.tracked, context.worker.now)) [[unlikely]]
+        return Verdict::drop(reason_of(passage.tracked.refusal));
+    return flow_began(passage, context.worker.now);
 }
 
 void Firewall::bring_home(conntrack::FlowCursor& cursor, size_t budget, Instant now) {

@@ -140,7 +140,7 @@ class Firewall final : public routing::Hooks {
     void hold_syn(const routing::Context& context, const routing::Passage& passage);
     [[nodiscard]] Choice choose_expected(const routing::Context& context, const routing::Passage& passage,
                                          const conntrack::ExpectedTranslation& expected, nat::Manip manip);
-    void flow_began(const conntrack::Flow& flow);
+    [[nodiscard]] pipeline::Verdict flow_began(routing::Passage& passage, Instant now);
     static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
     // Helpers read the packet, and what they find is translated (helpers.cc).
     [[nodiscard]] pipeline::Verdict help(routing::Context& context, routing::Passage& passage);
@@ -148,6 +148,7 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] bool write_text(routing::Passage& passage, const conntrack::FtpAnnouncement& found,
                                   const nat::Endpoint& announced);
     [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
+    [[nodiscard]] pipeline::Verdict confirm_plainly(routing::Context& context, routing::Passage& passage);
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
@@ -159,6 +160,14 @@ class Firewall final : public routing::Hooks {
                                        Tally& tally);
     void translate_again(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
                          const conntrack::Found& found);
+    [[nodiscard]] pipeline::Verdict forward_alone(routing::Context& context, dpdk::Packet* packet,
+                                                  const pipeline::PacketMeta& meta, bool may_begin);
+    // Packets that begin flows (newcomer.cc). Whether the short way is all there is to the hooks now; the
+    // verdict on a packet that went it, or nothing: nothing has happened then.
+    [[nodiscard]] bool begins_plainly() const;
+    [[nodiscard]] std::optional<pipeline::Verdict> begin_flow(routing::Context& context, dpdk::Packet* packet,
+                                                              const pipeline::PacketMeta& meta,
+                                                              const conntrack::Ip4PortsTuple& tuple);
     static bool is_alive(const void* firewall, uint64_t flow);
     // Of the early rules. Bits are places in the burst; what is asked of programs tells whether the packet
     // goes on.
@@ -176,6 +185,7 @@ class Firewall final : public routing::Hooks {
     LogRing logs_;
     const FirewallTables* tables_ = nullptr;
     RulesetState* state_ = nullptr;
+    bool begins_plainly_ = false;
     nat::Translator* translator_ = nullptr;
     steering::FlowHomes* homes_ = nullptr;
     nat::HeldSyns held_syns_;

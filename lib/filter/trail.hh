@@ -41,7 +41,7 @@ class Trail {
     [[nodiscard]] std::span<const RuleId> rules() const { return {rules_.data(), size_}; }
 
   private:
-    std::array<RuleId, kMaxRules> rules_{};
+    std::array<RuleId, kMaxRules> rules_;  // the first size_ of them
     size_t size_ = 0;
     bool cacheable_ = true;
     bool reads_sets_ = false;

@@ -10,6 +10,7 @@
 #include "nat/port_search.hh"
 #include "nat/rewrite.hh"
 #include "nat/rewrite_error.hh"
+#include "pipeline/drops.hh"
 #include "routing/icmp_output.hh"
 #include "wire/tcp.hh"
 
@@ -365,13 +366,20 @@ nat::MappedEnds mapped_ends(const conntrack::Flow& flow) {
 
 }  // namespace
 
-void Firewall::flow_began(const conntrack::Flow& flow) {
+// Of a flow that has just been confirmed: who else has to know is told.
+Verdict Firewall::flow_began(Passage& passage, Instant now) {
+    auto& flow = *passage.tracked.flow;
     if (translator_ != nullptr &&
         flow.status.has_any(conntrack::kMappedSource | conntrack::kMappedDestination))
         translator_->flow_began(flow.tuple(Direction::original), flow.tuple(Direction::reply),
                                 mapped_ends(flow));
     if (!held_syns_.empty() && flow.protocol() == wire::IpProtocol::tcp)
         held_syns_.forget(flow.tuple(Direction::reply));
+    if (homes_ == nullptr || homes_->began(flow))
+        return Verdict::next();
+    tracker_.erase(flow, now);
+    passage.tracked.flow = nullptr;
+    return Verdict::drop(pipeline::drops::steer_directory_full);
 }
 
 void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant now) {

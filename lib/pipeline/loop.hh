@@ -125,8 +125,9 @@ inline void rest(WorkerRun& run, uint32_t& false_alarms) {
 }  // namespace detail
 
 // Path has process(PortId, Burst&, cycles before receive), take_over(Burst&), errands(span of packets),
-// tick(), begin_round(), and serve(), which does a slice of what the control thread asks for and tells
-// whether there was anything. begin_round() takes the snapshot that holds until the next one.
+// tick(), which tells whether nothing waits for the next one, begin_round(), and serve(), which does a slice of
+// what the control thread asks for and tells whether there was anything. begin_round() takes the snapshot
+// that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
     Worker& worker = run.worker;
@@ -159,8 +160,9 @@ void run_worker(WorkerRun& run, Path& path) {
         if (busy || idle % 64 == 0 || idle > run.sleeper.idle_rounds()) {
             worker.now = read_clock();
             if (worker.now >= next_tick) {
-                next_tick = worker.now + detail::kTickEvery;
-                path.tick();
+                const bool all = path.tick();
+                next_tick = all ? worker.now + detail::kTickEvery : worker.now;
+                idle = all ? idle : 0;
             }
         }
         if (busy)

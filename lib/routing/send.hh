@@ -44,19 +44,26 @@ template <typename Address>
     pipeline::transmit(context.worker, out.port, out.id, packet);
 }
 
-// Sends a whole packet that fits the way out over a link that is usable.
+// Sends a whole packet that fits the way out, and whose hop is counted, over a link that is usable.
+[[gnu::always_inline]] inline void send_counted(Context& context, dpdk::Packet* packet,
+                                                const pipeline::PacketMeta& meta, const NextHop& hop,
+                                                const NeighbourTable::Found& neighbour, Family family) {
+    const auto& tables = context.tables;
+    tables.neighbours.mark_used(neighbour.index);
+    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link,
+               family == Family::ip4 ? 0x0800 : 0x86dd);
+}
+
+// The same, its hop counted now.
 [[gnu::always_inline]] inline void send_to(Context& context, dpdk::Packet* packet,
                                            const pipeline::PacketMeta& meta, const NextHop& hop,
                                            const NeighbourTable::Found& neighbour, Family family) {
-    const auto& tables = context.tables;
     uint8_t* const header = dpdk::data(packet) + meta.l3;
     if (family == Family::ip4)
         wire::MutableIpv4View::unchecked(header).decrement_ttl();
     else
         wire::MutableIpv6View::unchecked(header).decrement_hop_limit();
-    tables.neighbours.mark_used(neighbour.index);
-    send_frame(context, packet, meta, tables.interfaces[hop.out], neighbour.link,
-               family == Family::ip4 ? 0x0800 : 0x86dd);
+    send_counted(context, packet, meta, hop, neighbour, family);
 }
 
 }  // namespace sluice::routing

@@ -5,6 +5,7 @@
 // the slot comes up and files the entry anew. Only a deadline that comes closer must be told.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -62,8 +63,10 @@ class TimerWheel {
     template <typename Links>
     void remove(uint32_t entry, Links&& links) {
         auto& link = links(entry);
-        if (link.is_idle())
+        if (link.slot >= kTaken) {
+            link.slot = TimerLink::kIdle;
             return;
+        }
         if (link.next != kNone)
             links(link.next).previous = link.previous;
         if (link.previous != kNone) {
@@ -81,7 +84,7 @@ class TimerWheel {
     template <typename Links>
     void update(uint32_t entry, uint32_t deadline, Links&& links) {
         auto& link = links(entry);
-        if (link.is_idle() || static_cast<int32_t>(deadline - comes_up(link.slot)) >= 0)
+        if (link.slot >= kTaken || static_cast<int32_t>(deadline - comes_up(link.slot)) >= 0)
             return;
         remove(entry, links);
         add(entry, deadline, links);
@@ -89,9 +92,9 @@ class TimerWheel {
 
     // Deals with all ticks up to and including `now`, looking at `budget` entries at most; false if that was
     // not enough. Every entry whose deadline(entry) has come is removed and given to due(entry), which may
-    // add and remove entries.
-    template <typename Links, typename Deadline, typename Due>
-    bool advance(uint32_t now, size_t budget, Links&& links, Deadline&& deadline, Due&& due) {
+    // add and remove entries. ahead(entry) may ask memory for what deadline() and due() will read.
+    template <typename Links, typename Ahead, typename Deadline, typename Due>
+    bool advance(uint32_t now, size_t budget, Links&& links, Ahead&& ahead, Deadline&& deadline, Due&& due) {
         while (static_cast<int32_t>(now - now_) >= 0) {
             if (size_ == 0) {
                 now_ = now + 1;
@@ -100,18 +103,15 @@ class TimerWheel {
             for (unsigned level = kLevels; level-- > 0;) {
                 if (level > 0 && (now_ & ((1U << (8 * level)) - 1)) != 0)
                     continue;
-                auto& head = heads_[level][(now_ >> (8 * level)) & 255];
-                while (head != kNone) {
+                const auto slot = static_cast<uint16_t>(level << 8 | ((now_ >> (8 * level)) & 255));
+                while (heads_[level][slot & 255] != kNone) {
                     if (budget == 0)
                         return false;
-                    --budget;
-                    const uint32_t entry = head;
-                    remove(entry, links);
-                    const uint32_t at = deadline(entry);
-                    if (static_cast<int32_t>(at - now_) <= 0)
-                        due(entry);
-                    else
-                        add(entry, at, links);
+                    Taken taken;
+                    take(slot, budget, taken, links, ahead);
+                    budget -= taken.count;
+                    for (size_t i = 0; i < taken.count; ++i)
+                        settle(taken.entries[i], links, deadline, due);
                 }
             }
             step(now);
@@ -121,6 +121,45 @@ class TimerWheel {
 
   private:
     static constexpr unsigned kLevels = 4;
+    // In place of a slot: the entry is off its list, and its deadline is about to be looked at.
+    static constexpr uint16_t kTaken = 0xfffe;
+
+    struct Taken {
+        std::array<uint32_t, 32> entries;
+        size_t count = 0;
+    };
+
+    // The first entries of a slot that is not empty: a list costs a miss for each entry, which goes on while
+    // those before it are asked for.
+    template <typename Links, typename Ahead>
+    void take(uint16_t slot, size_t most, Taken& taken, Links& links, Ahead& ahead) {
+        auto& head = heads_[slot >> 8][slot & 255];
+        while (head != kNone && taken.count < std::min(most, taken.entries.size())) {
+            taken.entries[taken.count++] = head;
+            ahead(head);
+            auto& link = links(head);
+            link.slot = kTaken;
+            head = link.next;
+        }
+        if (head != kNone)
+            links(head).previous = kNone;
+        else
+            used_[slot >> 8][(slot & 255) >> 6] &= ~(uint64_t{1} << (slot & 63));
+        size_ -= taken.count;
+    }
+
+    template <typename Links, typename Deadline, typename Due>
+    void settle(uint32_t entry, Links& links, Deadline& deadline, Due& due) {
+        auto& link = links(entry);
+        if (link.slot != kTaken)
+            return;  // removed meanwhile
+        link.slot = TimerLink::kIdle;
+        const uint32_t at = deadline(entry);
+        if (static_cast<int32_t>(at - now_) <= 0)
+            due(entry);
+        else
+            add(entry, at, links);
+    }
 
     [[nodiscard]] uint16_t slot_of(uint32_t deadline) const {
         const auto ahead = static_cast<int32_t>(deadline - now_);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -27,14 +28,18 @@ struct Clock {
     std::vector<uint32_t> advance(uint32_t now, size_t budget = SIZE_MAX) {
         std::vector<uint32_t> due;
         complete = wheel.advance(
-            now, budget, link(), [this](uint32_t entry) { return deadlines[entry]; },
-            [&](uint32_t entry) { due.push_back(entry); });
+            now, budget, link(), [](uint32_t) {}, [this](uint32_t entry) { return deadlines[entry]; },
+            [&](uint32_t entry) {
+                due.push_back(entry);
+                on_due(entry);
+            });
         return due;
     }
 
     TimerWheel wheel;
     std::vector<TimerLink> links;
     std::vector<uint32_t> deadlines;
+    std::function<void(uint32_t)> on_due = [](uint32_t) {};
     bool complete = false;
 };
 
@@ -63,6 +68,25 @@ TEST(TimerWheel, ProlongingIsNoticedWhenTheSlotComesUp) {
     clock.deadlines[0] = 70000;  // nobody told the wheel
     EXPECT_TRUE(clock.advance(69999).empty());
     EXPECT_EQ(clock.advance(70000).size(), 1U);
+}
+
+TEST(TimerWheel, WhoIsDueMayRemoveOthersThatAreDue) {
+    Clock clock(100);
+    for (uint32_t entry = 0; entry < 100; ++entry)
+        clock.add(entry, 7);
+    clock.on_due = [&](uint32_t entry) { clock.wheel.remove(entry ^ 1, clock.link()); };
+    EXPECT_EQ(clock.advance(7).size(), 50U);
+    EXPECT_EQ(clock.wheel.size(), 0U);
+}
+
+TEST(TimerWheel, WhoIsDueMayProlongOthersThatAreDue) {
+    Clock clock(2);
+    clock.add(0, 7);
+    clock.add(1, 7);
+    clock.on_due = [&](uint32_t entry) { clock.move(entry ^ 1, 9); };
+    const auto first = clock.advance(7);
+    ASSERT_EQ(first.size(), 1U);
+    EXPECT_EQ(clock.advance(9), std::vector<uint32_t>{first[0] ^ 1});
 }
 
 TEST(TimerWheel, ShorteningTakesEffect) {
