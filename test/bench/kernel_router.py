@@ -14,6 +14,7 @@ import pathlib
 import subprocess
 import sys
 
+from contest import Failed
 from frames import BOX_MAC, PEER_MAC
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
@@ -122,7 +123,7 @@ class KernelRouter:
         told = self._run_sender(device, capture, self._cpu, seconds)
         arrived, softirq = self._arrived() - arrived, self._softirq_seconds() - softirq
         if arrived < told["sent"] * (1 - _LOST):
-            sys.exit(f"of {told['sent']} frames put into {device} {arrived} arrived: "
+            raise Failed(f"of {told['sent']} frames put into {device} {arrived} arrived: "
                      + self.namespace.ip("-s link") + self.namespace.run(["conntrack", "-S"], check=False).stdout)
         return {"arrived": arrived, "sent": told["sent"], "seconds": told["seconds"],
                 "cpu_seconds": told["cpu_seconds"] + softirq,
