@@ -10,10 +10,14 @@ import bench
 import early
 import firewall
 import forward
+import idle
+import kernel
+import memory
 import new_flows
 import sets
+import workers
 
-PARTS = (forward, firewall, new_flows, early, sets)
+PARTS = (forward, firewall, new_flows, early, sets, workers, kernel, memory, idle)
 
 
 def parser(text):

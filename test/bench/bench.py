@@ -92,6 +92,8 @@ def attempt(case, run):
     try:
         case.prepare()
         return run()
+    except contest.Skipped as error:
+        return {"skipped": str(error)}
     except Exception as error:  # whatever it was: it is told, and the program ends with an error
         return {"failed": f"{type(error).__name__}: {error}" if not isinstance(error, contest.Failed) else str(error)}
     finally:

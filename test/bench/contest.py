@@ -10,6 +10,10 @@ class Failed(Exception):
     """The figure would mean nothing: packets were lost, a program did not start, a table holds something else."""
 
 
+class Skipped(Exception):
+    """What it needs is not there; says what."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Unit:
     name: str
@@ -108,7 +112,7 @@ def report(case, runs):
             "notes": case.notes}
 
 
-_WIDTHS = (24, 26, 20, 26, 24, 12, 6)
+_WIDTHS = (28, 42, 16, 26, 24, 12, 6)
 
 
 def print_head():

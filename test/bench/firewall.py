@@ -24,7 +24,6 @@ import kernel_router
 import testpmd
 from contest import Against, Case, Failed
 from gateway import Gateway, buffers_for, configuration, played
-from kernel_router import router_share
 from rulesets import EXTERNAL, EXTERNAL6, Ruleset
 
 PART = "firewall"
@@ -87,16 +86,10 @@ class Established(Case):
         return rate["cpu_pps"]
 
     def _kernel(self):
-        router, seconds = self.bench.router, self.bench.seconds
+        router = self.bench.router
         router.load(self.ruleset.nft(), udp_timeout=120)
-        router.namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose", 0)
-        if self.proto == "tcp":
-            router.play(self.openings)
-        router.play(self.capture, passes=2)
-        if router.flows() != self.count:
-            raise Failed(f"the kernel tracks {router.flows()} flows, not {self.count}")
-        bare = router.bare(self.capture, seconds)
-        return router_share(router.forward(self.capture, seconds), bare)
+        router.establish(self.capture, self.count, self.openings if self.proto == "tcp" else None)
+        return router.share(self.capture, self.bench.seconds)
 
     def remarks(self):
         return [bench.cycles(self.notes["cycles_per_packet"])]
@@ -132,13 +125,17 @@ class Masqueraded(Established):
         self.plain.clean()
 
 
-def await_established(gateway, count):
+def await_established(gateway, count, dropped=None):
     """All flows are there, nothing is dropped any more (the rules let pass what is established, no other answer), and each
-    has had packets both ways since, for which the rules were asked."""
+    has had packets both ways since, for which the rules were asked. `dropped` tells how many were up to now."""
+    dropped = dropped or (lambda: gateway.sample()["dropped"])
     deadline = time.monotonic() + 30
     passed = gateway.sample()["received"] + 4 * count
-    while (gateway.status()["flows"] != count or gateway.rate(0.1)["dropped"]
-           or gateway.sample()["received"] < passed):
+    while True:
+        before = dropped()
+        time.sleep(0.1)
+        if dropped() == before and gateway.status()["flows"] == count and gateway.sample()["received"] >= passed:
+            return
         if time.monotonic() > deadline:
             raise Failed(f"not all flows are established: {gateway.status()} {gateway.api.items('/v1/drops')}")
 

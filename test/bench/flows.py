@@ -104,8 +104,8 @@ _UDP_SUM = 17 + 26 + 26  # protocol, length twice
 
 
 def write_beginnings(path, count, ruleset, seed):
-    """A capture of `count` UDP packets, each the first of its flow, over all services or sources of a ruleset at random.
-    Written in one go, since there are millions."""
+    """A capture of `count` UDP packets, each the first of its flow, over all services or sources of a ruleset at random,
+    rounded up; how many. Written in one go, since there are millions."""
     chance = random.Random(seed)
     services = [(network_of(number), port_of(number)) for number in range(ruleset.services)]
     with open(path, "wb") as file:
@@ -126,3 +126,4 @@ def write_beginnings(path, count, ruleset, seed):
                 udp_sum = 0xFFFF - (_UDP_SUM + total + sport + dport) % 0xFFFF
                 block.append(pack(_HEAD, ip_sum, source, destination, sport, dport, 26, udp_sum))
             file.write(b"".join(block))
+    return -(-count // 4096) * 4096

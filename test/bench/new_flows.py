@@ -22,7 +22,6 @@ import kernel_router
 from contest import Against, Case, Failed
 from firewall import WITHOUT
 from gateway import Gateway, configuration, played, rate_between
-from kernel_router import router_share
 from rulesets import Ruleset
 
 PART = "new"
@@ -98,10 +97,9 @@ class NewFlows(Case):
     def _kernel(self, form):
         router = self.bench.router
         router.load(self.ruleset.nft(form), udp_timeout=_UDP_TIMEOUT)
-        bare = router.bare(self.capture, self.bench.seconds)
-        forwarded = router.forward(self.capture, self.bench.seconds)
+        figure = router.share(self.capture, self.bench.seconds)
         self.notes["kernel flows"] = router.flows()
-        return router_share(forwarded, bare)
+        return figure
 
     def remarks(self):
         return [bench.cycles(self.notes["cycles_per_packet"]),
