@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 import contest
 import figures
@@ -130,11 +131,11 @@ def main(options, parts_of):
             if number == 0 or cases[number - 1][0] != part:
                 print(f"\n== {part}", flush=True)
                 contest.print_head()
-            case = maker(name, bench)
+            case, began = maker(name, bench), time.monotonic()
             result = attempt(case, lambda case=case: contest.report(case, case.measure()))
             if not print_missing(case, result):
                 contest.print_report(case, result)
-            told["results"].append({"part": part, "case": name, **result})
+            told["results"].append({"part": part, "case": name, **result, "took": round(time.monotonic() - began, 1)})
             figures.write(options.json, told)
     _close(told["results"])
 

@@ -104,12 +104,11 @@ def compare(unit, line, runs):
 
 
 def report(case, runs):
-    """What stands in the JSON."""
+    """What stands in the JSON; without the lines whose contestants cannot run here."""
+    lines = [line for line in case.against if line.ours in runs and (not line.peer or line.peer in runs)] or [Against()]
     return {"case": case.name, "unit": case.unit.name,
             "figures": {name: figures.summary([value * case.unit.scale for value in values]) for name, values in runs.items()},
-            "lines": [compare(case.unit, line, runs) for line in case.against if not line.peer or line.peer in runs] or
-                     [compare(case.unit, Against(), runs)],
-            "notes": case.notes}
+            "lines": [compare(case.unit, line, runs) for line in lines], "notes": case.notes}
 
 
 _WIDTHS = (28, 42, 16, 26, 24, 12, 6)

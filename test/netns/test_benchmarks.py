@@ -13,7 +13,7 @@ def quickly(script: str, tmp_path, *arguments) -> dict:
     need((build_dir() / "test/bench/raw_sender").is_file(), "raw_sender is not built; run scripts/build")
     written = tmp_path / "figures.json"
     done = subprocess.run([ROOT / "scripts" / script, *arguments, "--quick", "--json", written],
-                          capture_output=True, text=True, timeout=120, check=False)
+                          capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
     return json.loads(written.read_text())
@@ -37,6 +37,7 @@ def test_all(tmp_path):
     assert forward["lines"][0]["peer"] == "testpmd macswap" and forward["lines"][0]["ratio"]["median"] > 0
     for name in ("udp-1k", "nat-tcp-1k", "new-10-rules"):
         assert results[name]["figures"]["kernel rules"]["median"] > 0
+    assert all(results["set-load"]["notes"][tool][0]["own_mb"] > 0 for tool in ("sluice", "nft"))
 
 
 def test_two_builds(tmp_path):
