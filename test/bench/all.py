@@ -20,8 +20,8 @@ import workers
 PARTS = (forward, firewall, new_flows, early, sets, workers, kernel, memory, idle)
 
 
-def parser(text):
-    made = bench.parser(text)
+def parser(text, program):
+    made = bench.parser(text, program)
     made.add_argument("--only", nargs="+", choices=[part.PART for part in PARTS], metavar="PART",
                       help=f"of {', '.join(part.PART for part in PARTS)}")
     return made
@@ -32,4 +32,4 @@ def chosen_parts(options):
 
 
 if __name__ == "__main__":
-    bench.main(bench.with_build(parser(__doc__)).parse_args(), chosen_parts)
+    bench.main(bench.with_build(parser(__doc__, "scripts/bench")).parse_args(), chosen_parts)

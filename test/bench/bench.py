@@ -49,8 +49,8 @@ class Bench:
         return self._router
 
 
-def parser(text):
-    made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser(text, program=None):
+    made = argparse.ArgumentParser(prog=program, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--case", action="append", metavar="NAME", help="only this one; may be given again")
     made.add_argument("--repeat", type=int, metavar="N", help="runs of each contestant (5)")
     made.add_argument("--seconds", type=float, help="what is measured of a run (3)")

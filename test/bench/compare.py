@@ -15,11 +15,12 @@ import bench
 import contest
 import figures
 
-_WIDTHS = (24, 28, 28, 24, 40)
+_WIDTHS = (28, 28, 28, 24, 40)
+_WORSE = "WORSE"
 
 
 def arguments():
-    made = every.parser(__doc__)
+    made = every.parser(__doc__, "scripts/bench-compare")
     for name in ("build_a", "build_b"):
         made.add_argument(name, type=lambda name: pathlib.Path(name).absolute(), metavar=name.upper())
     made.add_argument("--threshold", type=float, default=3, metavar="PERCENT", help="worse by more than this is a regression (3)")
@@ -49,7 +50,7 @@ def verdict(result, threshold):
         return "within the spread"
     if result["worse"] <= 0:
         return "better"
-    return "WORSE" if result["worse"] > threshold / 100 else "worse, within the threshold"
+    return _WORSE if result["worse"] > threshold / 100 else "worse, within the threshold"
 
 
 def main():
@@ -74,11 +75,16 @@ def main():
                 figures.row(name, *(f"{figures.spread(result[each])} {result['unit']}" for each in "ab"),
                             figures.spread(result["ratio"]), result["verdict"], widths=_WIDTHS)
             figures.write(options.json, told)
-    regressions = [result["case"] for result in told["results"] if result.get("verdict") == "WORSE"]
-    failed = [result["case"] for result in told["results"] if "failed" in result]
-    print(f"\n{len(told['results'])} cases; worse by more than {options.threshold:g} %: {', '.join(regressions) or 'none'}"
+    sys.exit(close(told["results"], options.threshold))
+
+
+def close(results, threshold):
+    """Says what matters most; how the program ends."""
+    regressions = [result["case"] for result in results if result.get("verdict") == _WORSE]
+    failed = [result["case"] for result in results if "failed" in result]
+    print(f"\n{len(results)} cases; worse by more than {threshold:g} %: {', '.join(regressions) or 'none'}"
           + (f"; failed: {', '.join(failed)}" if failed else ""))
-    sys.exit(2 if failed else 1 if regressions else 0)
+    return 2 if failed else 1 if regressions else 0
 
 
 if __name__ == "__main__":

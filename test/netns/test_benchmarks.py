@@ -1,10 +1,15 @@
 """The benchmarks still run: each in a moment, without a word about how fast anything is."""
 import json
 import subprocess
+import sys
 
 import pytest
 from router import ROOT, build_dir
 from waiting import need
+
+sys.path.append(str(ROOT / "test/bench"))
+import compare  # noqa: E402
+import contest  # noqa: E402
 
 pytestmark = [pytest.mark.sluice_only, pytest.mark.timing]
 
@@ -45,3 +50,33 @@ def test_two_builds(tmp_path):
     (result,) = told["results"]
     assert [len(result[each]["runs"]) for each in ("a", "b", "ratio")] == [2, 2, 2]
     assert told["a"]["commit"] == told["b"]["commit"]
+
+
+@pytest.mark.parametrize("unit, before, after, verdict", [
+    (contest.MPPS, [10, 10.1, 9.9], [9.0, 9.1, 8.9], "WORSE"),
+    (contest.MPPS, [10, 10.1, 9.9], [9.8, 9.91, 9.7], "worse, within the threshold"),
+    (contest.MPPS, [10, 10.1, 9.9], [11, 11.1, 10.9], "better"),
+    (contest.MPPS, [10, 12, 9], [9, 11, 9.5], "within the spread"),
+    (contest.NANOSECONDS, [10, 10.1, 9.9], [11, 11.1, 10.9], "WORSE"),
+    (contest.NANOSECONDS, [10, 10.1, 9.9], [9.0, 9.1, 8.9], "better"),
+    (contest.MPPS, [10], [5], "within the spread"),
+])
+def test_what_a_comparison_says(unit, before, after, verdict):
+    assert compare.verdict(compare.judge(unit, before, after), threshold=3) == verdict
+
+
+@pytest.mark.parametrize("result, code", [({"verdict": "WORSE"}, 1), ({"verdict": "better"}, 0), ({"failed": "lost"}, 2), ({"skipped": "no"}, 0)])
+def test_a_regression_is_an_error(result, code):
+    assert compare.close([{"case": "one", "verdict": "within the spread"}, {"case": "other", **result}], threshold=3) == code
+
+
+@pytest.mark.parametrize("unit, line, met", [
+    (contest.MPPS, contest.Against("peer", 0.5), True),
+    (contest.MPPS, contest.Against("peer", 0.7), False),
+    (contest.MPPS, contest.Against(aim=3), True),
+    (contest.MICROSECONDS, contest.Against(aim=200), False),
+    (contest.SECONDS, contest.Against("peer", 1), True),
+])
+def test_whether_an_aim_is_met(unit, line, met):
+    runs = {"sluice": [4e6, 3e6, 5e6], "peer": [6e6, 6e6, 8e6]}
+    assert contest.compare(unit, line, runs)["met"] is met
