@@ -10,10 +10,12 @@ import time
 
 import contest
 import figures
+from gateway import Gateway
 from kernel_router import KernelRouter
 
 SEED = 7
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+_SHORT = 20_000  # bytes
 _USUAL = {"repeat": 5, "seconds": 3, "flows": 5_000_000, "elements": 1_000_000}
 _QUICK = {"repeat": 1, "seconds": 0.2, "flows": 200_000, "elements": 70_000}
 
@@ -25,6 +27,7 @@ class Bench:
         self.build = build or options.build
         self.repeat, self.seconds, self.cpu, self.seed = options.repeat, options.seconds, options.cpu, options.seed
         self.flows, self.elements, self.quick = options.flows, options.elements, options.quick
+        self.commands = {}  # of the case
         self._stack, self._router = contextlib.ExitStack(), None
 
     def __enter__(self):
@@ -35,6 +38,17 @@ class Bench:
 
     def __exit__(self, *_):
         self._stack.close()
+
+    def gateway(self, build, config, within=()):
+        """Sluice, as built there, with that configuration."""
+        made = Gateway(build, config, self.folder, within)
+        self.ran(made.command, config)
+        return made
+
+    def ran(self, command, config=None):
+        """What stands in the JSON; of configurations those that are short."""
+        text = config.read_text() if config and config.stat().st_size < _SHORT else None
+        self.commands[" ".join(map(str, command))] = text
 
     @property
     def other_cpu(self):
@@ -131,11 +145,13 @@ def main(options, parts_of):
             if number == 0 or cases[number - 1][0] != part:
                 print(f"\n== {part}", flush=True)
                 contest.print_head()
+            bench.commands = {}
             case, began = maker(name, bench), time.monotonic()
             result = attempt(case, lambda case=case: contest.report(case, case.measure()))
             if not print_missing(case, result):
                 contest.print_report(case, result)
-            told["results"].append({"part": part, "case": name, **result, "took": round(time.monotonic() - began, 1)})
+            told["results"].append({"part": part, "case": name, **result, "commands": bench.commands,
+                                    "took": round(time.monotonic() - began, 1)})
             figures.write(options.json, told)
     _close(told["results"])
 

@@ -16,7 +16,7 @@ import bench
 import frames
 import testpmd
 from contest import Against, Case, Failed
-from gateway import Gateway, buffers_for, configuration, played
+from gateway import buffers_for, configuration, played
 from rulesets import dotted
 
 PART = "early"
@@ -83,7 +83,7 @@ class Dropped(Case):
         return testpmd.peer(self.capture, self.bench, "macswap", self.buffers)
 
     def ours(self, build):
-        with Gateway(build, self.config, self.bench.folder) as gateway:
+        with self.bench.gateway(build, self.config) as gateway:
             before = gateway.sample()
             time.sleep(self.bench.seconds)
             after = gateway.sample()

@@ -23,7 +23,7 @@ import frames
 import kernel_router
 import testpmd
 from contest import Against, Case, Failed
-from gateway import Gateway, buffers_for, configuration, played
+from gateway import buffers_for, configuration, played
 from rulesets import EXTERNAL, EXTERNAL6, Ruleset
 
 PART = "firewall"
@@ -75,7 +75,7 @@ class Established(Case):
         if self.proto == "tcp":
             router.load("")  # the kernel must not answer for what it sees of the openings
             within = router.namespace.command([])
-        with Gateway(build, self.config, self.bench.folder, within) as gateway:
+        with self.bench.gateway(build, self.config, within) as gateway:
             if self.proto == "tcp":
                 router.play(self.openings, cpu=self.bench.other_cpu, per_second=_OPENED)
             await_established(gateway, self.count)

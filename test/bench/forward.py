@@ -12,7 +12,7 @@ import bench
 import frames
 import testpmd
 from contest import Against, Case, Failed
-from gateway import Gateway, buffers_for, configuration, played
+from gateway import buffers_for, configuration, played
 
 PART = "forward"
 
@@ -55,7 +55,7 @@ class Forward(Case):
             yield from testpmd.peer(self.capture, self.bench, mode, self.buffers, also_quick=mode == "macswap")
 
     def ours(self, build):
-        with Gateway(build, self.config, self.bench.folder) as gateway:
+        with self.bench.gateway(build, self.config) as gateway:
             gateway.rate(min(0.5, self.bench.seconds))
             rate = gateway.rate(self.bench.seconds)
             if rate["sent"] < rate["received"] * 0.999:

@@ -41,7 +41,7 @@ class AtRest(Case):
             config.write_text(configuration(inside, self.bench.cpu, self.bench.folder / "sluice.sock", outside=outside, poll=poll))
 
     def box(self, build, within, poll="adaptive"):
-        return started(build, self.configs[poll], self.bench.folder, within, self.kind)
+        return started(self.bench, build, self.configs[poll], within, self.kind)
 
 
 class Idle(AtRest):

@@ -25,7 +25,7 @@ import frames
 import kernel_router
 import testpmd
 from contest import OURS, Against, Case, Failed, Skipped
-from gateway import Gateway, configuration
+from gateway import configuration
 from rulesets import EXTERNAL, Ruleset
 
 PART = "kernel"
@@ -43,11 +43,11 @@ def devices(kind):
 
 
 @contextlib.contextmanager
-def started(build, config, folder, within, kind):
+def started(setting, build, config, within, kind):
     """Sluice on the router's devices; where AF_XDP does not load, that is no fault."""
     with contextlib.ExitStack() as stack:
         try:
-            gateway = stack.enter_context(Gateway(build, config, folder, within))
+            gateway = stack.enter_context(setting.gateway(build, config, within))
         except Failed as error:
             if kind == "af_xdp":
                 raise Skipped(f"{kind} does not load here: {str(error).strip().splitlines()[-1]}") from error
@@ -89,7 +89,7 @@ class OnPairs(Case):
 
     def ours(self, build):
         with self.bench.router.kept_still() as within, \
-                started(build, self.config, self.bench.folder, within, self.kind) as gateway:
+                started(self.bench, build, self.config, within, self.kind) as gateway:
             figure = self._rate(gateway.worker_cpu_seconds, lambda: not self.ruleset or gateway.status()["flows"] == _FLOWS)
             if errors := [drop for drop in gateway.api.items("/v1/drops") if drop["family"] != "policy" and drop["interface"] == "inside"]:
                 raise Failed(f"packets were dropped: {errors}")
@@ -98,7 +98,7 @@ class OnPairs(Case):
 
     def _bare_io(self):
         with self.bench.router.kept_still() as within, \
-                testpmd.Testpmd(devices(self.kind), self.bench.cpu, "io", within=within) as process:
+                testpmd.Testpmd(devices(self.kind), self.bench, "io", within=within) as process:
             process.await_statistics()
             return self._rate(process.worker_cpu_seconds, lambda: True)
 

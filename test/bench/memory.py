@@ -11,7 +11,7 @@ import time
 import bench
 import flows
 from contest import BYTES, MEGABYTES, Against, Case, Failed
-from gateway import Gateway, configuration, played
+from gateway import configuration, played
 from rulesets import Ruleset
 
 PART = "memory"
@@ -52,7 +52,7 @@ class Flows(Case):
 
     def _resident(self, build, config, packets):
         """Bytes when all packets of the capture have come, and the flows they began."""
-        with Gateway(build, config, self.bench.folder) as gateway:
+        with self.bench.gateway(build, config) as gateway:
             deadline = time.monotonic() + _GIVE_UP
             while (status := gateway.status())["packets"]["received"] < packets:
                 if time.monotonic() > deadline:

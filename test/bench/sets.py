@@ -29,7 +29,7 @@ import bench
 import frames
 import kernel_router
 from contest import NANOSECONDS, SECONDS, Against, Case, Failed
-from gateway import Gateway, configuration, played
+from gateway import configuration, played
 from kernel_router import Namespace
 from rulesets import dotted
 
@@ -102,7 +102,7 @@ class Load(Case):
                                         if "pps_before" in told else "")
 
     def _load(self, build):
-        with Gateway(build, self.config, self.bench.folder) as gateway:
+        with self.bench.gateway(build, self.config) as gateway:
             before = gateway.rate(_SECONDS)
             memory, cpu = self._memory(gateway), self._control_seconds(gateway)
             self._reset_peak(gateway)

@@ -19,11 +19,12 @@ def why_not():
 class Testpmd:
     """A context: it forwards between two devices, inside."""
 
-    def __init__(self, devices, cpu, mode, buffers=16384, within=()):
+    def __init__(self, devices, bench, mode, buffers=16384, within=()):
         """`within` stands before the command, such as `ip netns exec`."""
-        self.command = [*within, "stdbuf", "-oL", "dpdk-testpmd", _cores(cpu), "--no-pci", "--no-telemetry",
+        self.command = [*within, "stdbuf", "-oL", "dpdk-testpmd", _cores(bench.cpu), "--no-pci", "--no-telemetry",
                         *_memory(_megabytes(buffers)), "--log-level=4", *(f"--vdev={device}" for device in devices), "--",
                         f"--forward-mode={mode}", "--auto-start", "--stats-period=1", f"--total-num-mbufs={buffers}", "--burst=64"]
+        bench.ran(self.command)
         self.said = []
 
     def __enter__(self):
@@ -62,7 +63,7 @@ class Testpmd:
 
 def rate(capture, bench, mode="macswap", buffers=16384):
     """Packets a second of CPU time, from a capture played over and over to nowhere, on one core."""
-    with Testpmd([played(capture), NOWHERE], bench.cpu, mode, buffers) as process:
+    with Testpmd([played(capture), NOWHERE], bench, mode, buffers) as process:
         first = None
         for line in process.lines():
             # It shows its first port, the source, before the other, which has received nothing.

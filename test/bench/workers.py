@@ -18,7 +18,7 @@ import flows
 import frames
 from contest import Against, Case, Failed
 from firewall import await_established
-from gateway import Gateway, buffers_for, configuration, played
+from gateway import buffers_for, configuration, played
 from rulesets import Ruleset
 
 PART = "workers"
@@ -65,7 +65,7 @@ class Workers(Case):
         yield _ALONE, lambda: self._measure(self.bench.build, self.config_alone, self.alone, _ALONE)
 
     def _measure(self, build, config, count, label):
-        with Gateway(build, config, self.bench.folder) as gateway:
+        with self.bench.gateway(build, config) as gateway:
             await_established(gateway, count, lambda: self._dropped(gateway)[1])
             before, (full, others) = gateway.workers(), self._dropped(gateway)
             rate = gateway.rate(self.bench.seconds)
