@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from kernel_router import KernelRouter
 
 SEED = 7
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+_HUGE_PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 _SHORT = 20_000  # bytes
 _USUAL = {"repeat": 5, "seconds": 3, "flows": 5_000_000, "elements": 1_000_000}
 _QUICK = {"repeat": 1, "seconds": 0.2, "flows": 200_000, "elements": 70_000}
@@ -50,6 +52,20 @@ class Bench:
         text = config.read_text() if config and config.stat().st_size < _SHORT else None
         self.commands[" ".join(map(str, command))] = text
 
+    def reserve(self, megabytes):
+        """That many in huge pages are free, for Sluice or for testpmd; those it adds go when all has run."""
+        told = dict(re.findall(r"^(\w+): +(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.MULTILINE))
+        size = int(told["Hugepagesize"])
+        missing = megabytes * 1024 // size + 1 - int(told["HugePages_Free"])
+        if missing <= 0:
+            return
+        before = int(_HUGE_PAGES.read_text())
+        if missing * size < int(told["MemAvailable"]) * 0.9:
+            _HUGE_PAGES.write_text(str(before + missing))
+            self._stack.callback(_give_back, before, int(_HUGE_PAGES.read_text()))
+        if int(_HUGE_PAGES.read_text()) < before + missing:
+            raise contest.Skipped(f"{megabytes} MB of huge pages cannot be reserved")
+
     @property
     def other_cpu(self):
         """For what must not disturb the worker."""
@@ -61,6 +77,12 @@ class Bench:
         if self._router is None:
             self._router = self._stack.enter_context(KernelRouter(self.build, self.cpu))
         return self._router
+
+
+def _give_back(before, reserved):
+    """Unless others have changed it since."""
+    if int(_HUGE_PAGES.read_text()) == reserved:
+        _HUGE_PAGES.write_text(str(before))
 
 
 def parser(text, program=None):

@@ -84,6 +84,7 @@ class Dropped(Case):
 
     def ours(self, build):
         with self.bench.gateway(build, self.config) as gateway:
+            gateway.await_packets()
             before = gateway.sample()
             time.sleep(self.bench.seconds)
             after = gateway.sample()

@@ -31,6 +31,7 @@ PART = "firewall"
 _SERVICES = 100
 _OPENED = 60_000  # frames a second of three-way handshakes
 _LOST = 0.0005
+_MANY = 1_000_000  # packet buffers: more than huge pages are usually there for
 _BURST = 64  # packets that may be on their way when it is asked
 WITHOUT = "without nat"
 
@@ -52,6 +53,8 @@ class Established(Case):
         self.prepare_flows(flows.drawn(self.count, _SERVICES - 1, self.bench.seed))
 
     def prepare_flows(self, drawn, external=None):
+        if self.buffers > _MANY:
+            self.bench.reserve(self.buffers * 5 // 2048)
         if self.ruleset.is_ip6:
             drawn = flows.as_ip6(drawn, _SERVICES - 1)
         both_ways = flows.two_way_udp if self.proto == "udp" else flows.two_way_tcp

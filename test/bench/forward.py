@@ -56,9 +56,10 @@ class Forward(Case):
 
     def ours(self, build):
         with self.bench.gateway(build, self.config) as gateway:
+            gateway.await_packets()
             gateway.rate(min(0.5, self.bench.seconds))
             rate = gateway.rate(self.bench.seconds)
-            if rate["sent"] < rate["received"] * 0.999:
+            if not rate["sent"] or rate["sent"] < rate["received"] * 0.999:
                 raise Failed(f"of {rate['received']} packets {rate['sent']} were sent: {gateway.api.items('/v1/drops')}")
             self.note("cycles_per_packet", gateway.worker()["stages"])
             self.notes["memory"] = gateway.status()["memory"]

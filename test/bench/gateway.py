@@ -14,6 +14,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from api import Api  # noqa: E402
 
 _START_SECONDS = 180
+_FIRST_PACKET = 30  # seconds
 
 
 NOWHERE = "net_null0,no-rx=1"
@@ -100,6 +101,14 @@ class Gateway:
         drops = self.api.items("/v1/drops")
         by_policy = sum(drop["packets"] for drop in drops if drop["family"] == "policy")
         return by_policy, sum(drop["packets"] for drop in drops) - by_policy
+
+    def await_packets(self):
+        """The worker is at work."""
+        deadline = time.monotonic() + _FIRST_PACKET
+        while not self.status()["packets"]["received"]:
+            if time.monotonic() > deadline:
+                raise Failed(f"no packet is received: {self.status()}")
+            time.sleep(0.005)
 
     def sample(self):
         """Where packets went up to now, and the time."""

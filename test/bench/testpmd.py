@@ -87,7 +87,7 @@ def _cores(cpu):
 
 
 def _megabytes(buffers):
-    return 128 if buffers <= 16384 else max(400, buffers * 6 // 2048)
+    return 128 if buffers <= 16384 else max(400, buffers * 5 // 2048)
 
 
 def _memory(megabytes):
