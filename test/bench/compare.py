@@ -12,7 +12,6 @@ import sys
 
 import all as every
 import bench
-import contest
 import figures
 
 _WIDTHS = (28, 28, 28, 24, 40)

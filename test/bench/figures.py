@@ -8,8 +8,6 @@ import statistics
 import subprocess
 import sys
 
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 
 def clean_up_when_ended():
     """SIGTERM takes the way of Ctrl-C: processes, namespaces and files go."""

@@ -14,7 +14,6 @@ Packets per second of CPU time, millions. As root on an otherwise idle machine:
 
     test/bench/firewall.py [--build build] [--repeat 5] [--seconds 3] [--case NAME] [--json FILE] [--quick]
 """
-import dataclasses
 import time
 
 import bench

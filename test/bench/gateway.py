@@ -124,15 +124,25 @@ class Gateway:
 
     def cpu_seconds(self):
         """What each thread has run for, by its name and id."""
-        return {(task / "comm").read_text().strip() + f"/{task.name}": int((task / "schedstat").read_text().split()[0]) / 1e9
-                for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()}
+        return thread_seconds(self.process.pid)
 
     def worker_cpu_seconds(self):
-        """What the workers have run for in the mean; DPDK names their threads."""
-        used = [seconds for name, seconds in self.cpu_seconds().items() if "worker" in name]
-        if not used:
-            raise Failed("no thread of sluice is called a worker")
-        return sum(used) / len(used)
+        """What the workers have run for in the mean."""
+        return worker_seconds(self.cpu_seconds())
+
+
+def thread_seconds(pid):
+    """What each thread of a process has run for, by its name and id."""
+    return {(task / "comm").read_text().strip() + f"/{task.name}": int((task / "schedstat").read_text().split()[0]) / 1e9
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+
+
+def worker_seconds(threads):
+    """Of those, what workers have run for in the mean; DPDK names them so."""
+    used = [seconds for name, seconds in threads.items() if "worker" in name]
+    if not used:
+        raise Failed("no thread is called a worker")
+    return sum(used) / len(used)
 
 
 def rate_between(first, last):

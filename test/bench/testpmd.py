@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from contest import Failed
-from gateway import NOWHERE, played
+from gateway import NOWHERE, played, thread_seconds, worker_seconds
 
 _GIVE_UP = 60  # seconds without two figures
 
@@ -40,13 +40,13 @@ class Testpmd:
             self.process.kill()
             self.process.communicate()
 
-    def lines(self):
-        """What it prints, until it has been silent about what is waited for too long."""
+    def lines(self, seconds=0):
+        """What it prints, for so many seconds and as many more as its start may take."""
         began = time.monotonic()
         for line in self.process.stdout:
             self.said.append(line)
             yield line
-            if time.monotonic() - began > _GIVE_UP:
+            if time.monotonic() - began > _GIVE_UP + seconds:
                 break
         raise Failed("dpdk-testpmd gave no rates:\n" + "".join(self.said)[-3000:])
 
@@ -55,17 +55,14 @@ class Testpmd:
         next(line for line in self.lines() if "NIC statistics" in line)
 
     def worker_cpu_seconds(self):
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            if "worker" in (task / "comm").read_text():
-                return int((task / "schedstat").read_text().split()[0]) / 1e9
-        raise Failed("no thread of dpdk-testpmd is called a worker")
+        return worker_seconds(thread_seconds(self.process.pid))
 
 
 def rate(capture, bench, mode="macswap", buffers=16384):
     """Packets a second of CPU time, from a capture played over and over to nowhere, on one core."""
     with Testpmd([played(capture), NOWHERE], bench, mode, buffers) as process:
         first = None
-        for line in process.lines():
+        for line in process.lines(bench.seconds):
             # It shows its first port, the source, before the other, which has received nothing.
             if found := re.match(r"\s*RX-packets: ([1-9]\d*)", line):
                 sample = (time.monotonic(), process.worker_cpu_seconds(), int(found.group(1)))

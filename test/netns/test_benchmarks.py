@@ -38,6 +38,7 @@ def test_all(tmp_path):
         assert result["figures"]["sluice"]["median"] > 0, result
         assert len(result["figures"]["sluice"]["runs"]) == 1
         assert result["lines"], name
+        assert any("app/sluice run" in command for command in result["commands"])
     (forward,) = [each for each in results.values() if each["part"] == "forward"]
     assert forward["lines"][0]["peer"] == "testpmd macswap" and forward["lines"][0]["ratio"]["median"] > 0
     for name in ("udp-1k", "nat-tcp-1k", "new-10-rules"):
