@@ -1,128 +1,115 @@
 #!/usr/bin/env python3
-"""Forwarding rate of one worker against dpdk-testpmd in macswap mode, same source, same run.
+"""Forwarding rate of one worker against dpdk-testpmd on the same source in the same run, in macswap mode and in 5tswap.
 
-Frames of 64 bytes (with check sequence) come from net_pcap (infinite_rx) and go to net_null. Runs of the two
-alternate, so that a noisy machine disturbs both; rates are by the CPU time of the thread that forwards. Run it as root on an otherwise idle machine:
+Frames of 64 bytes (with check sequence), of the IMIX or of 1518 bytes come from net_pcap (infinite_rx) and go to net_null.
+Packets per second of CPU time of the thread that forwards, millions. As root on an otherwise idle machine:
 
-    test/bench/forward.py [--build build] [--runs 5] [--seconds 4] [--cpu 1] [--case NAME] [--json FILE]
+    test/bench/forward.py [--build build] [--repeat 5] [--seconds 3] [--case NAME] [--json FILE] [--quick]
 """
-
-import argparse
-import pathlib
 import random
-import sys
-import tempfile
 
-import figures
+import bench
 import frames
 import testpmd
-from gateway import Gateway, configuration
+from contest import Against, Case, Failed
+from gateway import buffers_for, configuration, played
 
-FLOWS = 4096
-SEED = 7
-
-
-def make_ip4(chance):
-    return [frames.udp4(0x0A000000 | chance.getrandbits(24), 0xC6120000 | chance.getrandbits(17),
-                        chance.randrange(1024, 65536), 53) for _ in range(FLOWS)]
+PART = "forward"
 
 
-def make_ip6(chance):
-    inside = bytes.fromhex("fd000001") + bytes(4)
-    outside = bytes.fromhex("20010db8")
-    return [frames.udp6(inside + chance.randbytes(8), outside + chance.randbytes(12), chance.randrange(1024, 65536), 53)
-            for _ in range(FLOWS)]
+class Forward(Case):
+    """Packets of so many flows in one direction."""
+
+    def __init__(self, name, setting, flows, aim=None, is_ip6=False, mix=frames.SMALLEST):
+        super().__init__(name, setting)
+        self.count, self.is_ip6, self.mix = flows, is_ip6, mix
+        self.against = (Against("testpmd 5tswap", aim), Against("testpmd macswap"))
+        self.capture, self.config = setting.folder / f"{name}.pcap", setting.folder / f"{name}.yaml"
+        self.buffers = buffers_for(flows)
+
+    def prepare(self):
+        chance = random.Random(self.bench.seed)
+        frames.write_capture(self.capture, self.frames(chance))
+        self.config.write_text(configuration(played(self.capture), self.bench.cpu, self.bench.folder / "sluice.sock", self.buffers)
+                               + "".join(self.routes(chance)))
+
+    def frames(self, chance):
+        made = frames.udp6 if self.is_ip6 else frames.udp4
+        return [made(*self._addresses(chance), chance.randrange(1024, 65536), 53, self.mix.payload(number, self.is_ip6))
+                for number in range(self.count)]
+
+    def _addresses(self, chance):
+        if self.is_ip6:
+            return (bytes.fromhex("fd000001") + bytes(4) + chance.randbytes(8), bytes.fromhex("20010db8") + chance.randbytes(12))
+        return 0x0A000000 | chance.getrandbits(24), self.destination(chance)
+
+    def destination(self, chance):
+        return 0xC6120000 | chance.getrandbits(17)
+
+    def routes(self, chance):
+        """Besides the default route."""
+        return ()
+
+    def peers(self):
+        for mode in ("5tswap", "macswap"):
+            yield from testpmd.peer(self.capture, self.bench, mode, self.buffers, also_quick=mode == "macswap")
+
+    def ours(self, build):
+        with self.bench.gateway(build, self.config) as gateway:
+            gateway.await_packets()
+            gateway.rate(min(0.5, self.bench.seconds))
+            rate = gateway.rate(self.bench.seconds)
+            if not rate["sent"] or rate["sent"] < rate["received"] * 0.999:
+                raise Failed(f"of {rate['received']} packets {rate['sent']} were sent: {gateway.api.items('/v1/drops')}")
+            self.note("cycles_per_packet", gateway.worker()["stages"])
+            self.notes["memory"] = gateway.status()["memory"]
+            return rate["cpu_pps"]
+
+    def remarks(self):
+        return [bench.cycles(self.notes["cycles_per_packet"])]
+
+    def clean(self):
+        self.capture.unlink(missing_ok=True)
 
 
-def make_ip4_everywhere(chance):
-    """Destinations all over the unicast space, so that a large table is really used."""
-    result = []
-    while len(result) < FLOWS:
-        destination = chance.getrandbits(32)
-        first = destination >> 24
-        if first in (0, 10, 127) or first >= 224 or destination >> 16 == 0xA9FE:
-            continue
-        result.append(frames.udp4(0x0A000000 | chance.getrandbits(24), destination, chance.randrange(1024, 65536), 53))
-    return result
-
-
-def million_routes(chance):
+class ManyRoutes(Forward):
     """Lengths roughly as in the Internet's tables: most are /24, many /22 to /20, few are short."""
-    lengths = [24] * 60 + [23] * 9 + [22] * 12 + [21] * 5 + [20] * 5 + [19] * 3 + [18] * 2 + [17, 16, 16, 14]
-    routes = set()
-    while len(routes) < 1_000_000:
-        length = chance.choice(lengths)
-        network = chance.getrandbits(32) >> (32 - length) << (32 - length)
-        first = network >> 24
-        if first in (0, 10, 127) or first >= 224:
-            continue
-        routes.add((network, length))
-    for network, length in sorted(routes):
-        dotted = ".".join(str(network >> shift & 255) for shift in (24, 16, 8, 0))
-        yield f"  - {{to: {dotted}/{length}, via: 192.0.2.1}}\n"
+    _LENGTHS = [24] * 60 + [23] * 9 + [22] * 12 + [21] * 5 + [20] * 5 + [19] * 3 + [18] * 2 + [17, 16, 16, 14]
+
+    def destination(self, chance):
+        """All over the unicast space, so that a large table is really used."""
+        while not _is_unicast(chosen := chance.getrandbits(32)):
+            pass
+        return chosen
+
+    def routes(self, chance):
+        routes = set()
+        while len(routes) < self.bench.elements:
+            length = chance.choice(self._LENGTHS)
+            network = chance.getrandbits(32) >> (32 - length) << (32 - length)
+            if network >> 24 not in (0, 10, 127) and network >> 24 < 224:
+                routes.add((network, length))
+        for network, length in sorted(routes):
+            dotted = ".".join(str(network >> shift & 255) for shift in (24, 16, 8, 0))
+            yield f"  - {{to: {dotted}/{length}, via: 192.0.2.1}}\n"
+
+
+def _is_unicast(address):
+    return address >> 24 not in (0, 10, 127) and address >> 24 < 224 and address >> 16 != 0xA9FE
 
 
 CASES = {
-    "ip4": {"frames": make_ip4, "routes": None, "goal": 0.45},
-    "ip4-1m-routes": {"frames": make_ip4_everywhere, "routes": million_routes, "goal": 0.40},
-    "ip6": {"frames": make_ip6, "routes": None, "goal": 0.35},
+    "ip4-1k": lambda *a: Forward(*a, 1024, aim=0.8),
+    "ip4-64k": lambda *a: Forward(*a, 65536, aim=0.6),
+    "ip4-imix": lambda *a: Forward(*a, 1024, mix=frames.IMIX),
+    "ip4-1500": lambda *a: Forward(*a, 1024, mix=frames.LARGEST),
+    "ip4-1m-routes": lambda *a: ManyRoutes(*a, 4096),
+    "ip6-1k": lambda *a: Forward(*a, 1024, is_ip6=True),
+    "ip6-64k": lambda *a: Forward(*a, 65536, is_ip6=True),
+    "ip6-imix": lambda *a: Forward(*a, 1024, is_ip6=True, mix=frames.IMIX),
+    "ip6-1500": lambda *a: Forward(*a, 1024, is_ip6=True, mix=frames.LARGEST),
 }
-
-
-def run_sluice(options, config, folder):
-    """Packets a second of CPU time, cycles by stage, memory."""
-    with Gateway(options.build, config, folder) as gateway:
-        gateway.rate(0.5)
-        rate = gateway.rate(options.seconds)
-        if rate["sent"] < rate["received"] * 0.999:
-            sys.exit(f"sluice received {rate['received']} packets but sent {rate['sent']}: {gateway.api.items('/v1/drops')}")
-        return rate["cpu_pps"], gateway.worker()["stages"], gateway.status()["memory"]
-
-
-def measure(name, options, folder):
-    case = CASES[name]
-    chance = random.Random(SEED)
-    capture = folder / f"{name}.pcap"
-    frames.write_capture(capture, case["frames"](chance))
-    config = folder / f"{name}.yaml"
-    routes = "".join(case["routes"](chance)) if case["routes"] else ""
-    config.write_text(configuration(f"rx_pcap={capture},infinite_rx=1", options.cpu, folder / "sluice.sock") + routes)
-    ours, theirs, stages = [], [], {}
-    for _ in range(options.runs):
-        theirs.append(testpmd.run(capture, options.cpu, options.seconds)["cpu_pps"] / 1e6)
-        rate, stages, memory = run_sluice(options, config, folder)
-        ours.append(rate / 1e6)
-    result = {"case": name, "sluice_mpps": figures.summary(ours)["median"],
-              "testpmd_mpps": figures.summary(theirs)["median"],
-              "sluice_runs": ours, "testpmd_runs": theirs, "goal": case["goal"],
-              "cycles_per_packet": {stage: round(value, 1) for stage, value in stages.items()},
-              "resident_mb": round(memory["resident"] / 1e6), "hugepages_mb": round(memory["hugepages"] / 1e6)}
-    result["ratio"] = result["sluice_mpps"] / result["testpmd_mpps"]
-    return result
-
-
-def main():
-    figures.clean_up_when_ended()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--cpu", type=int, default=1)
-    parser.add_argument("--case", choices=CASES, action="append")
-    parser.add_argument("--json", type=pathlib.Path)
-    options = parser.parse_args()
-    options.build = options.build.absolute()
-    results = []
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        print(f"{'case':15} {'sluice':>12} {'testpmd':>12} {'ratio':>6} {'goal':>5}  cycles a packet by stage")
-        for name in options.case or CASES:
-            result = measure(name, options, pathlib.Path(folder))
-            results.append(result)
-            stages = " ".join(f"{stage} {value:.0f}" for stage, value in result["cycles_per_packet"].items())
-            print(f"{name:15} {result['sluice_mpps']:7.2f} Mpps {result['testpmd_mpps']:7.2f} Mpps "
-                  f"{result['ratio']:6.2f} {result['goal']:5.2f}  {stages}", flush=True)
-    figures.write(options.json, figures.machine(), results)
-
+QUICK = ("ip4-1k",)
 
 if __name__ == "__main__":
-    main()
+    bench.main_of(__name__)

@@ -1,4 +1,4 @@
-"""Sluice with one worker on one CPU: started, asked, stopped; and its rate over a stretch of time."""
+"""Sluice, started, asked, stopped; and its rate over a stretch of time."""
 import math
 import os
 import pathlib
@@ -7,25 +7,36 @@ import subprocess
 import sys
 import time
 
+from contest import Failed
 from frames import BOX_MAC, PEER_MAC
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from api import Api  # noqa: E402
 
 _START_SECONDS = 180
+_FIRST_PACKET = 30  # seconds
 
 
-def configuration(source, cpu, socket, buffers=16384, interfaces="", sections=""):
-    """From net_pcap with these arguments to nowhere; `interfaces` and `sections` are added as they are."""
-    return f"""engine: {{workers: [{cpu}], poll: busy, mbufs: {buffers}}}
+NOWHERE = "net_null0,no-rx=1"
+
+
+def played(capture, forever=True, number=0):
+    """A device whose frames are those of a capture."""
+    return f"net_pcap{number},rx_pcap={capture}" + (",infinite_rx=1" if forever else "")
+
+
+def buffers_for(packets):
+    """A source that plays forever keeps a buffer for each frame of its capture."""
+    return 16384 if packets < 16384 else 16384 + packets
+
+
+def configuration(inside, workers, socket, buffers=16384, interfaces="", sections="", outside=NOWHERE, poll="busy"):
+    """From one device, or several, to another; `workers` are their CPUs, `interfaces` and `sections` are added as they are."""
+    return f"""engine: {{workers: {workers if isinstance(workers, list) else [workers]}, poll: {poll}, mbufs: {buffers}}}
 control: {{socket: {socket}}}
 interfaces:
-  inside:
-    device: "net_pcap0,{source}"
-    mac: {BOX_MAC.hex(":")}
-    addresses: [10.255.255.1/30, "fd00:ffff::1/64"]
-  outside:
-    device: "net_null0,no-rx=1"
+{_inside([inside] if isinstance(inside, str) else inside)}  outside:
+    device: "{outside}"
     addresses: [192.0.2.2/24, "2001:db8:ffff::2/64"]
 {interfaces}neighbours:
   - {{interface: outside, ip: 192.0.2.1, mac: {PEER_MAC.hex(":")}}}
@@ -36,24 +47,32 @@ interfaces:
 """
 
 
+def _inside(devices):
+    return "".join(f"""  inside{number or ""}:
+    device: "{device}"
+    mac: {BOX_MAC.hex(":")}
+    addresses: [10.255.255.{1 + 4 * number}/30, "fd00:ffff:0:{number}::1/64"]
+""" for number, device in enumerate(devices))
+
+
 class Gateway:
     """A context: the process lives inside."""
 
     def __init__(self, build, config, folder, command=()):
         """`command` stands before the program's own, such as `ip netns exec`."""
-        self._program = [*command, str(build / "app/sluice"), "run", "-c", str(config)]
+        self.command = [*command, str(build / "app/sluice"), "run", "-c", str(config)]
         self.control = [str(build / "app/sluicectl"), "-s", str(folder / "sluice.sock")]
         self._socket, self._log, self._folder = folder / "sluice.sock", folder / "sluice.log", folder
 
     def __enter__(self):
         environment = dict(os.environ, SLUICE_STATE_DIR=str(self._folder))
         with open(self._log, "w", encoding="ascii") as log:
-            self.process = subprocess.Popen(self._program, stdout=log, stderr=log, env=environment)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + _START_SECONDS
         while not self._socket.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                sys.exit("sluice did not start:\n" + self._log.read_text(errors="replace"))
+                raise Failed("sluice did not start:\n" + self._log.read_text(errors="replace"))
             time.sleep(0.005)
         self.api = Api(str(self._socket), timeout=60)
         return self
@@ -72,7 +91,10 @@ class Gateway:
         return self.api.get("/v1/status")
 
     def worker(self):
-        return self.api.items("/v1/workers")[0]
+        return self.workers()[0]
+
+    def workers(self):
+        return self.api.items("/v1/workers")
 
     def policy_drops(self):
         """Packets the rules have dropped, and those dropped for any other reason."""
@@ -80,11 +102,19 @@ class Gateway:
         by_policy = sum(drop["packets"] for drop in drops if drop["family"] == "policy")
         return by_policy, sum(drop["packets"] for drop in drops) - by_policy
 
+    def await_packets(self):
+        """The worker is at work."""
+        deadline = time.monotonic() + _FIRST_PACKET
+        while not self.status()["packets"]["received"]:
+            if time.monotonic() > deadline:
+                raise Failed(f"no packet is received: {self.status()}")
+            time.sleep(0.005)
+
     def sample(self):
         """Where packets went up to now, and the time."""
         before = time.monotonic()
         packets = self.status()["packets"]
-        return {"at": (before + time.monotonic()) / 2, "cpu": self._worker_cpu_seconds(), **packets}
+        return {"at": (before + time.monotonic()) / 2, "cpu": self.worker_cpu_seconds(), **packets}
 
     def rate(self, seconds):
         """Over a stretch of time: see rate_between()."""
@@ -92,16 +122,31 @@ class Gateway:
         time.sleep(seconds)
         return rate_between(first, self.sample())
 
-    def _worker_cpu_seconds(self):
-        """What the only worker has run for; DPDK names its thread."""
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            if "worker" in (task / "comm").read_text():
-                return int((task / "schedstat").read_text().split()[0]) / 1e9
-        sys.exit("no thread of sluice is called a worker")
+    def cpu_seconds(self):
+        """What each thread has run for, by its name and id."""
+        return thread_seconds(self.process.pid)
+
+    def worker_cpu_seconds(self):
+        """What the workers have run for in the mean."""
+        return worker_seconds(self.cpu_seconds())
+
+
+def thread_seconds(pid):
+    """What each thread of a process has run for, by its name and id."""
+    return {(task / "comm").read_text().strip() + f"/{task.name}": int((task / "schedstat").read_text().split()[0]) / 1e9
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+
+
+def worker_seconds(threads):
+    """Of those, what workers have run for in the mean; DPDK names them so."""
+    used = [seconds for name, seconds in threads.items() if "worker" in name]
+    if not used:
+        raise Failed("no thread is called a worker")
+    return sum(used) / len(used)
 
 
 def rate_between(first, last):
-    """Packets that left, in a second by the clock and in a second the worker had the CPU."""
+    """Packets that left, in a second by the clock and in a second the workers had their CPUs."""
     sent = last["sent"] - first["sent"]
     # On a busy machine the worker may not have run at all.
     return {"pps": sent / (last["at"] - first["at"]), "cpu_pps": sent / (last["cpu"] - first["cpu"] or math.inf), "sent": sent,

@@ -34,12 +34,14 @@ def port_of(service):
 @dataclasses.dataclass(frozen=True)
 class Ruleset:
     """`services` rules, each for one network and port; or, with `sources`, one rule for a set of these addresses. `nat`:
-    none, `masquerade`, or `pool` of more addresses than one. The kernel is told of IPv4 only."""
+    none, `masquerade`, or `pool` of more addresses than one. What comes from a `blocked` source is dropped before all else.
+    The kernel is told of IPv4 only."""
     proto: str
     services: int = 0
     sources: tuple = ()
     nat: str = ""
     is_ip6: bool = False
+    blocked: tuple = ()
 
     def forms(self):
         """How the kernel may be told: `rules` is the same as Sluice is given."""
@@ -51,12 +53,13 @@ class Ruleset:
         if self.nat:
             source = "masquerade: true" if self.nat == "masquerade" else f"snat: {_POOL}"
             lines.append(f"nat: {{postrouting: [{{name: source, out: outside, {source}}}]}}")
-        if self.sources:
-            sources_file.write_text("".join(f"{dotted(source)}\n" for source in self.sources))
-            lines += ["sets:", f"  sources: {{type: ip, size: {len(self.sources)}, file: {sources_file}}}"]
+        for name, sources in self._sets():
+            sources_file.write_text("".join(f"{dotted(source)}\n" for source in sources))
+            lines += ["sets:", f"  {name}: {{type: ip, size: {len(sources)}, file: {sources_file}}}"]
         # What comes to an external port before its flow has begun must not begin one itself.
         lines += ["filter:", *(["  input: {policy: drop, rules: []}"] if self.nat else []),
                   "  forward:", "    policy: drop", "    rules:",
+                  *(['      - {name: blocked, saddr: "@blocked", action: drop}'] if self.blocked else []),
                   "      - {name: established, ct: [established, related], action: accept}"]
         if self.sources:
             lines.append(f'      - {{name: sources, proto: {self.proto}, saddr: "@sources", action: accept}}')
@@ -65,20 +68,24 @@ class Ruleset:
                          f"dport: {port_of(number)}, action: accept}}")
         return "\n".join(lines) + "\n"
 
+    def _sets(self):
+        """At most one."""
+        return [(name, sources) for name, sources in (("sources", self.sources), ("blocked", self.blocked)) if sources]
+
     def _network(self, service):
         return f'"fd00:0:0:{service:x}::/64"' if self.is_ip6 else _cidr(service)
 
     def nft(self, form="rules"):
         lines = ["table inet gateway {"]
-        if self.sources:
-            lines += [" set sources {", "  type ipv4_addr", f"  size {len(self.sources)}", "  elements = {",
-                      ",\n".join(dotted(source) for source in self.sources), "  }", " }"]
+        for name, sources in self._sets():
+            lines += [f" set {name} {{", "  type ipv4_addr", f"  size {len(sources)}", "  elements = {",
+                      ",\n".join(dotted(source) for source in sources), "  }", " }"]
         if form == "map":
             lines += [" map services {", "  type ipv4_addr . inet_service : verdict", "  elements = {",
                       ",\n".join(f"{dotted(network_of(number))} . {port_of(number)} : accept"
                                  for number in range(self.services)), "  }", " }"]
         lines += [" chain forward {", "  type filter hook forward priority filter; policy drop;",
-                  "  ct state established,related accept"]
+                  *(["  ip saddr @blocked drop"] if self.blocked else []), "  ct state established,related accept"]
         if self.sources:
             lines.append(f"  meta l4proto {self.proto} ip saddr @sources accept")
         elif form == "map":

@@ -13,7 +13,7 @@ from waiting import wait_for
 
 sys.path.append(str(ROOT / "test/bench"))
 import frames  # noqa: E402
-from gateway import Gateway, configuration  # noqa: E402
+from gateway import Gateway, configuration, played  # noqa: E402
 
 CLANG = shutil.which("clang") or shutil.which("clang-19")
 pytestmark = [pytest.mark.sluice_only,
@@ -93,7 +93,7 @@ def test_every_packet_of_a_burst_is_judged_by_itself(tmp_path):
         expected[went] += 1
     frames.write_capture(tmp_path / "in.pcap", sent)
     config = tmp_path / "sluice.yaml"
-    config.write_text(configuration(f"rx_pcap={tmp_path}/in.pcap", 0, tmp_path / "sluice.sock", sections="""
+    config.write_text(configuration(played(tmp_path / "in.pcap", forever=False), 0, tmp_path / "sluice.sock", sections="""
 sets:
   blocked: {type: net, elements: [10.1.0.0/16, "2001:db8:1::/48"]}
   asked: {type: ip, counters: true, elements: [198.51.100.7, "2001:db8:7::7"]}

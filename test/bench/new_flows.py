@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""New flows through a stateful default-drop firewall, one worker, against the Linux kernel in the same run: every packet is
+the first of a flow, at a service drawn at random.
+
+Sluice reads a capture of millions of them once, with a UDP timeout of a second: flows end as fast as they begin. What
+is counted lies after the first seconds and before the end of the capture. `mappings` are flows behind NAT, each with a mapping
+of its own, to an address of 256.
+The kernel forwards the same frames between two pairs of virtual Ethernet devices; its figure is the router's own share of
+the CPU time (kernel_router.py). `rules` are the same rules in the same order, `map` is one look-up in a verdict map, the
+best that nft can do.
+
+New flows per second of CPU time, millions. As root on an otherwise idle machine:
+
+    test/bench/new_flows.py [--build build] [--repeat 5] [--seconds 3] [--flows 5000000] [--case NAME] [--json FILE] [--quick]
+"""
+import random
+import time
+
+import bench
+import flows
+import kernel_router
+from contest import Against, Case, Failed
+from firewall import WITHOUT
+from gateway import configuration, played, rate_between
+from rulesets import Ruleset
+
+PART = "new"
+
+_UDP_TIMEOUT = 1
+_SETTLED = 2.2 * _UDP_TIMEOUT  # by then flows end as fast as they begin
+_LOST = 0.0005
+_KERNEL = {"kernel rules": "rules", "kernel map": "map"}
+
+
+class NewFlows(Case):
+    """`beside`: a ruleset of so many services, with which the same is measured too."""
+
+    def __init__(self, name, setting, services=0, addresses=0, nat="", aim=None, beside=None, beside_aim=None):
+        super().__init__(name, setting)
+        chosen = random.Random(setting.seed).sample(range(0x10000000, 0x7E000000), addresses)
+        self.ruleset = Ruleset("udp", services=services, sources=tuple(chosen), nat=nat)
+        self.other = self._other(beside)
+        self.against = (Against(aim=aim), *(Against(label, beside_aim) for label in self.other), *map(Against, _KERNEL))
+        self.capture, self.config = setting.folder / f"{name}.pcap", setting.folder / f"{name}.yaml"
+
+    def _other(self, services):
+        return {f"{services} rules": NewFlows(f"{self.name}-beside", self.bench, services)} if services else {}
+
+    def why_not(self):
+        return kernel_router.why_not()
+
+    def prepare(self):
+        flows.write_beginnings(self.capture, self.bench.flows, self.ruleset, self.bench.seed)
+        self.configure()
+        for other in self.other.values():
+            other.prepare()
+
+    def configure(self):
+        # Room for all that begin within the timeout, and then some.
+        self.config.write_text(configuration(
+            played(self.capture, forever=False), self.bench.cpu, self.bench.folder / "sluice.sock",
+            sections=f"conntrack: {{max: {kernel_router.FLOWS}, timeouts: {{udp: {_UDP_TIMEOUT}s}}}}\n"
+                     + self.ruleset.yaml(self.bench.folder / f"{self.name}.txt")))
+
+    def peers(self):
+        for label, other in self.other.items():
+            yield label, lambda other=other: other.ours(self.bench.build)
+        for label, form in _KERNEL.items():
+            if form in self.ruleset.forms():
+                yield label, lambda form=form: self._kernel(form)
+
+    def ours(self, build):
+        with self.bench.gateway(build, self.config) as gateway:
+            samples = [gateway.sample()]
+            while samples[-1]["received"] < self.bench.flows * 0.97:
+                time.sleep(0.005)
+                samples.append(gateway.sample())
+                if samples[-1]["at"] - samples[0]["at"] > 300:
+                    raise Failed(f"the capture does not come to its end: {gateway.status()}")
+            self.note("cycles_per_packet", gateway.worker()["stages"])
+            self.notes["conntrack"] = gateway.api.get("/v1/conntrack/stats")
+        rate = rate_between(*self._counted(samples))
+        if rate["dropped"] > rate["received"] * _LOST:
+            raise Failed(f"{rate['dropped']} of {rate['received']} were dropped")
+        self.note("by_the_clock", rate["pps"])
+        return rate["cpu_pps"]
+
+    def _counted(self, samples):
+        """The first and the last."""
+        if self.bench.quick:  # all since the start: the capture may be over before it was asked twice
+            return {**dict.fromkeys(samples[0], 0), "at": samples[-1]["at"] - 1}, samples[-1]
+        inside = [each for each in samples if self.bench.flows * 0.02 < each["received"] < self.bench.flows * 0.97]
+        inside = [each for each in inside if each["at"] > inside[0]["at"] + _SETTLED]
+        if not inside or inside[-1]["at"] - inside[0]["at"] < 0.5:
+            raise Failed("the capture was over too soon to measure; give more --flows")
+        return inside[0], inside[-1]
+
+    def _kernel(self, form):
+        router = self.bench.router
+        router.load(self.ruleset.nft(form), udp_timeout=_UDP_TIMEOUT)
+        figure = router.share(self.capture, self.bench.seconds)
+        self.notes["kernel flows"] = router.flows()
+        return figure
+
+    def remarks(self):
+        return [bench.cycles(self.notes["cycles_per_packet"]),
+                *(bench.cycles(other.notes["cycles_per_packet"], f", {label}") for label, other in self.other.items())]
+
+    def clean(self):
+        self.capture.unlink(missing_ok=True)
+        for other in self.other.values():
+            other.clean()
+
+
+class NewMappings(NewFlows):
+    """Beside the same flows without NAT."""
+
+    def _other(self, services):
+        return {WITHOUT: NewFlows(f"{self.name}-without-nat", self.bench, self.ruleset.services)}
+
+
+CASES = {
+    "new-10-rules": lambda *a: NewFlows(*a, services=10, aim=3),
+    "new-1000-rules": lambda *a: NewFlows(*a, services=1000, beside=10),
+    "new-10000-rules": lambda *a: NewFlows(*a, services=10_000, beside=10, beside_aim=0.7),
+    "new-1m-set": lambda *a: NewFlows(*a, addresses=a[1].elements),
+    "new-mappings": lambda *a: NewMappings(*a, services=10, nat="pool", aim=2),
+}
+QUICK = ("new-10-rules", "new-mappings")
+
+if __name__ == "__main__":
+    bench.main_of(__name__)

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Two workers on two CPUs against one: established flows through the stateful firewall, from net_pcap (infinite_rx) to net_null.
+
+`two-queues`: each worker has a queue with its own flows, as a device spreads them by the symmetric RSS key; one worker alone has
+the flows of one queue, as many as each of the two. `steering`: all come by one queue, whose worker hands over those of the other;
+beside it one worker that is alone with the same flows. Only what was sent counts: the source has no end, and overruns a worker that
+waits for its CPU.
+
+Packets per second in which the workers had their CPUs, millions. The control thread shares a CPU with a worker. As root on an
+otherwise idle machine:
+
+    test/bench/workers.py [--build build] [--repeat 5] [--seconds 3] [--case NAME] [--json FILE] [--quick]
+"""
+import os
+
+import bench
+import flows
+import frames
+from contest import Against, Case, Failed
+from firewall import await_established
+from gateway import buffers_for, configuration, played
+from rulesets import Ruleset
+
+PART = "workers"
+
+_SERVICES = 100
+_ALONE = "one worker"
+_STRAY = 0.001  # share of packets that may come by the other's queue
+
+
+class Workers(Case):
+    """So many flows, by so many queues."""
+
+    def __init__(self, name, setting, count, queues, aim):
+        super().__init__(name, setting)
+        self.count, self.queues = count, queues
+        self.against = (Against(_ALONE, aim),)
+        self.captures = [setting.folder / f"{name}-{number}.pcap" for number in range(queues)]
+        self.config, self.config_alone = (setting.folder / f"{name}{suffix}.yaml" for suffix in ("", "-alone"))
+        self.cpus = [setting.cpu, setting.other_cpu]
+
+    def why_not(self):
+        return "" if len(os.sched_getaffinity(0)) > 1 else "one CPU"
+
+    def prepare(self):
+        drawn = flows.drawn(self.count, _SERVICES - 1, self.bench.seed)
+        if self.queues > 1:
+            drawn = [[flow for flow in drawn if flows.owner(flow, self.queues) == number] for number in range(self.queues)]
+        else:
+            drawn = [drawn]
+        self.alone = len(drawn[0])
+        for capture, of_queue in zip(self.captures, drawn):
+            frames.write_capture(capture, flows.two_way_udp(of_queue, self.bench.seed))
+        buffers = self.queues * buffers_for(2 * self.alone * 5 // 4)
+        sections = f"conntrack: {{max: {max(2 * self.count, 1 << 20)}}}\n" + Ruleset("udp", services=_SERVICES).yaml()
+        socket = self.bench.folder / "sluice.sock"
+        self.config.write_text(configuration([played(capture, number=number) for number, capture in enumerate(self.captures)],
+                                             self.cpus, socket, buffers, sections=sections))
+        self.config_alone.write_text(configuration(played(self.captures[0]), self.cpus[0], socket, buffers, sections=sections))
+
+    def ours(self, build):
+        return self._measure(build, self.config, self.count, "two workers")
+
+    def peers(self):
+        yield _ALONE, lambda: self._measure(self.bench.build, self.config_alone, self.alone, _ALONE)
+
+    def _measure(self, build, config, count, label):
+        with self.bench.gateway(build, config) as gateway:
+            await_established(gateway, count, lambda: self._dropped(gateway)[1])
+            before, (full, others) = gateway.workers(), self._dropped(gateway)
+            rate = gateway.rate(self.bench.seconds)
+            full, others = self._dropped(gateway)[0] - full, self._dropped(gateway)[1] - others
+            workers = gateway.workers()
+        if others or not rate["sent"]:
+            raise Failed(f"of {rate['received']} packets {rate['sent']} were sent, {others} were dropped")
+        self.note(f"ring_full, {label}", full / rate["received"])
+        self.note(f"cycles_per_packet, {label}", [worker["stages"] for worker in workers])
+        handed = sum(after["handed_over"] - first["handed_over"] for first, after in zip(before, workers))
+        self.note(f"handed_over, {label}", handed / rate["received"])
+        if self.queues > 1 and handed > _STRAY * rate["received"]:
+            raise Failed(f"{handed} of {rate['received']} packets came by the queue of another worker")
+        self.note(f"by_the_clock, {label}", rate["pps"])
+        return rate["cpu_pps"]
+
+    @staticmethod
+    def _dropped(gateway):
+        """For want of room in a ring, as it is where a source has no end and the other worker must wait for its CPU; and otherwise."""
+        full = others = 0
+        for drop in gateway.api.items("/v1/drops"):
+            if drop["reason"] == "steer_ring_full":
+                full += drop["packets"]
+            else:
+                others += drop["packets"]
+        return full, others
+
+    def remarks(self):
+        for label in ("two workers", _ALONE):
+            for number, stages in enumerate(self.notes[f"cycles_per_packet, {label}"][-1]):
+                if any(stages.values()):  # of packets that devices gave
+                    yield bench.cycles([stages], f", {label}, {number}")
+        handed, full = (self.notes[f"{key}, two workers"][-1] for key in ("handed_over", "ring_full"))
+        yield f"handed over: {handed:.3f} of the packets; dropped since the ring was full: {full:.3f}"
+
+    def clean(self):
+        for capture in self.captures:
+            capture.unlink(missing_ok=True)
+
+
+CASES = {
+    "two-queues-1k": lambda *a: Workers(*a, 1024, 2, 1.8),
+    "two-queues-64k": lambda *a: Workers(*a, 65536, 2, 1.8),
+    "steering-1k": lambda *a: Workers(*a, 1024, 1, 1.3),
+    "steering-64k": lambda *a: Workers(*a, 65536, 1, 1.3),
+}
+QUICK = ("two-queues-1k", "steering-1k")
+
+if __name__ == "__main__":
+    bench.main_of(__name__)
