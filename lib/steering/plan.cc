@@ -1,7 +1,6 @@
 #include "steering/plan.hh"
 
 #include <algorithm>
-#include <bit>
 
 #include "conntrack/icmp_tracker.hh"
 #include "nat/manip.hh"
@@ -14,24 +13,6 @@ namespace {
 
 using conntrack::Tuple;
 using wire::IpProtocol;
-
-constexpr uint16_t kKey = 0x6d5a;
-
-// Toeplitz is linear: what each byte of the folded word adds to the hash.
-constexpr auto kToeplitz = [] {
-    std::array<std::array<uint8_t, 256>, 2> table{};
-    for (unsigned half = 0; half < 2; ++half) {
-        for (unsigned value = 0; value < 256; ++value) {
-            uint16_t hash = 0;
-            for (unsigned bit = 0; bit < 8; ++bit) {
-                if ((value << bit & 0x80) != 0)
-                    hash ^= std::rotl(kKey, static_cast<int>(half * 8 + bit));
-            }
-            table[half][value] = static_cast<uint8_t>(hash % kBuckets);
-        }
-    }
-    return table;
-}();
 
 uint16_t fold(const std::array<uint8_t, 16>& address) {
     uint64_t words[2];
@@ -47,10 +28,6 @@ bool hashes_ports(IpProtocol protocol) {
 }
 
 }  // namespace
-
-uint8_t toeplitz_bucket(uint16_t folded) {
-    return kToeplitz[0][folded >> 8] ^ kToeplitz[1][folded & 0xff];
-}
 
 Plan::Plan(PlanOptions options, const routing::Fib& fib) : options_(std::move(options)), fib_(fib) {
     for (size_t i = 0; i < buckets_.size(); ++i)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <bitset>
 #include <cstdint>
 #include <optional>
@@ -29,9 +30,33 @@ namespace sluice::steering {
 // Places of the table from hashes to workers, as many as the redirection table of a usual device.
 inline constexpr size_t kBuckets = 128;
 
+namespace detail {
+
+inline constexpr uint16_t kKey = 0x6d5a;
+
+// Toeplitz is linear: what each byte of the folded word adds to the hash.
+inline constexpr auto kToeplitz = [] {
+    std::array<std::array<uint8_t, 256>, 2> table{};
+    for (unsigned half = 0; half < 2; ++half) {
+        for (unsigned value = 0; value < 256; ++value) {
+            uint16_t hash = 0;
+            for (unsigned bit = 0; bit < 8; ++bit) {
+                if ((value << bit & 0x80) != 0)
+                    hash ^= std::rotl(kKey, static_cast<int>(half * 8 + bit));
+            }
+            table[half][value] = static_cast<uint8_t>(hash % kBuckets);
+        }
+    }
+    return table;
+}();
+
+}  // namespace detail
+
 // The low seven bits of the Toeplitz hash of words that come to `folded` when they are XORed, with the key
 // 6d5a, 6d5a...: as that repeats itself, nothing else of the words counts. Host order.
-uint8_t toeplitz_bucket(uint16_t folded);
+inline uint8_t toeplitz_bucket(uint16_t folded) {
+    return detail::kToeplitz[0][folded >> 8] ^ detail::kToeplitz[1][folded & 0xff];
+}
 
 struct AddressRange {
     IpAddress first;
@@ -67,6 +92,16 @@ class Plan {
     [[nodiscard]] std::optional<conntrack::Tuple> tuple_of(const wire::IpPacket& packet) const;
 
     [[nodiscard]] WorkerId owner_of(const conntrack::Tuple& tuple) const;
+    // Whether the hash decides alone; then the owner of an IPv4 packet of TCP or UDP, from the words of its
+    // header: both addresses and both ports.
+    [[nodiscard]] bool only_spreads() const {
+        return options_.tracks && options_.external.empty() && options_.outside.none();
+    }
+    [[nodiscard]] WorkerId spread(uint64_t addresses, uint32_t ports) const {
+        const uint64_t words = addresses ^ (options_.by_addresses ? 0 : ports);
+        const auto half = static_cast<uint32_t>(words ^ words >> 32);
+        return buckets_[toeplitz_bucket(__builtin_bswap16(static_cast<uint16_t>(half ^ half >> 16)))];
+    }
     // Of packets without a tuple.
     [[nodiscard]] WorkerId owner_of(const wire::IpPacket& packet) const;
     // Who finds out whose the fragments of a datagram are.

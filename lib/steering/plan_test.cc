@@ -183,6 +183,30 @@ TEST_P(PlanTest, what_comes_to_a_port_of_nat_goes_to_its_owner) {
     }
 }
 
+TEST_P(PlanTest, a_header_has_the_owner_of_its_tuple) {
+    for (const bool by_addresses : {false, true}) {
+        PlanOptions options;
+        options.by_addresses = by_addresses;
+        const auto plan = this->plan(options);
+        ASSERT_TRUE(plan.only_spreads());
+        ASSERT_FALSE(nat_plan().only_spreads());
+        for (int i = 0; i < 2000; ++i) {
+            const Tuple tuple(any_address(Family::ip4), any_address(Family::ip4), IpProtocol::udp, port(),
+                              port());
+            std::array<uint8_t, 12> header;
+            tuple.source().ip4().store(header.data());
+            tuple.destination().ip4().store(header.data() + 4);
+            wire::write16(header.data() + 8, tuple.sport);
+            wire::write16(header.data() + 10, tuple.dport);
+            uint64_t addresses;
+            uint32_t ports;
+            std::memcpy(&addresses, header.data(), sizeof addresses);
+            std::memcpy(&ports, header.data() + 8, sizeof ports);
+            ASSERT_EQ(plan.spread(addresses, ports), plan.owner_of(tuple));
+        }
+    }
+}
+
 TEST_P(PlanTest, ports_do_not_count_where_helpers_announce_some) {
     PlanOptions options;
     options.by_addresses = true;

@@ -1,6 +1,7 @@
 #include "steering/stage.hh"
 
 #include <array>
+#include <cstring>
 
 #include "pipeline/drops.hh"
 #include "steering/flow_homes.hh"
@@ -23,6 +24,23 @@ wire::IpPacket packet_of(const dpdk::Packet* packet, const PacketMeta& meta) {
 
 bool is_ip(const PacketMeta& meta) {
     return meta.path != Path::neighbour && meta.path != Path::done;
+}
+
+bool is_plain(const uint8_t* header, const PacketMeta& meta) {
+    constexpr uint16_t kWithPorts = 28;
+    const auto protocol = wire::IpProtocol{header[9]};
+    const bool is_fragment = ((header[6] & 0x3f) | header[7]) != 0;
+    return meta.path == Path::ip4_fast && meta.l3_length >= kWithPorts && !is_fragment &&
+           (protocol == wire::IpProtocol::udp || protocol == wire::IpProtocol::tcp);
+}
+
+// Of a plain packet, whose header has no options.
+WorkerId spread(const Plan& plan, const uint8_t* header) {
+    uint64_t addresses;
+    uint32_t ports;
+    std::memcpy(&addresses, header + 12, sizeof addresses);
+    std::memcpy(&ports, header + 20, sizeof ports);
+    return plan.spread(addresses, ports);
 }
 
 // The packets of a burst that are steered by their tuples.
@@ -68,9 +86,18 @@ void Steerer::give(Worker& worker, dpdk::Packet* packet, PacketMeta& meta, Worke
 
 void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
     Gathered gathered;
+    // In the order they came; kept ones stay as they are.
+    std::array<WorkerId, pipeline::kMaxBurst> owners;
+    owners.fill(worker.id);
     const bool looks_up = directory_.is_used();
+    const bool only_spreads = !looks_up && plan.only_spreads();
     for (uint16_t i = 0; i < burst.count; ++i) {
         PacketMeta& meta = burst.meta[i];
+        const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
+        if (only_spreads && is_plain(header, meta)) [[likely]] {
+            owners[i] = spread(plan, header);
+            continue;
+        }
         if (!is_ip(meta))
             continue;
         const auto packet = packet_of(burst.packets[i], meta);
@@ -91,7 +118,7 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
             continue;
         const auto tuple = plan.tuple_of(packet);
         if (!tuple) [[unlikely]] {
-            give(worker, burst.packets[i], meta, plan.owner_of(packet));
+            owners[i] = plan.owner_of(packet);
             continue;
         }
         gathered.tuples[gathered.count] = *tuple;
@@ -107,9 +134,10 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
         std::optional<WorkerId> owner;
         if (looks_up)
             owner = find(plan, gathered.tuples[i], gathered.hashes[i]);
-        give(worker, burst.packets[place], burst.meta[place],
-             owner ? *owner : plan.owner_of(gathered.tuples[i]));
+        owners[place] = owner ? *owner : plan.owner_of(gathered.tuples[i]);
     }
+    for (uint16_t i = 0; i < burst.count; ++i)
+        give(worker, burst.packets[i], burst.meta[i], owners[i]);
     hand_over_.flush(worker);
 }
 
