@@ -154,8 +154,8 @@ inline void rest(WorkerRun& run) {
 }  // namespace detail
 
 // Path has process(PortId, Burst&, cycles before receive), take_over(Burst&), errands(span of packets),
-// tick(), which tells whether nothing waits for the next one, begin_round(), and serve(), which does a slice of
-// what the control thread asks for and tells whether there was anything. begin_round() takes the snapshot
+// tick(), which tells whether nothing waits for the next one, begin_round(), and serve(), which does a slice
+// of what the control thread asks for and tells whether there was anything. begin_round() takes the snapshot
 // that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
