@@ -41,8 +41,11 @@ void worker_metrics(MetricsText& text, const pipeline::Observed& observed) {
     auto& packets = text.counter("worker_packets", "Packets received by a worker");
     auto& bursts = text.counter("worker_bursts", "Bursts that had packets");
     auto& busy = text.counter("worker_busy_cycles", "CPU cycles spent on packets");
+    auto& total = text.counter("worker_total_cycles", "CPU cycles since the start, those asleep among them");
     auto& exhausted = text.counter("worker_budget_exhausted", "Times a queue gave a full budget");
+    auto& empty = text.counter("worker_empty_rounds", "Polls of all queues that found nothing");
     auto& sleeps = text.counter("worker_sleeps", "Times a worker went to sleep");
+    auto& wakeups = text.counter("worker_wakeups", "Sleeps that ended before their time");
     auto& handed_over = text.counter("worker_handed_over", "Packets given to the workers that own them");
     auto& taken_over = text.counter("worker_taken_over", "Packets that other workers gave to this one");
     for (const auto& one : observed.workers) {
@@ -53,7 +56,26 @@ void worker_metrics(MetricsText& text, const pipeline::Observed& observed) {
         exhausted.sample({{"worker", id}}, one.worker->loop.budget_exhausted.read());
         handed_over.sample({{"worker", id}}, one.worker->loop.handed_over.read());
         taken_over.sample({{"worker", id}}, one.worker->loop.taken_over.read());
+        total.sample({{"worker", id}}, one.worker->loop.total_cycles.read());
+        empty.sample({{"worker", id}}, one.worker->loop.empty_rounds.read());
         sleeps.sample({{"worker", id}}, one.worker->loop.sleeps.read());
+        wakeups.sample({{"worker", id}}, one.worker->loop.wakeups.read());
+    }
+}
+
+// By powers of two of nanoseconds, so that figures of several machines add up.
+void latency_metrics(MetricsText& text, const pipeline::Observed& observed) {
+    constexpr unsigned kFirst = 9;  // 512 ns
+    constexpr unsigned kLast = 30;  // a second
+    auto& latency =
+        text.histogram("latency_seconds", "From the receive of a burst to its transmit, by packet");
+    for (const auto& one : observed.workers) {
+        const auto counts = one.worker->latency.read();
+        std::vector<telemetry::MetricBucket> buckets;
+        for (unsigned power = kFirst; power <= kLast; ++power)
+            buckets.push_back({static_cast<double>(uint64_t{1} << power) / 1e9, counts.below(power)});
+        latency.sample({{"worker", std::to_string(index(one.worker->id))}}, buckets, counts.total(),
+                       static_cast<double>(counts.sum) / 1e9);
     }
 }
 
@@ -148,6 +170,7 @@ std::string metrics(const Box& box) {
     interface_metrics(text, observed);
     drop_metrics(text, observed);
     worker_metrics(text, observed);
+    latency_metrics(text, observed);
     conntrack_metrics(text, box.gateway.firewall());
     if (box.gateway.firewall().translates())
         nat_metrics(text, box.nat.use());

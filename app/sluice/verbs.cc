@@ -43,7 +43,8 @@ json::value status_json(const Box& box) {
               {"hugepages", gateway.eal().uses_hugepages() ? dpdk::eal_memory() : 0},
               {"mbufs", gateway.pool().size()},
               {"mbufs_free", gateway.pool().available()}}},
-            {"packets", packets_json(gateway.totals())}};
+            {"packets", packets_json(gateway.totals())},
+            {"latency", pipeline::latency_json(pipeline::latency_of(observe(box)))}};
 }
 
 admin::Response set_log(Box& box, const admin::Request& request) {

@@ -81,9 +81,15 @@ std::string render_status(const json::value& status, const Look& look) {
         facts.add("memory", memory_text(member(status, "memory")));
     if (has(status, "packets"))
         facts.add("packets", list_members(member(status, "packets"), count_text));
+    if (has(status, "latency")) {
+        const json::value& latency = member(status, "latency");
+        facts.add("latency", "p50 " + latency_text(number(latency, "p50")) + ", p99 " +
+                                 latency_text(number(latency, "p99")) + ", max " +
+                                 latency_text(number(latency, "max")));
+    }
     if (const auto* object = status.if_object()) {
-        static constexpr std::array<std::string_view, 8> kShown{"version",    "uptime", "config", "workers",
-                                                                "interfaces", "flows",  "memory", "packets"};
+        static constexpr std::array<std::string_view, 9> kShown{
+            "version", "uptime", "config", "workers", "interfaces", "flows", "memory", "packets", "latency"};
         for (const auto& [name, value] : *object) {
             if (std::ranges::find(kShown, std::string_view(name)) == kShown.end())
                 facts.add(name, words(value));
@@ -104,9 +110,13 @@ std::string render_workers(const json::value& list, const Look& look) {
                  {"BUDGET EXHAUSTED", Align::right},
                  {"SLEEPS", Align::right},
                  {"WAKEUPS", Align::right},
+                 {"LATENCY P50", Align::right},
+                 {"P99", Align::right},
+                 {"MAX", Align::right},
                  {"STAGES (CYCLES/PACKET)"}});
     for (const json::value& worker : items(list)) {
         const double busy = number(worker, "busy");
+        const json::value& latency = member(worker, "latency");
         table.row({text(worker, "id"),
                    text(worker, "cpu"),
                    count_text(number(worker, "packets")),
@@ -118,6 +128,9 @@ std::string render_workers(const json::value& list, const Look& look) {
                    count_text(number(worker, "budget_exhausted")),
                    count_text(number(worker, "sleeps")),
                    count_text(number(worker, "wakeups")),
+                   latency_text(number(latency, "p50")),
+                   latency_text(number(latency, "p99")),
+                   latency_text(number(latency, "max")),
                    stages_text(member(worker, "stages"))});
     }
     return table.text(look.colours);

@@ -34,6 +34,11 @@ TEST(Units, bytes_and_rates) {
 TEST(Units, durations) {
     EXPECT_EQ(duration_text(0.35), "350 ms");
     EXPECT_EQ(duration_text(12.5), "12.5 s");
+    EXPECT_EQ(latency_text(0), "0 ns");
+    EXPECT_EQ(latency_text(8.5e-7), "850 ns");
+    EXPECT_EQ(latency_text(1.2345e-5), "12.3 us");
+    EXPECT_EQ(latency_text(0.0012), "1.20 ms");
+    EXPECT_EQ(latency_text(2.5), "2.50 s");
     EXPECT_EQ(duration_text(200), "3m 20s");
     EXPECT_EQ(duration_text(7500), "2h 5m");
     EXPECT_EQ(duration_text(4 * 86400 + 3700), "4d 1h");
@@ -111,13 +116,14 @@ TEST(Render, one_interface_with_all_there_is) {
 TEST(Render, workers) {
     const auto workers = json::parse(R"({"items": [{"id": 0, "cpu": 1, "packets": 1000, "bursts": 40,
         "cycles_per_packet": 210.5, "busy": 0.125, "handed_over": 300, "taken_over": 200, "budget_exhausted": 0, "sleeps": 9, "wakeups": 8,
+        "latency": {"packets": 900, "p50": 0.000012345, "p99": 0.00125, "max": 0.02},
         "stages": {"parse": 30, "forward": 120.25, "unused": 0}}], "total": 1})");
     EXPECT_EQ(render_workers(workers, {}),
               "WORKER  CPU  PACKETS  BURSTS  CYCLES/PACKET    BUSY  HANDED OVER  TAKEN OVER  BUDGET "
               "EXHAUSTED  SLEEPS  "
-              "WAKEUPS  STAGES (CYCLES/PACKET)\n"
+              "WAKEUPS  LATENCY P50      P99      MAX  STAGES (CYCLES/PACKET)\n"
               "0         1     1000      40          210.5  12.5 %          300         200                 "
-              "0       9        8  "
+              "0       9        8      12.3 us  1.25 ms  20.0 ms  "
               "forward:120.3 parse:30\n");
 }
 

@@ -59,6 +59,11 @@ std::string duration_text(double seconds) {
     return fmt::format("{}d {}h", whole / 86400, whole / 3600 % 24);
 }
 
+std::string latency_text(double seconds) {
+    static constexpr std::array<std::string_view, 4> kUnits{" ns", " us", " ms", " s"};
+    return scaled(std::round(seconds * 1e9), 1000, kUnits);
+}
+
 std::string share_text(double share) {
     return fmt::format("{:.1f} %", share * 100);
 }

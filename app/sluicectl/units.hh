@@ -14,6 +14,8 @@ std::string bytes_text(double value);
 std::string bit_rate_text(double bytes_per_second);
 // "350 ms", "12.5 s", "3m 20s", "2h 5m", "4d 1h".
 std::string duration_text(double seconds);
+// The same for what is short: "850 ns", "12.3 us", "1.20 ms".
+std::string latency_text(double seconds);
 // A share of one as "12.5 %".
 std::string share_text(double share);
 // A number as exactly as it came, without a needless fraction.

@@ -40,6 +40,13 @@ std::set<int> open_descriptors() {
     return descriptors;
 }
 
+// Those that are open now and were not before.
+std::vector<int> opened_since(const std::set<int>& before) {
+    std::vector<int> result;
+    std::ranges::set_difference(open_descriptors(), before, std::back_inserter(result));
+    return result;
+}
+
 Expected<void> plug(const DeviceRequest& request) {
     const std::string where = "interfaces." + request.name + ".device: '" + request.device + "'";
     int result = 0;
@@ -90,7 +97,8 @@ Device::Device(Device&& other) noexcept
       mac_(other.mac_),
       offloads_(std::move(other.offloads_)),
       refused_(std::move(other.refused_)),
-      descriptors_(std::move(other.descriptors_)) {}
+      descriptors_(std::move(other.descriptors_)),
+      has_interrupts_(other.has_interrupts_) {}
 
 Device::~Device() {
     if (port_ == RTE_MAX_ETHPORTS)
@@ -113,9 +121,10 @@ Expected<Device> Device::open(const DeviceRequest& request, const PacketPool& po
         return fail(
             "interfaces." + request.name + ".device: '" + request.device + "' is not a network device",
             "name a DPDK net_ driver or the PCI address of a NIC");
+    const auto plugged_in = opened_since(before);
     if (auto configured = device.configure(request, pool); !configured)
         return std::unexpected(configured.error());
-    std::ranges::set_difference(open_descriptors(), before, std::back_inserter(device.descriptors_));
+    device.find_descriptors(before, plugged_in);
     return device;
 }
 
@@ -154,6 +163,19 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
     negotiate(info, conf);
     conf.rxmode.mtu = request.mtu;
     conf.intr_conf.rxq = profile_.poll.sleep == Sleep::interrupt ? 1 : 0;
+    auto done = start(where, conf, pool);
+    if (!done && conf.intr_conf.rxq == 1) {
+        // The driver has interrupts, but not as the device is bound or made.
+        conf.intr_conf.rxq = 0;
+        done = start(where, conf, pool);
+    }
+    if (!done)
+        return done;
+    return set_addresses(request, info);
+}
+
+Expected<void> Device::start(const std::string& where, const rte_eth_conf& conf, const PacketPool& pool) {
+    descriptors_.assign(queues_, {});
     if (const int error = rte_eth_dev_configure(port_, queues_, queues_, &conf); error != 0)
         return fail(where + "the device refuses its configuration: " + rte_strerror(-error),
                     "check mtu and the profile '" + profile_name_ + "'");
@@ -161,6 +183,7 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
     uint16_t tx_descriptors = profile_.tx_descriptors;
     rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx_descriptors, &tx_descriptors);
     for (uint16_t queue = 0; queue < queues_; ++queue) {
+        const auto before = open_descriptors();
         int error = rte_eth_rx_queue_setup(port_, queue, rx_descriptors, SOCKET_ID_ANY, nullptr, pool.raw());
         if (error == 0)
             error = rte_eth_tx_queue_setup(port_, queue, tx_descriptors, SOCKET_ID_ANY, nullptr);
@@ -168,10 +191,34 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
             return fail(
                 where + "queue " + std::to_string(queue) + " cannot be set up: " + rte_strerror(-error),
                 "check the device's arguments, engine.mbufs, and the profile '" + profile_name_ + "'");
+        descriptors_[queue] = opened_since(before);
     }
     if (const int error = rte_eth_dev_start(port_); error != 0)
         return fail(where + "the device does not start: " + rte_strerror(-error));
-    return set_addresses(request, info);
+    has_interrupts_ = conf.intr_conf.rxq == 1;
+    for (uint16_t queue = 0; queue < queues_; ++queue)
+        has_interrupts_ = has_interrupts_ && interrupt_descriptor(queue) >= 0;
+    return {};
+}
+
+void Device::find_descriptors(const std::set<int>& before, const std::vector<int>& plugged_in) {
+    std::set<int> known = before;
+    for (const auto& of_queue : descriptors_)
+        known.insert(of_queue.begin(), of_queue.end());
+    const auto others = opened_since(known);
+    rte_eth_dev_info info{};
+    // net_af_packet opens one for each queue as it is plugged in, and numbers are given out in order. What
+    // else there is may tell of any queue.
+    const bool in_order = others == plugged_in && rte_eth_dev_info_get(port_, &info) == 0 &&
+                          others.size() == info.max_rx_queues;
+    for (size_t queue = 0; queue < queues_; ++queue) {
+        if (in_order)
+            descriptors_[queue].push_back(others[queue]);
+        else
+            descriptors_[queue].insert(descriptors_[queue].end(), others.begin(), others.end());
+    }
+    if (profile_.poll.sleep != sleep(0))
+        refused_.push_back("sleep_" + std::string(config::name_of(profile_.poll.sleep)));
 }
 
 uint16_t Device::transmit_shared(uint16_t queue, Packet** packets, uint16_t count) const {
@@ -228,20 +275,34 @@ Expected<void> Device::set_addresses(const DeviceRequest& request, const rte_eth
     return {};
 }
 
-std::optional<int> Device::interrupt_descriptor(uint16_t queue) const {
-    const int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port_, queue);
-    return fd < 0 ? std::nullopt : std::optional(fd);
+Sleep Device::sleep(uint16_t queue) const {
+    if (has_interrupts_)
+        return Sleep::interrupt;
+    return profile_.poll.sleep != Sleep::nap && !descriptors_[queue].empty() ? Sleep::descriptor : Sleep::nap;
 }
 
-void Device::enable_interrupt(uint16_t queue) const {
-    rte_eth_dev_rx_intr_enable(port_, queue);  // not supported by net_tap, whose interrupt is always on
+bool Device::switch_interrupt(uint16_t queue, bool on) const {
+    const int error =
+        on ? rte_eth_dev_rx_intr_enable(port_, queue) : rte_eth_dev_rx_intr_disable(port_, queue);
+    return error != -ENOTSUP;
 }
 
-void Device::take_interrupt(int descriptor) const {
-    if (driver_ == "net_tap")
-        return;  // its descriptor is the one that packets are read from
-    uint64_t count = 0;
-    [[maybe_unused]] const auto got = read(descriptor, &count, sizeof count);
+int Device::interrupt_descriptor(uint16_t queue) const {
+    return rte_eth_dev_rx_intr_ctl_q_get_fd(port_, queue);
+}
+
+void Device::tell_interrupts(uint16_t queue, int epoll, size_t number, bool on) const {
+    rte_eth_dev_rx_intr_ctl_q(port_, queue, epoll, on ? RTE_INTR_EVENT_ADD : RTE_INTR_EVENT_DEL,
+                              reinterpret_cast<void*>(number));
+}
+
+std::span<const size_t> Device::take_interrupts(int epoll, std::span<size_t> numbers) {
+    std::array<rte_epoll_event, 16> events;
+    const auto most = static_cast<int>(std::min(events.size(), numbers.size()));
+    const int count = std::max(rte_epoll_wait(epoll, events.data(), most, 0), 0);
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i)
+        numbers[i] = reinterpret_cast<size_t>(events[i].epdata.data);
+    return numbers.first(static_cast<size_t>(count));
 }
 
 Link Device::link() const {

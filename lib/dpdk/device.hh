@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -69,12 +70,18 @@ class Device {
     [[nodiscard]] MacAddress mac() const { return mac_; }
     [[nodiscard]] const std::vector<std::string>& offloads() const { return offloads_; }
     [[nodiscard]] const std::vector<std::string>& refused() const { return refused_; }
-    // File descriptors that the driver opened: they become readable when packets arrive.
-    [[nodiscard]] const std::vector<int>& descriptors() const { return descriptors_; }
-    // The descriptor that becomes readable on the queue's receive interrupt; nothing where there is none.
-    [[nodiscard]] std::optional<int> interrupt_descriptor(uint16_t queue) const;
-    void enable_interrupt(uint16_t queue) const;  // before a sleep
-    void take_interrupt(int descriptor) const;    // after it has woken somebody
+    // How the worker of a queue sleeps: as the profile asks, or as far as the device can.
+    [[nodiscard]] Sleep sleep(uint16_t queue) const;
+    // For Sleep::descriptor: those that the driver opened, readable while packets of the queue wait.
+    [[nodiscard]] const std::vector<int>& descriptors(uint16_t queue) const { return descriptors_[queue]; }
+    // For Sleep::interrupt. An epoll descriptor of the worker's own gets the queue's interrupts under this
+    // number, also where the driver's descriptor becomes another one, or does so no more.
+    void tell_interrupts(uint16_t queue, int epoll, size_t number, bool on) const;
+    // Those that have come, as far as there is room. Some drivers want them accepted.
+    static std::span<const size_t> take_interrupts(int epoll, std::span<size_t> numbers);
+    // False if the interrupt is always on. What came before it was switched on need not cause one.
+    bool switch_interrupt(uint16_t queue, bool on) const;
+    [[nodiscard]] int interrupt_descriptor(uint16_t queue) const;  // at present; below 0: there is none
 
     // Control thread. For devices on a kernel interface the carrier is asked from the kernel, since their
     // drivers always say up.
@@ -85,6 +92,8 @@ class Device {
     Device() = default;
     uint16_t transmit_shared(uint16_t queue, Packet** packets, uint16_t count) const;
     Expected<void> configure(const DeviceRequest& request, const PacketPool& pool);
+    Expected<void> start(const std::string& where, const rte_eth_conf& conf, const PacketPool& pool);
+    void find_descriptors(const std::set<int>& before, const std::vector<int>& plugged_in);
     void negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf);
     Expected<void> set_addresses(const DeviceRequest& request, const rte_eth_dev_info& info);
 
@@ -98,7 +107,8 @@ class Device {
     MacAddress mac_;
     std::vector<std::string> offloads_;
     std::vector<std::string> refused_;
-    std::vector<int> descriptors_;
+    std::vector<std::vector<int>> descriptors_;  // by queue
+    bool has_interrupts_ = false;
 };
 
 // The address when the device string is a PCI address, which EAL must be told at start.

@@ -30,7 +30,7 @@ const config::Mapping<dpdk::PollProfile>& config::Schema<dpdk::PollProfile>::get
         Mapping<PollProfile>("poll settings")
             .optional("sleep", &PollProfile::sleep, "what ends a sleep")
             .optional("idle_rounds", &PollProfile::idle_rounds, "empty polls before the first sleep")
-            .optional("nap", &PollProfile::nap, "longest sleep where nothing ends it");
+            .optional("nap", &PollProfile::nap, "first sleeps where nothing ends them");
     return mapping;
 }
 

@@ -38,7 +38,7 @@ struct OffloadProfile {
 struct PollProfile {
     Sleep sleep = Sleep::nap;
     uint32_t idle_rounds = 50;                      // empty rounds before the first sleep
-    Duration nap = std::chrono::microseconds(100);  // longest sleep without a wake-up source
+    Duration nap = std::chrono::microseconds(100);  // first sleeps without a wake-up source
     bool operator==(const PollProfile&) const = default;
 };
 

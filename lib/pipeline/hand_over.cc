@@ -20,6 +20,7 @@ Expected<HandOverRings> HandOverRings::create(size_t workers) {
 
 void HandOver::give(Worker& worker, dpdk::Packet* packet, const Carried& what, WorkerId to) {
     carried(packet) = what;
+    carried(packet).burst_began = worker.burst_began;
     Waiting& waiting = waiting_[index(to)];
     if (waiting.count == waiting.packets.size())
         push(worker, index(to));
@@ -54,6 +55,9 @@ void HandOver::push(Worker& worker, size_t to) {
 
 void HandOver::take(Worker& worker, size_t from, Burst& burst) const {
     burst.count = static_cast<uint16_t>(rings_.ring(from, self_).pop(burst.packets));
+    if (burst.count == 0)
+        return;
+    worker.burst_began = carried(burst.packets[0]).burst_began;
     if (from != self_)
         worker.loop.taken_over.add(burst.count);
 }

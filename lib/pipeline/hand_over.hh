@@ -22,6 +22,7 @@ namespace sluice::pipeline {
 // What was found out about a packet before it was given away; stands in its private area until it is taken.
 struct Carried {
     PacketMeta meta;
+    uint64_t burst_began = 0;         // of the burst in which it was given away
     bool is_to_be_collected = false;  // a fragment, to the worker that finds out whose its datagram is
 };
 static_assert(sizeof(Carried) <= dpdk::kPrivateSize);
@@ -74,7 +75,8 @@ class HandOver {
     void flush(Worker& worker);
 
     [[nodiscard]] size_t workers() const { return rings_.workers(); }
-    // What `from` has given, up to a burst; carried() tells what each is.
+    // What `from` has given, up to a burst; carried() tells what each is. The burst began when the first of
+    // them did, which is the oldest.
     void take(Worker& worker, size_t from, Burst& burst) const;
 
     // Before a sleep: false if something has arrived meanwhile. Otherwise whoever gives something wakes.

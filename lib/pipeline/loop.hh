@@ -50,26 +50,57 @@ inline Instant read_clock() {
 
 namespace detail {
 
-inline constexpr Duration kLongestSleep = std::chrono::milliseconds(200);
 inline constexpr Duration kTickEvery = std::chrono::milliseconds(10);
-inline constexpr Duration kDoze = std::chrono::milliseconds(1);
-inline constexpr uint32_t kFalseAlarms = 16;  // wake-ups in a row that brought no packet
+
+// Counts the time of the packets that a burst sends; what is sent between bursts was held and is not counted.
+// Where one burst follows another, the end of the first is the beginning of the second, so that the time
+// stamp counter is read once for both.
+class BurstTimer {
+  public:
+    explicit BurstTimer(Worker& worker) : worker_(worker), tick_length_(dpdk::cycles_per_second()) {}
+
+    // Before a queue is asked.
+    void begin() {
+        worker_.burst_began = ended_ != 0 ? std::exchange(ended_, 0) : dpdk::cycles();
+        sent_ = worker_.counters.sent.read();
+    }
+    // A burst that began with another worker.
+    void take_over() {
+        ended_ = 0;
+        sent_ = worker_.counters.sent.read();
+    }
+    // After the transmit.
+    void end() {
+        ended_ = dpdk::cycles();
+        const uint64_t took = tick_length_.nanoseconds(ended_ - worker_.burst_began);
+        worker_.latency.add(took, worker_.counters.sent.read() - sent_);
+    }
+    // Something other than a burst follows.
+    void pause() { ended_ = 0; }
+
+  private:
+    Worker& worker_;
+    dpdk::TickLength tick_length_;
+    uint64_t sent_ = 0;
+    uint64_t ended_ = 0;  // 0: some time ago
+};
 
 // One turn of a queue; true if it gave anything.
 template <typename Path>
-bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& burst) {
+bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& burst, BurstTimer& timer) {
     Worker& worker = run.worker;
     uint32_t taken = 0;
     while (taken < run.budget) {
         const auto most = static_cast<uint16_t>(std::min<uint32_t>(run.budget - taken, kMaxBurst));
-        const uint64_t before = dpdk::cycles();
+        timer.begin();
         burst.count = polled.device->receive(polled.queue, burst.packets.data(), most);
         if (burst.count == 0)
             break;
         taken += burst.count;
         worker.loop.bursts.add(1);
         worker.now = read_clock();
-        path.process(polled.port, burst, before);
+        path.process(polled.port, burst, worker.burst_began);
+        timer.end();
         if (burst.count < most)
             break;
     }
@@ -91,7 +122,7 @@ bool take_errands(WorkerRun& run, Path& path) {
 
 // A burst of each worker that has handed over something.
 template <typename Path>
-bool take_over(WorkerRun& run, Path& path, Burst& burst) {
+bool take_over(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
     bool taken = false;
     for (size_t from = 0; run.hand_over != nullptr && from < run.hand_over->workers(); ++from) {
         run.hand_over->take(run.worker, from, burst);
@@ -99,24 +130,22 @@ bool take_over(WorkerRun& run, Path& path, Burst& burst) {
             continue;
         taken = true;
         run.worker.now = read_clock();
+        timer.take_over();
         path.take_over(burst);
+        timer.end();
     }
     return taken;
 }
 
-// Sleeps as the devices allow, or dozes where they keep waking the worker for nothing.
-inline void rest(WorkerRun& run, uint32_t& false_alarms) {
+// Sleeps as the devices allow.
+inline void rest(WorkerRun& run) {
     Worker& worker = run.worker;
     if (run.hand_over != nullptr && !run.hand_over->fall_asleep())
         return;
     worker.loop.sleeps.add(1);
     run.rcu.offline(worker.id);
-    if (false_alarms > kFalseAlarms) {
-        run.sleeper.doze(kDoze);
-    } else if (run.sleeper.sleep(kLongestSleep)) {
+    if (run.sleeper.sleep())
         worker.loop.wakeups.add(1);
-        ++false_alarms;
-    }
     run.rcu.online(worker.id);
     if (run.hand_over != nullptr)
         run.hand_over->wake_up();
@@ -125,28 +154,33 @@ inline void rest(WorkerRun& run, uint32_t& false_alarms) {
 }  // namespace detail
 
 // Path has process(PortId, Burst&, cycles before receive), take_over(Burst&), errands(span of packets),
-// tick(), which tells whether nothing waits for the next one, begin_round(), and serve(), which does a slice of
-// what the control thread asks for and tells whether there was anything. begin_round() takes the snapshot
+// tick(), which tells whether nothing waits for the next one, begin_round(), and serve(), which does a slice
+// of what the control thread asks for and tells whether there was anything. begin_round() takes the snapshot
 // that holds until the next one.
 template <typename Path>
 void run_worker(WorkerRun& run, Path& path) {
     Worker& worker = run.worker;
     auto burst = std::make_unique<Burst>();
+    detail::BurstTimer timer(worker);
     for (const auto& polled : run.queues)
         run.sleeper.watch(*polled.device, polled.queue);
     run.rcu.join(worker.id);
     uint32_t idle = 0;
     Instant next_tick{};
-    uint32_t false_alarms = 0;
     uint64_t round_began = dpdk::cycles();
     while (!run.stop.load(std::memory_order_relaxed)) {
         run.rcu.quiescent(worker.id);
         path.begin_round();
         bool busy = detail::take_errands(run, path);
         busy = path.serve() || busy;
-        for (const auto& polled : run.queues)
-            busy = detail::poll_queue(run, polled, path, *burst) || busy;
-        busy = detail::take_over(run, path, *burst) || busy;
+        timer.pause();
+        for (size_t place = 0; place < run.queues.size(); ++place) {
+            if (detail::poll_queue(run, run.queues[place], path, *burst, timer)) {
+                busy = true;
+                run.sleeper.gave(place);
+            }
+        }
+        busy = detail::take_over(run, path, *burst, timer) || busy;
         if (std::exchange(worker.control_has_work, false))
             run.control_bell.ring();
         const uint64_t round_ended = dpdk::cycles();
@@ -165,12 +199,15 @@ void run_worker(WorkerRun& run, Path& path) {
                 idle = all ? idle : 0;
             }
         }
-        if (busy)
-            false_alarms = 0;
-        else if (run.poll == dpdk::Poll::adaptive && idle > run.sleeper.idle_rounds())
-            detail::rest(run, false_alarms);
-        worker.loop.total_cycles.add(dpdk::cycles() - round_began);
-        round_began = dpdk::cycles();
+        if (run.poll == dpdk::Poll::adaptive) {
+            if (busy)
+                run.sleeper.found_work();
+            else if (idle > run.sleeper.idle_rounds() && run.sleeper.arm())
+                detail::rest(run);
+        }
+        const uint64_t next_began = dpdk::cycles();
+        worker.loop.total_cycles.add(next_began - round_began);
+        round_began = next_began;
     }
     run.rcu.leave(worker.id);
 }

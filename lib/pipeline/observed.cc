@@ -40,6 +40,13 @@ double cycles_per_packet(const Worker& worker) {
     return ratio(worker.loop.busy_cycles.read(), worker.counters.received.read());
 }
 
+telemetry::LatencyCounts latency_of(const Observed& observed) {
+    telemetry::LatencyCounts sums;
+    for (const auto& one : observed.workers)
+        sums += one.worker->latency.read();
+    return sums;
+}
+
 double busy_share(const Worker& worker) {
     return ratio(worker.loop.busy_cycles.read(), worker.loop.total_cycles.read());
 }

@@ -10,6 +10,7 @@
 #include "pipeline/interfaces.hh"
 #include "pipeline/worker.hh"
 #include "telemetry/drop_reason.hh"
+#include "telemetry/latency_histogram.hh"
 #include "telemetry/packet_counters.hh"
 
 namespace sluice::pipeline {
@@ -65,6 +66,8 @@ void for_each_drop(const Observed& observed, Each&& each) {
 double cycles_per_packet(const Worker& worker, size_t stage);
 // All stages and everything around them, over all bursts.
 double cycles_per_packet(const Worker& worker);
+// Of all workers together.
+telemetry::LatencyCounts latency_of(const Observed& observed);
 // Share of the time with packets to work on, from 0 to 1.
 double busy_share(const Worker& worker);
 

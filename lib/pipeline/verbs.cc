@@ -23,6 +23,7 @@ json::object device_json(const dpdk::Device& device) {
         nic[counter.name] = counter.value;
     return {{"driver", device.driver()},
             {"profile", device.profile_used()},
+            {"sleep", config::name_of(device.sleep(0))},
             {"queues", device.queues()},
             {"offloads", strings(device.offloads())},
             {"offloads_refused", strings(device.refused())},
@@ -74,6 +75,9 @@ json::value worker_json(const ObservedWorker& one) {
             {"sleeps", worker.loop.sleeps.read()},
             {"wakeups", worker.loop.wakeups.read()},
             {"empty_rounds", worker.loop.empty_rounds.read()},
+            {"busy_cycles", worker.loop.busy_cycles.read()},
+            {"total_cycles", worker.loop.total_cycles.read()},
+            {"latency", latency_json(worker.latency.read())},
             {"stages", std::move(stages)}};
 }
 
@@ -103,6 +107,18 @@ json::value counters_json(const Observed& observed) {
 
 }  // namespace
 
+json::object latency_json(const telemetry::LatencyCounts& counts) {
+    const auto as_seconds = [](uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; };
+    const uint64_t packets = counts.total();
+    return {{"packets", packets},
+            {"mean", packets == 0 ? 0.0 : as_seconds(counts.sum) / static_cast<double>(packets)},
+            {"p50", as_seconds(counts.quantile(0.5))},
+            {"p90", as_seconds(counts.quantile(0.9))},
+            {"p99", as_seconds(counts.quantile(0.99))},
+            {"p999", as_seconds(counts.quantile(0.999))},
+            {"max", as_seconds(counts.longest)}};
+}
+
 void add_verbs(admin::Verbs& verbs, std::function<Observed()> observe) {
     verbs.add("GET", "/v1/interfaces",
               "interfaces: link, addresses, offloads, counters of Sluice and of the device",
@@ -113,7 +129,8 @@ void add_verbs(admin::Verbs& verbs, std::function<Observed()> observe) {
                       items.push_back(interface_json(observed, interface));
                   return admin::paged(request, std::move(items));
               });
-    verbs.add("GET", "/v1/workers", "workers: load, cycles a packet by stage, sleeps",
+    verbs.add("GET", "/v1/workers",
+              "workers: load, cycles a packet by stage, sleeps, time of packets in the box",
               [observe](const admin::Request& request) {
                   json::array items;
                   for (const auto& worker : observe().workers)

@@ -16,6 +16,7 @@
 #include "pipeline/interfaces.hh"
 #include "pipeline/stage_cycles.hh"
 #include "pipeline/verdict.hh"
+#include "telemetry/latency_histogram.hh"
 #include "telemetry/packet_counters.hh"
 
 namespace sluice::pipeline {
@@ -23,7 +24,7 @@ namespace sluice::pipeline {
 struct WorkerCounters {
     telemetry::Counter bursts;            // that had packets
     telemetry::Counter empty_rounds;      // polls of all queues that found nothing
-    telemetry::Counter budget_exhausted;  // a queue gave a full budget: time squeeze
+    telemetry::Counter budget_exhausted;  // turns in which a queue gave a full budget: time squeeze
     telemetry::Counter sleeps;
     telemetry::Counter wakeups;      // sleeps that ended before their time
     telemetry::Counter handed_over;  // packets given to the workers that own them
@@ -54,7 +55,8 @@ struct Worker {
         : id(id_), pool(pool_), to_control(to_control_), random(seed), counters(interfaces), egress(ports) {}
 
     WorkerId id;
-    Instant now;  // read once per burst
+    Instant now;               // read once per burst
+    uint64_t burst_began = 0;  // cycles() before the present burst was received
     const dpdk::PacketPool& pool;
     dpdk::PacketRing& to_control;
     bool control_has_work = false;  // something was pushed since the control thread was last woken
@@ -62,6 +64,8 @@ struct Worker {
     telemetry::PacketCounters counters;
     WorkerCounters loop;
     StageCycles stages;
+    // Of packets that were sent: from before the receive of their burst until after its transmit.
+    telemetry::LatencyHistogram latency;
     std::vector<Egress> egress;  // by port
     Watch watch;
 };

@@ -34,8 +34,9 @@ std::string escape(std::string_view text, bool quotes) {
 
 }  // namespace
 
-void MetricsText::Family::start_line(MetricLabels labels) {
+void MetricsText::Family::start_line(MetricLabels labels, std::string_view suffix, std::string_view bound) {
     text_ += name_;
+    text_ += suffix;
     char separator = '{';
     for (const auto& [name, value] : labels) {
         if (!is_name(name))
@@ -43,6 +44,10 @@ void MetricsText::Family::start_line(MetricLabels labels) {
         text_ += separator;
         text_ += name;
         text_ += "=\"" + escape(value, true) + '"';
+        separator = ',';
+    }
+    if (!bound.empty()) {
+        text_ += fmt::format("{}le=\"{}\"", separator, bound);
         separator = ',';
     }
     text_ += separator == '{' ? " " : "} ";
@@ -68,12 +73,30 @@ void MetricsText::Family::sample(MetricLabels labels, double value) {
         text_ += fmt::format("{}\n", value);
 }
 
+void MetricsText::Family::sample(MetricLabels labels, std::span<const MetricBucket> buckets, uint64_t count,
+                                 double sum) {
+    for (const auto& bucket : buckets) {
+        start_line(labels, "_bucket", fmt::format("{}", bucket.bound));
+        text_ += fmt::format("{}\n", bucket.count);
+    }
+    start_line(labels, "_bucket", "+Inf");
+    text_ += fmt::format("{}\n", count);
+    start_line(labels, "_sum");
+    text_ += fmt::format("{}\n", sum);
+    start_line(labels, "_count");
+    text_ += fmt::format("{}\n", count);
+}
+
 MetricsText::Family& MetricsText::counter(std::string_view name, std::string_view help) {
     return family(fmt::format("sluice_{}_total", name), help, "counter");
 }
 
 MetricsText::Family& MetricsText::gauge(std::string_view name, std::string_view help) {
     return family(fmt::format("sluice_{}", name), help, "gauge");
+}
+
+MetricsText::Family& MetricsText::histogram(std::string_view name, std::string_view help) {
+    return family(fmt::format("sluice_{}", name), help, "histogram");
 }
 
 MetricsText::Family& MetricsText::family(std::string name, std::string_view help, std::string_view type) {

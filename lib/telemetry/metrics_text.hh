@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,12 @@
 namespace sluice::telemetry {
 
 using MetricLabels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+// How many observations of a histogram are below a bound, those below smaller bounds among them.
+struct MetricBucket {
+    double bound;
+    uint64_t count;
+};
 
 class MetricsText {
   public:
@@ -30,13 +37,15 @@ class MetricsText {
             add(labels, int64_t{value});
         }
         void sample(MetricLabels labels, double value);
+        // Of a histogram; buckets by rising bounds, without that of everything.
+        void sample(MetricLabels labels, std::span<const MetricBucket> buckets, uint64_t count, double sum);
 
       private:
         friend class MetricsText;
         Family(std::string name, std::string head) : name_(std::move(name)), text_(std::move(head)) {}
         void add(MetricLabels labels, uint64_t value);
         void add(MetricLabels labels, int64_t value);
-        void start_line(MetricLabels labels);
+        void start_line(MetricLabels labels, std::string_view suffix = {}, std::string_view bound = {});
         std::string name_;
         std::string text_;
     };
@@ -45,6 +54,7 @@ class MetricsText {
     // parts can add samples to it and HELP and TYPE still come once.
     Family& counter(std::string_view name, std::string_view help);
     Family& gauge(std::string_view name, std::string_view help);
+    Family& histogram(std::string_view name, std::string_view help);
     // All families in the order in which they were first asked for.
     [[nodiscard]] std::string text() const;
 

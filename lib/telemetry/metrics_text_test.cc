@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <stdexcept>
+#include <vector>
 
 namespace sluice::telemetry {
 namespace {
@@ -39,6 +40,24 @@ TEST(MetricsText, numbers_that_are_none) {
     gauge.sample({}, std::numeric_limits<double>::infinity());
     gauge.sample({}, -std::numeric_limits<double>::infinity());
     EXPECT_TRUE(text.text().ends_with("sluice_x NaN\nsluice_x +Inf\nsluice_x -Inf\n"));
+}
+
+TEST(MetricsText, histograms_have_buckets_and_a_sum) {
+    MetricsText text;
+    auto& histogram = text.histogram("wait_seconds", "how long");
+    histogram.sample({{"worker", "0"}}, std::vector<MetricBucket>{{0.001, 3}, {0.5, 7}}, 8, 2.25);
+    histogram.sample({}, {}, 0, 0.0);
+    EXPECT_EQ(text.text(),
+              "# HELP sluice_wait_seconds how long\n"
+              "# TYPE sluice_wait_seconds histogram\n"
+              "sluice_wait_seconds_bucket{worker=\"0\",le=\"0.001\"} 3\n"
+              "sluice_wait_seconds_bucket{worker=\"0\",le=\"0.5\"} 7\n"
+              "sluice_wait_seconds_bucket{worker=\"0\",le=\"+Inf\"} 8\n"
+              "sluice_wait_seconds_sum{worker=\"0\"} 2.25\n"
+              "sluice_wait_seconds_count{worker=\"0\"} 8\n"
+              "sluice_wait_seconds_bucket{le=\"+Inf\"} 0\n"
+              "sluice_wait_seconds_sum 0\n"
+              "sluice_wait_seconds_count 0\n");
 }
 
 TEST(MetricsText, names_are_checked) {

@@ -120,7 +120,7 @@ def test_resident_memory_with_defaults(lab, record_property):
     assert resident < 200 * 1024
 
 
-def _cpu_seconds(pid: int) -> dict[str, float]:
+def cpu_seconds(pid: int) -> dict[str, float]:
     """CPU time of each thread, by its name and id."""
     used = {}
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
@@ -132,15 +132,15 @@ def _cpu_seconds(pid: int) -> dict[str, float]:
 
 @pytest.mark.timing
 def test_an_idle_box_sleeps(fresh, record_property):
-    """Every thread of an idle box uses under 5 % of a CPU, measured over three seconds."""
+    """Every thread of an idle box uses under 3 % of a CPU, measured over three seconds."""
     fresh.hosts["lan"].run("ping -c 5 -i 0.05 -W 2 203.0.113.10")
     pid = fresh.router.process.pid
-    begin, before = time.monotonic(), _cpu_seconds(pid)
+    begin, before = time.monotonic(), cpu_seconds(pid)
     wait_for(lambda: time.monotonic() - begin > 3, "the measurement", pause=0.1)
-    elapsed, after = time.monotonic() - begin, _cpu_seconds(pid)
+    elapsed, after = time.monotonic() - begin, cpu_seconds(pid)
     shares = {thread: (used - before.get(thread, 0)) / elapsed for thread, used in after.items()}
     record_property("busiest_thread", max(shares.values()))
     print(f"idle: {', '.join(f'{t} {s:.1%}' for t, s in shares.items() if s > 0) or '0 %'}")
-    assert max(shares.values()) < 0.05, shares
+    assert max(shares.values()) < 0.03, shares
     # and it wakes at once
     fresh.hosts["lan"].run("ping -c 1 -W 1 203.0.113.10")
