@@ -89,8 +89,8 @@ class FlowTable {
     // Frees what has been erased. Nobody may hold pointers.
     void reclaim();
 
-    // Gives each flow whose deadline has come to due(Flow&), which is to erase it and no other. At most `budget` flows are
-    // looked at; false if more wait.
+    // Gives each flow whose deadline has come to due(Flow&), which is to erase it and no other. At most
+    // `budget` flows are looked at; false if more wait.
     template <typename Due>
     bool expire(Ticks now, size_t budget, Due&& due) {
         // Some together, so that the index's lines are on their way before the first is needed.

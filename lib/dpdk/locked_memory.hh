@@ -5,8 +5,8 @@
 
 namespace sluice::dpdk {
 
-// Reads the program into memory and keeps there whatever the process has touched: a worker does not wait for a
-// disk. Pages that nobody touches, as in reserved ranges and unused stacks, stay free. Needs CAP_IPC_LOCK;
+// Reads the program into memory and keeps there whatever the process has touched: a worker does not wait for
+// a disk. Pages that nobody touches, as in reserved ranges and unused stacks, stay free. Needs CAP_IPC_LOCK;
 // without it nothing is locked. At start-up.
 Expected<void> lock_memory();
 
