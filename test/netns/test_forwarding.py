@@ -75,7 +75,8 @@ def test_iperf3(net):
         assert iperf3(net.hosts["lan"], "-c", WAN4, "-t", "1", "-P", "2")["sum_received"]["bits_per_second"] > 1e6
         assert iperf3(net.hosts["lan"], "-c", WAN6, "-t", "1", "-R")["sum_received"]["bits_per_second"] > 1e6
         udp = iperf3(net.hosts["lan"], "-c", WAN4, "-u", "-b", "10M", "-t", "1")["sum"]
-        assert udp["lost_packets"] == 0, udp
+        # On a busy machine the receiver's own buffer may overflow.
+        assert udp["lost_packets"] <= udp["packets"] / 50, udp
     finally:
         net.hosts["wan"].stop(server)
 
