@@ -7,8 +7,7 @@
 namespace sluice::conntrack {
 namespace {
 
-// What of a packet decides about its flow, if it is as whole as check_transport() wants it; none if not, or
-// if it is no lone SYN.
+// Whether the packet is as whole as check_transport() wants it, and, of TCP, a lone SYN.
 template <wire::IpProtocol protocol>
 bool is_sound(const uint8_t* header, uint32_t length, bool checksum) {
     const wire::Bytes upper(header + wire::kIpv4HeaderSize, length - wire::kIpv4HeaderSize);

@@ -1,6 +1,7 @@
 """The process: what it leaves behind, how fast it starts, what it costs."""
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -101,6 +102,18 @@ def test_start_to_first_forwarded_packet(lab, record_property):
     print(f"start to first forwarded packet: {taken:.3f} s")
     assert taken < 1.0
     far.close()
+
+
+@pytest.mark.skipif(os.environ.get("SLUICE_SANITIZED") == "1", reason="sanitizers lock no memory")
+def test_the_program_stays_in_memory(fresh):
+    """All of its code is there and locked: no worker waits for a disk."""
+    text = pathlib.Path(f"/proc/{fresh.router.process.pid}/smaps").read_text()
+    mappings = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE)
+    code = [m for m in mappings if re.match(r"\S+ r-xp .*/sluice\n", m)]
+    assert code
+    for mapping in code:
+        sizes = {name: int(size) for name, size in re.findall(r"^(Size|Rss|Locked): +(\d+) kB", mapping, re.MULTILINE)}
+        assert sizes["Rss"] == sizes["Size"] and sizes["Locked"] > 0, mapping
 
 
 @pytest.mark.timing
