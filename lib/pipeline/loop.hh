@@ -52,6 +52,18 @@ namespace detail {
 
 inline constexpr Duration kTickEvery = std::chrono::milliseconds(10);
 
+// When timers are looked at: now and then, and again at once while some wait that are due, or their work
+// would pile up.
+class TickTimer {
+  public:
+    [[nodiscard]] bool is_due(Instant now) const { return now >= next_; }
+    // `all`: nothing waits that is due.
+    void looked(Instant now, bool all) { next_ = all ? now + kTickEvery : now; }
+
+  private:
+    Instant next_{};
+};
+
 // Counts the time of the packets that a burst sends; what is sent between bursts was held and is not counted.
 // Where one burst follows another, the end of the first is the beginning of the second, so that the time
 // stamp counter is read once for both.
@@ -166,7 +178,7 @@ void run_worker(WorkerRun& run, Path& path) {
         run.sleeper.watch(*polled.device, polled.queue);
     run.rcu.join(worker.id);
     uint32_t idle = 0;
-    Instant next_tick{};
+    detail::TickTimer timers;
     uint64_t round_began = dpdk::cycles();
     while (!run.stop.load(std::memory_order_relaxed)) {
         run.rcu.quiescent(worker.id);
@@ -193,9 +205,9 @@ void run_worker(WorkerRun& run, Path& path) {
         }
         if (busy || idle % 64 == 0 || idle > run.sleeper.idle_rounds()) {
             worker.now = read_clock();
-            if (worker.now >= next_tick) {
+            if (timers.is_due(worker.now)) {
                 const bool all = path.tick();
-                next_tick = all ? worker.now + detail::kTickEvery : worker.now;
+                timers.looked(worker.now, all);
                 idle = all ? idle : 0;
             }
         }
