@@ -6,6 +6,7 @@
 #include "sluice/commands.hh"
 #include "sluice/drop_catalog.hh"
 #include "sluice/gateway.hh"
+#include "sluice/last_good.hh"
 #include "sluice/running_config.hh"
 #include "sluice/verbs.hh"
 

@@ -1,8 +1,5 @@
 #include "sluice/running_config.hh"
 
-#include <cstdlib>
-#include <fstream>
-
 #include "config/print.hh"
 
 namespace sluice {
@@ -12,15 +9,16 @@ constexpr Duration kRenewalPeriod = std::chrono::seconds(1);
 
 }  // namespace
 
-std::filesystem::path last_good_file() {
-    const char* chosen = std::getenv("SLUICE_STATE_DIR");
-    return std::filesystem::path(chosen != nullptr ? chosen : "/var/lib/sluice") / "last-good.yaml";
-}
-
 RunningConfig::RunningConfig(std::filesystem::path file, GatewayConfig config, Gateway& gateway,
                              admin::ControlLoop& loop, telemetry::Log& log)
-    : file_(std::move(file)), config_(std::move(config)), gateway_(gateway), loop_(loop), log_(log) {
-    keep_as_last_good();
+    : file_(std::move(file)),
+      config_(std::move(config)),
+      gateway_(gateway),
+      loop_(loop),
+      log_(log),
+      last_good_(last_good_file(),
+                 [&log](const std::string& why) { log.debug(telemetry::Cause{"last_good"}, "{}", why); }) {
+    last_good_.keep(config::to_yaml(config_));
     renewal_ = loop_.every(kRenewalPeriod, [this] { renew(); });
 }
 
@@ -81,7 +79,7 @@ Expected<void> RunningConfig::apply(GatewayConfig candidate, std::optional<Durat
     timer_.cancel();
     deadline_.reset();
     if (!confirm) {
-        keep_as_last_good();
+        last_good_.keep(config::to_yaml(config_));
         return {};
     }
     deadline_ = pipeline::read_clock() + *confirm;
@@ -98,7 +96,7 @@ Expected<void> RunningConfig::confirm() {
         return fail("nothing waits for confirmation", "apply a configuration with ?confirm=SECONDS first");
     timer_.cancel();
     deadline_.reset();
-    keep_as_last_good();
+    last_good_.keep(config::to_yaml(config_));
     log_.info("configuration {} is confirmed", generation_);
     return {};
 }
@@ -127,22 +125,6 @@ std::expected<void, config::Problems> RunningConfig::reload() {
         return std::unexpected(std::move(problems));
     }
     return {};
-}
-
-void RunningConfig::keep_as_last_good() const {
-    const auto path = last_good_file();
-    const auto fresh = path.string() + ".new";
-    std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
-    {
-        std::ofstream file(fresh);
-        file << config::to_yaml(config_);
-        if (!file.flush()) {
-            log_.debug(telemetry::Cause{"last_good"}, "cannot write {}", fresh);
-            return;
-        }
-    }
-    std::filesystem::rename(fresh, path, error);
 }
 
 }  // namespace sluice

@@ -13,6 +13,7 @@
 #include "config/difference.hh"
 #include "sluice/config.hh"
 #include "sluice/gateway.hh"
+#include "sluice/last_good.hh"
 #include "telemetry/log.hh"
 
 namespace sluice {
@@ -46,7 +47,6 @@ class RunningConfig {
 
   private:
     Expected<void> put_in_force(GatewayConfig candidate);
-    void keep_as_last_good() const;
     // Compiles the rules anew once one of them has expired.
     void renew();
 
@@ -56,14 +56,12 @@ class RunningConfig {
     Gateway& gateway_;
     admin::ControlLoop& loop_;
     telemetry::Log& log_;
+    LastGood last_good_;
     Listen listen_;
     std::optional<GatewayConfig> former_;  // the one before, for rollback
     std::optional<Instant> deadline_;      // of the confirmation
     admin::ControlLoop::Registration timer_;
     admin::ControlLoop::Registration renewal_;
 };
-
-// Where a configuration that worked is kept for `--last-good`: $SLUICE_STATE_DIR or /var/lib/sluice.
-std::filesystem::path last_good_file();
 
 }  // namespace sluice

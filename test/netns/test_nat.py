@@ -60,7 +60,7 @@ def test_a_transfer_through_masquerade(nat, tmp_path, address):
 def test_what_rules_decided_of_a_translated_flow_is_repeated(nat, address):
     server = serve_iperf3(nat.hosts["wan"])
     try:
-        iperf3(nat.hosts["lan"], "-c", address, "-n", "1M")
+        iperf3(nat.hosts["lan"], "-c", address, "-n", "20M")
     finally:
         nat.hosts["wan"].stop(server)
     repeated = sum(worker["decision_repeated"] for worker in nat.router.api.get("/v1/conntrack/stats")["items"])
