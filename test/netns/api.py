@@ -24,7 +24,7 @@ class _UnixConnection(http.client.HTTPConnection):
 class Api:
     """Keeps one connection; not for several threads."""
 
-    def __init__(self, path: str, timeout: float = 10.0):
+    def __init__(self, path: str, timeout: float = 30.0):
         self._connection = _UnixConnection(str(path), timeout)
 
     def raw(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
