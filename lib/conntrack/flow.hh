@@ -43,33 +43,31 @@ inline constexpr FlowRef kNoFlow = 0xffffffff;
 // nothing.
 using Decision = std::array<uint64_t, 2>;
 
-// Unsigned numbers of 48 bits: enough for 281 TB a flow.
-class [[gnu::packed]] Count48 {
+// Packets of a direction and the bytes of their IP packets, in twelve bytes: 2^44 packets and 2^52 bytes,
+// 4500 TB, before they begin anew.
+class [[gnu::packed]] FlowCounters {
   public:
-    void add(uint64_t amount) { set(value() + amount); }
-    void set(uint64_t value) {
-        low_ = static_cast<uint32_t>(value);
-        high_ = static_cast<uint16_t>(value >> 32);
+    void add(uint64_t packets, uint64_t bytes) {
+        const uint64_t low = low_packets_ + packets;
+        low_packets_ = static_cast<uint32_t>(low);
+        word_ += (low >> 32 << kBytesBits) + bytes;
     }
-    [[nodiscard]] uint64_t value() const { return uint64_t{high_} << 32 | low_; }
+    [[nodiscard]] uint64_t packets() const { return word_ >> kBytesBits << 32 | low_packets_; }
+    [[nodiscard]] uint64_t bytes() const { return word_ & ((uint64_t{1} << kBytesBits) - 1); }
 
   private:
-    uint32_t low_ = 0;
-    uint16_t high_ = 0;
-};
-
-struct FlowCounters {
-    Count48 packets;
-    Count48 bytes;  // of IP packets
+    static constexpr int kBytesBits = 52;
+    uint64_t word_ = 0;  // bytes, and above them the upper bits of packets
+    uint32_t low_packets_ = 0;
 };
 static_assert(sizeof(FlowCounters) == 12);
 
 // An IPv4 tuple with ports as two words, in the way flows keep it: for bursts of ordinary packets, whose
 // headers have it ready.
 struct Ip4PortsTuple {
-    uint64_t addresses = 0;  // the eight bytes of the IP header from the source on
-    uint32_t ports = 0;      // host order, the source's in the lower half
-    wire::IpProtocol protocol{};
+    uint64_t addresses;  // the eight bytes of the IP header from the source on
+    uint32_t ports;      // host order, the source's in the lower half
+    wire::IpProtocol protocol;
 
     [[nodiscard]] uint16_t dport() const { return static_cast<uint16_t>(ports >> 16); }
     [[nodiscard]] uint64_t rest() const { return uint64_t{static_cast<uint8_t>(protocol)} << 32 | ports; }
@@ -155,12 +153,12 @@ class Flow {
     [[nodiscard]] FlowCounters& counters(Direction direction) { return half(direction).counters; }
     [[nodiscard]] const FlowCounters& counters(Direction direction) const { return half(direction).counters; }
     [[nodiscard]] Decision& decision(Direction direction) { return half(direction).decision; }
-    // Asks memory for what a packet of this direction needs.
+    // Asks memory for what a packet of this direction needs: its half, and what lies between the halves.
     void prefetch(Direction direction) const {
-        const auto* const half = reinterpret_cast<const std::byte*>(&this->half(direction));
-        const auto* const shared = reinterpret_cast<const std::byte*>(&status);
-        __builtin_prefetch(std::min(half, shared));
-        __builtin_prefetch(std::max(half + sizeof(FlowHalf), shared + kShared) - 1);
+        const size_t from = direction == Direction::original ? 0 : sizeof(FlowHalf);
+        const auto* const start = reinterpret_cast<const std::byte*>(this) + from;
+        __builtin_prefetch(start);
+        __builtin_prefetch(start + sizeof(FlowHalf) + kShared - 1);
     }
     void prefetch_halves() const {
         __builtin_prefetch(&original_);

@@ -10,8 +10,8 @@ FlowRecord FlowRecord::of(const Flow& flow, Ticks now) {
     result.reply = flow.tuple(Direction::reply);
     for (const auto direction : {Direction::original, Direction::reply}) {
         const auto place = static_cast<size_t>(direction);
-        result.packets[place] = flow.counters(direction).packets.value();
-        result.bytes[place] = flow.counters(direction).bytes.value();
+        result.packets[place] = flow.counters(direction).packets();
+        result.bytes[place] = flow.counters(direction).bytes();
     }
     const auto left = static_cast<int32_t>(flow.deadline() - now);
     result.timeout = Duration(int64_t{std::max(left, 0)} << kTickShift);

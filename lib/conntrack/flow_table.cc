@@ -165,28 +165,29 @@ void FlowTable::prefetch(std::span<const Tuple> tuples) const {
     prefetch_flows(tuples, hashes);
 }
 
-void FlowTable::find_burst(std::span<const Tuple> tuples, std::span<Found> found) const {
+void FlowTable::find_burst(std::span<const Tuple> tuples, Found* found) const {
     std::array<uint64_t, kBurst> hashes;
     prefetch_flows(tuples, hashes);
     for (size_t place = 0; place < tuples.size(); ++place)
         found[place] = find(tuples[place], hashes[place]);
 }
 
-void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Found> found) const {
+// The buckets of a burst. A function of its own, whose loop has all registers to itself.
+[[gnu::noinline]] void FlowTable::prefetch_buckets(std::span<const Ip4PortsTuple> tuples,
+                                                   uint64_t* hashes) const {
+    const auto& index = indexes_[0];
+    for (const auto& tuple : tuples) {
+        const uint64_t hash = hash_.of_ip4(tuple.addresses, tuple.rest());
+        *hashes++ = hash;
+        index.prefetch(hash);
+    }
+}
+
+void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) const {
     const auto& index = indexes_[0];
     auto* const flows = reinterpret_cast<Flow*>(pools_[0].memory.get());
-    const auto found_at = [flows](uint32_t entry) {
-        return Found{&flows[entry >> 1], Direction{static_cast<uint8_t>(entry & 1)}};
-    };
-    const auto is = [](const Found& candidate, const Ip4PortsTuple& tuple) {
-        return candidate.flow->half(candidate.direction).is(tuple) &&
-               candidate.flow->protocol_ == tuple.protocol;
-    };
     std::array<uint64_t, kBurst> hashes;
-    for (size_t place = 0; place < tuples.size(); ++place) {
-        hashes[place] = hash_.of_ip4(tuples[place].addresses, tuples[place].rest());
-        index.prefetch(hashes[place]);
-    }
+    prefetch_buckets(tuples, hashes.data());
     for (size_t place = 0; place < tuples.size(); ++place) {
         const uint32_t entry = index.candidate(hashes[place]);
         if (entry == table::FlowIndex::kNone) {
@@ -194,20 +195,23 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Foun
             // It probably begins a flow.
             const Ip4PortsTuple answer = tuples[place].turned_around();
             index.prefetch(hash_.of_ip4(answer.addresses, answer.rest()));
-        } else {
-            found[place] = found_at(entry);
-            const Flow& flow = *found[place].flow;
-            flow.prefetch(found[place].direction);
-            // A UDP flow's tracker is done with it once it is assured.
-            if (tuples[place].protocol != wire::IpProtocol::udp)
-                flow.prefetch_track();
+            continue;
         }
+        Flow* const flow = &flows[entry >> 1];
+        const Direction direction{static_cast<uint8_t>(entry & 1)};
+        found[place] = {flow, direction};
+        flow->prefetch(direction);
+        // A UDP flow's tracker is done with it once it is assured.
+        if (tuples[place].protocol != wire::IpProtocol::udp)
+            flow->prefetch_track();
     }
     for (size_t place = 0; place < tuples.size(); ++place) {
         const Ip4PortsTuple& tuple = tuples[place];
-        if (found[place] && is(found[place], tuple)) [[likely]] {
-            if (const Flow& flow = *found[place].flow; flow.status.has_any(kSnat | kDnat))
-                flow.prefetch_tuple(opposite(found[place].direction));
+        const auto [flow, direction] = found[place];
+        if (flow != nullptr && flow->half(direction).is(tuple) && flow->protocol_ == tuple.protocol)
+            [[likely]] {
+            if (flow->status.has_any(kSnat | kDnat))
+                flow->prefetch_tuple(opposite(direction));
             continue;
         }
         found[place] = find_ip4(tuple, hashes[place]);

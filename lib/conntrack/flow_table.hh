@@ -62,10 +62,11 @@ class FlowTable {
     [[nodiscard]] Found find(const Ip4PortsTuple& tuple) const {
         return find_ip4(tuple, hash_.of_ip4(tuple.addresses, tuple.rest()));
     }
-    // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples.
+    // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples;
+    // `found` has a place for each, which need not be initialised.
     static constexpr size_t kBurst = 64;
-    void find_burst(std::span<const Tuple> tuples, std::span<Found> found) const;
-    void find_burst(std::span<const Ip4PortsTuple> tuples, std::span<Found> found) const;
+    void find_burst(std::span<const Tuple> tuples, Found* found) const;
+    void find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) const;
     // The first part of find_burst(): asks memory for everything the lookups and what follows them read.
     void prefetch(std::span<const Tuple> tuples) const;
 
@@ -186,6 +187,7 @@ class FlowTable {
     void prefetch_entries(std::span<const FlowRef> flows) const;
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
+    void prefetch_buckets(std::span<const Ip4PortsTuple> tuples, uint64_t* hashes) const;
     [[nodiscard]] Flow* take_place(Family family, wire::IpProtocol protocol, InterfaceId in);
     void free(FlowRef ref);
 

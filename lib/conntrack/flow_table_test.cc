@@ -133,7 +133,7 @@ TEST(FlowTable, ABurstFindsWhatSingleLookupsFind) {
         tuples.push_back(number % 4 == 0 ? *inverted(original) : original);
     }
     std::vector<Found> found(64);
-    table.find_burst(tuples, found);
+    table.find_burst(tuples, found.data());
     for (uint32_t number = 0; number < 64; ++number) {
         EXPECT_EQ(found[number].flow != nullptr, number % 3 != 0);
         EXPECT_EQ(found[number].flow, table.find(tuples[number]).flow);

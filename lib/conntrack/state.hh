@@ -36,6 +36,8 @@ class Status {
     [[nodiscard]] constexpr uint32_t bits() const { return bits_; }
     [[nodiscard]] constexpr bool has(Status all) const { return (bits_ & all.bits_) == all.bits_; }
     [[nodiscard]] constexpr bool has_any(Status of) const { return (bits_ & of.bits_) != 0; }
+    // Those of these bits that are set.
+    [[nodiscard]] constexpr Status only(Status of) const { return Status(bits_ & of.bits_); }
     constexpr void set(Status more) { bits_ |= more.bits_; }
     constexpr void clear(Status less) { bits_ &= ~less.bits_; }
     constexpr Status operator|(Status other) const { return Status(bits_ | other.bits_); }

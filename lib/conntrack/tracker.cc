@@ -364,11 +364,8 @@ void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction directi
                      Instant now) {
     bool changed = result.state_changed || (result.assured && !flow.status.has(kAssured));
     refresh(flow, result, now);
-    if (result.refresh || result.ended) {
-        auto& counters = flow.counters(direction);
-        counters.packets.add(1);
-        counters.bytes.add(packet.length());
-    }
+    if (result.refresh || result.ended)
+        flow.counters(direction).add(1, packet.length());
     if (result.ended) {
         if (flow.is_confirmed())
             end(flow, Ending::deleted, now);
@@ -376,6 +373,8 @@ void Tracker::accept(Flow& flow, const wire::IpPacket& packet, Direction directi
     }
     if (direction == Direction::reply && !flow.status.has(kSeenReply)) {
         flow.status.set(kSeenReply);
+        // What was decided about packets of a new flow is not what is decided now.
+        flow.decision(Direction::original) = {};
         changed = changed || !result.ended;
     }
     if (changed && flow.is_confirmed())
@@ -454,10 +453,9 @@ bool Tracker::resolve_clash(Tracked& tracked, const Found& other) {
         winner.tuple(Direction::original) != loser.tuple(Direction::original) ||
         winner.tuple(Direction::reply) != loser.tuple(Direction::reply))
         return false;
-    for (const auto direction : {Direction::original, Direction::reply}) {
-        winner.counters(direction).packets.add(loser.counters(direction).packets.value());
-        winner.counters(direction).bytes.add(loser.counters(direction).bytes.value());
-    }
+    for (const auto direction : {Direction::original, Direction::reply})
+        winner.counters(direction).add(loser.counters(direction).packets(),
+                                       loser.counters(direction).bytes());
     release(tracked);
     tracked.flow = &winner;
     counters_.add(Count::clash_resolve);

@@ -43,6 +43,13 @@ struct Announcement {
     bool in_payload = false;
 };
 
+// What holds for all packets of a burst, worked out once.
+struct Round {
+    Instant now;
+    Ticks tick;
+    Ticks stream_deadline;  // of a UDP flow that has a packet now, once it is a stream
+};
+
 // One per worker; nothing in it is shared except the counters, which others may read.
 class Tracker {
   public:
@@ -66,7 +73,13 @@ class Tracker {
     // eight bytes more than its header. Leaves it to the caller to count `found`. Defined in
     // tracker_repeat.hh.
     template <Family family>
-    [[nodiscard]] bool repeat(const Found& found, const uint8_t* header, uint32_t length, Instant now);
+    [[nodiscard]] bool repeat(Found found, const uint8_t* header, uint32_t length, const Round& round);
+    [[nodiscard]] Round round(Instant now) const {
+        return {.now = now,
+                .tick = ticks_at(now),
+                .stream_deadline =
+                    ticks_from(now + std::min(settings_.timeouts[Timeout::udp_stream], kMaxTimeout))};
+    }
     // The same for the first packet of an IPv4 flow, of UDP or a lone SYN, which has come by a wire: the flow
     // it begins, to be confirmed or released, or none if there is more to say; no flow has its tuples.
     [[nodiscard]] Flow* begin_plainly(const Ip4PortsTuple& tuple, const uint8_t* header, uint32_t length,
@@ -144,6 +157,11 @@ class Tracker {
     [[nodiscard]] unsigned pressure() const;
 
   private:
+    static constexpr Status kUnrepeatable = kDying | kFixedTimeout | kSeqAdjust;
+    template <Family family>
+    [[nodiscard]] std::optional<Duration> repeat_tcp_of(Found found, const uint8_t* header, uint32_t length);
+    [[nodiscard]] std::optional<Duration> repeat_young_udp(Found found, Instant now);
+    [[nodiscard]] bool may_repeat_young(Found found) const;
     enum class Ending : uint8_t { expired, evicted, deleted };
 
     [[nodiscard]] Tracked track_error(const wire::IpPacket& packet, Instant now);

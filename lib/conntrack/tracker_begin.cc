@@ -57,9 +57,7 @@ Flow* Tracker::begin_plainly(const Ip4PortsTuple& tuple, const uint8_t* header, 
         return nullptr;
     }
     refresh(*flow, result, now);
-    auto& counters = flow->counters(Direction::original);
-    counters.packets.set(1);
-    counters.bytes.set(length);
+    flow->counters(Direction::original).add(1, length);
     return flow;
 }
 

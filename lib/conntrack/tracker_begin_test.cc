@@ -51,9 +51,8 @@ class BeginTest : public TrackerTest {
         EXPECT_EQ(plain.state, tracked.state);
         for (const auto direction : {Direction::original, Direction::reply}) {
             EXPECT_EQ(flow->tuple(direction), plain.flow->tuple(direction));
-            EXPECT_EQ(flow->counters(direction).packets.value(),
-                      plain.flow->counters(direction).packets.value());
-            EXPECT_EQ(flow->counters(direction).bytes.value(), plain.flow->counters(direction).bytes.value());
+            EXPECT_EQ(flow->counters(direction).packets(), plain.flow->counters(direction).packets());
+            EXPECT_EQ(flow->counters(direction).bytes(), plain.flow->counters(direction).bytes());
         }
         EXPECT_EQ(flow->status, plain.flow->status);
         EXPECT_EQ(flow->deadline(), plain.flow->deadline());

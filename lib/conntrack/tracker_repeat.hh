@@ -18,66 +18,87 @@ namespace detail {
 // Of a TCP or UDP packet whose transport header follows its addresses, so that pseudo header and data are one
 // stretch but for the protocol and the length.
 template <Family family>
-bool transport_verifies(const uint8_t* header, uint32_t length, wire::IpProtocol protocol) {
+[[gnu::always_inline]] inline bool transport_verifies(const uint8_t* header, uint32_t length,
+                                                      wire::IpProtocol protocol) {
     constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
     constexpr size_t kAddresses = family == Family::ip4 ? 8 : 32;
     const uint64_t sum =
         wire::detail::sum_bytes(header + kHeader - kAddresses, length - kHeader + kAddresses);
     const auto rest = __builtin_bswap16(static_cast<uint16_t>(length - kHeader)) +
                       (uint64_t{static_cast<uint8_t>(protocol)} << 8);
-    return wire::detail::fold((sum & 0xffffffff) + (sum >> 32) + rest) == 0xffff;
+    return wire::detail::is_all_ones(wire::detail::add_around(sum, rest));
 }
 
 }  // namespace detail
 
+// TCP, and what is not common for UDP. Calls, so that the loop over a burst keeps its registers.
 template <Family family>
-[[gnu::always_inline]] inline bool Tracker::repeat(const Found& found, const uint8_t* header, uint32_t length,
-                                                   Instant now) {
+[[gnu::noinline]] std::optional<Duration> Tracker::repeat_tcp_of(Found found, const uint8_t* header,
+                                                                 uint32_t length) {
     constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
-    constexpr Status kUnusual = kDying | kFixedTimeout | kSeqAdjust;
+    constexpr wire::TcpFlags kOthers = wire::kTcpSyn | wire::kTcpFin | wire::kTcpRst | wire::kTcpUrg;
+    const auto tcp = wire::TcpView::checked({header + kHeader, length - kHeader});
+    if (!tcp || tcp->flags().has_any(kOthers)) [[unlikely]]
+        return std::nullopt;
+    if (settings_.checksum && !detail::transport_verifies<family>(header, length, wire::IpProtocol::tcp))
+        [[unlikely]]
+        return std::nullopt;
+    const FlowFacts facts{.direction = found.direction, .status = found.flow->status};
+    return repeat_tcp(found.flow->track<TcpTrack>(), TcpSegment::of(*tcp), facts, settings_);
+}
+
+[[gnu::noinline]] inline std::optional<Duration> Tracker::repeat_young_udp(Found found, Instant now) {
+    const FlowFacts facts{.direction = found.direction, .status = found.flow->status};
+    const auto result = track_udp(found.flow->track<UdpTrack>(), facts, settings_, now);
+    if (result.assured)
+        return std::nullopt;
+    return result.timeout;
+}
+
+// Whether a packet of a flow may be repeated that is not as most flows are, of which packets have gone both
+// ways for a while.
+[[gnu::noinline]] inline bool Tracker::may_repeat_young(Found found) const {
+    const auto status = found.flow->status;
+    const bool is_first_reply = found.direction == Direction::reply && !status.has(kSeenReply);
+    const bool under_pressure = !status.has(kAssured) && table_.size() > pressure_at_[0];
+    return !status.has_any(kUnrepeatable) && !is_first_reply && !under_pressure;
+}
+
+template <Family family>
+[[gnu::always_inline]] inline bool Tracker::repeat(Found found, const uint8_t* header, uint32_t length,
+                                                   const Round& round) {
+    constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
     Flow& flow = *found.flow;
-    const bool is_first_reply = found.direction == Direction::reply && !flow.status.has(kSeenReply);
-    const bool under_pressure = !flow.status.has(kAssured) && table_.size() > pressure_at_[0];
-    if (flow.status.has_any(kUnusual) || is_first_reply || under_pressure ||
-        is_due(flow.deadline_, ticks_at(now))) [[unlikely]]
+    const bool lasts = flow.status.only(kSeenReply | kAssured | kUnrepeatable) == (kSeenReply | kAssured);
+    if (is_due(flow.deadline_, round.tick) || (!lasts && !may_repeat_young(found))) [[unlikely]]
         return false;
 
-    const wire::Bytes upper(header + kHeader, length - kHeader);
-    const FlowFacts facts{.direction = found.direction, .status = flow.status};
-    Duration timeout;
-    if (flow.protocol_ == wire::IpProtocol::udp) {
-        const auto udp = wire::UdpView::unchecked(upper.data());
-        if (udp.length() < wire::kUdpHeaderSize || udp.length() > upper.size()) [[unlikely]]
+    Ticks deadline = round.stream_deadline;
+    if (flow.protocol_ == wire::IpProtocol::udp) [[likely]] {
+        const auto udp = wire::UdpView::unchecked(header + kHeader);
+        if (udp.length() < wire::kUdpHeaderSize || udp.length() > length - kHeader) [[unlikely]]
             return false;
         if (settings_.checksum && udp.has_checksum() &&
             !detail::transport_verifies<family>(header, length, wire::IpProtocol::udp)) [[unlikely]]
             return false;
-        const auto result = track_udp(flow.track<UdpTrack>(), facts, settings_, now);
-        if (result.assured) [[unlikely]]
-            return false;
-        timeout = result.timeout;
+        if (!lasts) [[unlikely]] {
+            const auto lives = repeat_young_udp(found, round.now);
+            if (!lives)
+                return false;
+            deadline = ticks_from(round.now + std::min(*lives, kMaxTimeout));
+        }
     } else {
-        const auto tcp = wire::TcpView::checked(upper);
-        constexpr wire::TcpFlags kOthers = wire::kTcpSyn | wire::kTcpFin | wire::kTcpRst | wire::kTcpUrg;
-        if (!tcp || tcp->flags().has_any(kOthers)) [[unlikely]]
-            return false;
-        if (settings_.checksum && !detail::transport_verifies<family>(header, length, wire::IpProtocol::tcp))
-            [[unlikely]]
-            return false;
-        const auto lives = repeat_tcp(flow.track<TcpTrack>(), TcpSegment::of(*tcp), facts, settings_);
+        const auto lives = repeat_tcp_of<family>(found, header, length);
         if (!lives) [[unlikely]]
             return false;
-        timeout = *lives;
+        deadline = ticks_from(round.now + std::min(*lives, kMaxTimeout));
     }
-    const Ticks deadline = ticks_from(now + std::min(timeout, kMaxTimeout));
     // The wheel need not be told of a life that is prolonged.
     if (is_due(flow.deadline_, deadline)) [[likely]]
         flow.deadline_ = deadline;
     else
         table_.set_deadline(flow, deadline);
-    auto& counters = flow.counters(found.direction);
-    counters.packets.add(1);
-    counters.bytes.add(length);
+    flow.counters(found.direction).add(1, length);
     return true;
 }
 

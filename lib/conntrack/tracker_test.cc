@@ -40,11 +40,33 @@ TEST_F(TrackerTest, CountsPacketsAndBytesOfEachDirection) {
     pass(udp(a, 1, b, 2, "123"));
     pass(udp(a, 1, b, 2, "123"));
     const auto reply = pass(udp(b, 2, a, 1, "1"));
-    EXPECT_EQ(reply.flow->counters(Direction::original).packets.value(), 2U);
-    EXPECT_EQ(reply.flow->counters(Direction::original).bytes.value(), 62U);
-    EXPECT_EQ(reply.flow->counters(Direction::reply).packets.value(), 1U);
-    EXPECT_EQ(reply.flow->counters(Direction::reply).bytes.value(), 29U);
+    EXPECT_EQ(reply.flow->counters(Direction::original).packets(), 2U);
+    EXPECT_EQ(reply.flow->counters(Direction::original).bytes(), 62U);
+    EXPECT_EQ(reply.flow->counters(Direction::reply).packets(), 1U);
+    EXPECT_EQ(reply.flow->counters(Direction::reply).bytes(), 29U);
     EXPECT_EQ(reply.flow->in(), kLan);
+}
+
+TEST(FlowCounters, HoldMoreThanThirtyTwoBits) {
+    FlowCounters counters;
+    counters.add(0xffff'ffff, uint64_t{1} << 51);
+    counters.add(2, 5);
+    EXPECT_EQ(counters.packets(), 0x1'0000'0001U);
+    EXPECT_EQ(counters.bytes(), (uint64_t{1} << 51) + 5);
+}
+
+TEST_F(TrackerTest, WhatWasDecidedBeforeTheFirstReplyHoldsNoLonger) {
+    make();
+    pass(udp(a, 1, b, 2));
+    auto* const flow = pass(udp(a, 1, b, 2)).flow;
+    flow->decision(Direction::original) = {1, 2};
+    pass(udp(a, 1, b, 2));
+    EXPECT_EQ(flow->decision(Direction::original), (Decision{1, 2}));
+    pass(udp(b, 2, a, 1));
+    EXPECT_EQ(flow->decision(Direction::original), Decision());
+    flow->decision(Direction::original) = {3, 4};
+    pass(udp(b, 2, a, 1));
+    EXPECT_EQ(flow->decision(Direction::original), (Decision{3, 4}));
 }
 
 TEST_F(TrackerTest, AFlowThatWasNotConfirmedIsNotFound) {
@@ -153,7 +175,7 @@ TEST_F(TrackerTest, AResetInAnswerToASynEndsTheFlowAtOnce) {
     EXPECT_EQ(reset.state, CtState::established);
     ASSERT_NE(reset.flow, nullptr);  // still readable for the rules
     EXPECT_TRUE(reset.flow->is_dying());
-    EXPECT_EQ(reset.flow->counters(Direction::reply).packets.value(), 1U);
+    EXPECT_EQ(reset.flow->counters(Direction::reply).packets(), 1U);
     EXPECT_EQ(flows(), 0U);
     EXPECT_EQ(pass(tcp(a, 1, b, 80, kTcpSyn, 900, 0)).state, CtState::new_);
     check();
@@ -245,7 +267,7 @@ TEST_F(TrackerTest, AnErrorIsRelatedToTheFlowItQuotes) {
     EXPECT_EQ(error.state, CtState::related);
     EXPECT_EQ(error.direction, Direction::reply);
     ASSERT_NE(error.flow, nullptr);
-    EXPECT_EQ(error.flow->counters(Direction::reply).packets.value(), 0U);
+    EXPECT_EQ(error.flow->counters(Direction::reply).packets(), 0U);
     EXPECT_FALSE(error.flow->status.has(kSeenReply));  // an error is no answer (R4787-12)
 
     const auto answer = udp(b, 53, a, 1000);
@@ -294,7 +316,7 @@ TEST_F(TrackerTest, TwoFirstPacketsOnTheirWayBecomeOneFlow) {
     ASSERT_TRUE(tracker->confirm(first, view(question), now));
     ASSERT_TRUE(tracker->confirm(second, view(question), now));
     EXPECT_EQ(first.flow, second.flow);
-    EXPECT_EQ(first.flow->counters(Direction::original).packets.value(), 2U);
+    EXPECT_EQ(first.flow->counters(Direction::original).packets(), 2U);
     EXPECT_EQ(count(Count::clash_resolve), 1U);
     EXPECT_EQ(flows(), 1U);
     check();

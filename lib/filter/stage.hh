@@ -152,12 +152,18 @@ class Firewall final : public routing::Hooks {
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
-    struct Tally;
-    void count_path(Tally& tally, Instant now);
-    template <Family family>
+    struct Repeats;
+    void count_path(Repeats& repeats);
+    class KeptDecision;
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
-                                       const pipeline::PacketMeta& meta, const conntrack::Found& found,
-                                       Tally& tally);
+                                       const pipeline::PacketMeta& meta, conntrack::Found found,
+                                       Repeats& repeats);
+    template <Family family>
+    [[nodiscard]] bool repeat_by_its_neighbour(routing::Context& context, dpdk::Packet* packet,
+                                               const pipeline::PacketMeta& meta, conntrack::Found found,
+                                               Repeats& repeats);
+    void repeated(const dpdk::Packet* packet, KeptDecision decision, uint16_t length,
+                  const pipeline::Worker& worker, Repeats& repeats);
     void translate_again(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
                          const conntrack::Found& found);
     [[nodiscard]] pipeline::Verdict forward_alone(routing::Context& context, dpdk::Packet* packet,

@@ -1,5 +1,7 @@
 #include "pipeline/parse.hh"
 
+#include <algorithm>
+
 #include "pipeline/drops.hh"
 #include "pipeline/quick_parse.hh"
 #include "wire/ethernet.hh"
@@ -174,9 +176,9 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
     const InterfaceId device = interfaces.of_port(port);
     const QuickParser quick_parse(device, interfaces[device].mac);
     uint64_t total = 0;
-    for (uint16_t i = 0; i < burst.count; ++i) {
-        if (i + kPrefetchAhead < burst.count)
-            dpdk::prefetch_data(burst.packets[i + kPrefetchAhead]);
+    const size_t last = burst.count == 0 ? 0 : burst.count - 1;
+    for (size_t i = 0; i < burst.count; ++i) {
+        dpdk::prefetch_data(burst.packets[std::min(i + kPrefetchAhead, last)]);
         dpdk::Packet* packet = burst.packets[i];
         total += dpdk::total_length(packet);
         if (!quick_parse(packet, burst.meta[i])) [[unlikely]]

@@ -54,15 +54,19 @@ template <typename Address>
                family == Family::ip4 ? 0x0800 : 0x86dd);
 }
 
-// The same, its hop counted now.
-[[gnu::always_inline]] inline void send_to(Context& context, dpdk::Packet* packet,
-                                           const pipeline::PacketMeta& meta, const NextHop& hop,
-                                           const NeighbourTable::Found& neighbour, Family family) {
-    uint8_t* const header = dpdk::data(packet) + meta.l3;
+// Before a packet is sent on.
+[[gnu::always_inline]] inline void count_hop(uint8_t* header, Family family) {
     if (family == Family::ip4)
         wire::MutableIpv4View::unchecked(header).decrement_ttl();
     else
         wire::MutableIpv6View::unchecked(header).decrement_hop_limit();
+}
+
+// The same, its hop counted now.
+[[gnu::always_inline]] inline void send_to(Context& context, dpdk::Packet* packet,
+                                           const pipeline::PacketMeta& meta, const NextHop& hop,
+                                           const NeighbourTable::Found& neighbour, Family family) {
+    count_hop(dpdk::data(packet) + meta.l3, family);
     send_counted(context, packet, meta, hop, neighbour, family);
 }
 

@@ -37,7 +37,10 @@ class FlowIndex {
     // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
     [[nodiscard]] uint32_t candidate(uint64_t hash) const {
         const auto& bucket = buckets_[first(hash)];
-        const uint32_t hits = bucket.match(tag_of(hash));
+        const uint16_t tag = tag_of(hash);
+        uint32_t hits = bucket.match_first(tag);
+        if (hits == 0)
+            hits = bucket.match(tag);
         return hits != 0 ? bucket.numbers[static_cast<size_t>(std::countr_zero(hits))] : kNone;
     }
 
@@ -77,14 +80,15 @@ class FlowIndex {
         uint16_t elsewhere = 0;    // entries whose first bucket this is and that lie in their second
         uint16_t from_others = 0;  // a bit for each slot whose entry is here as in its second
 
-        // A bit for each slot with this tag.
-        [[nodiscard]] uint32_t match(uint16_t tag) const {
+        // A bit for each slot with this tag: of the first eight, of all.
+        [[nodiscard]] uint32_t match_first(uint16_t tag) const {
             const auto wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
             const auto eight =
                 _mm_cmpeq_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(tags.data())), wanted);
-            const auto low =
-                static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(eight, _mm_setzero_si128())));
-            return low | static_cast<uint32_t>(tags[8] == tag) << 8 |
+            return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(eight, _mm_setzero_si128())));
+        }
+        [[nodiscard]] uint32_t match(uint16_t tag) const {
+            return match_first(tag) | static_cast<uint32_t>(tags[8] == tag) << 8 |
                    static_cast<uint32_t>(tags[9] == tag) << 9;
         }
     };

@@ -25,6 +25,17 @@ constexpr uint16_t fold(uint64_t sum) {
     return static_cast<uint16_t>(sum);
 }
 
+// Whether a wide one's complement sum that is not zero folds to all ones: modulo 0xffff, 2^16 is 1.
+constexpr bool is_all_ones(uint64_t sum) {
+    return sum % 0xffff == 0;
+}
+
+// One's complement addition: the carry comes around.
+constexpr uint64_t add_around(uint64_t one, uint64_t other) {
+    const uint64_t sum = one + other;
+    return sum + (sum < one ? 1 : 0);
+}
+
 inline uint32_t load_u32(const uint8_t* from) {
     uint32_t word;
     std::memcpy(&word, from, sizeof word);
@@ -49,18 +60,34 @@ inline uint64_t sum_bytes(const uint8_t* from, size_t size) {
         std::memcpy(&sum, from, size);
         return sum;
     }
-    size_t left = size;
-    for (; left >= 8; left -= 8, from += 8) {
-        const uint64_t word = load_u64(from);
-        sum += word;
-        sum += sum < word ? 1 : 0;  // the carry comes around
+    // What the whole words leave, as the end of the last eight bytes; all of it shifted out where they leave
+    // nothing.
+    sum = load_u64(from + size - 8) >> (8 * (7 - size % 8)) >> 8;
+    switch (size / 8) {
+        case 8:
+            sum = add_around(sum, load_u64(from + 56));
+            [[fallthrough]];
+        case 7:
+            sum = add_around(sum, load_u64(from + 48));
+            [[fallthrough]];
+        case 6:
+            sum = add_around(sum, load_u64(from + 40));
+            [[fallthrough]];
+        case 5:
+            sum = add_around(sum, load_u64(from + 32));
+            [[fallthrough]];
+        case 4:
+            sum = add_around(sum, load_u64(from + 24));
+            [[fallthrough]];
+        case 3:
+            sum = add_around(sum, load_u64(from + 16));
+            [[fallthrough]];
+        case 2:
+            sum = add_around(sum, load_u64(from + 8));
+            [[fallthrough]];
+        default:
+            return add_around(sum, load_u64(from));
     }
-    if (left != 0) {
-        const uint64_t word = load_u64(from + left - 8) >> (8 * (8 - left));
-        sum += word;
-        sum += sum < word ? 1 : 0;
-    }
-    return sum;
 }
 
 }  // namespace detail

@@ -46,6 +46,23 @@ TEST(Checksum, EverySizeAndAlignment) {
     EXPECT_EQ(checksum(bytes).host(), slow_checksum(bytes));
 }
 
+TEST(Checksum, AllOnesIsWhatFoldsToThat) {
+    Random random(2);
+    size_t complete = 0;
+    for (int round = 0; round < 100'000; ++round) {
+        const uint64_t some = random.next() >> random.next() % 48;
+        // As it is, and with what is missing to all ones.
+        for (const uint64_t sum : {some, detail::add_around(some, uint64_t{0xffff} - detail::fold(some))}) {
+            if (sum == 0)
+                continue;
+            ASSERT_EQ(detail::is_all_ones(sum), detail::fold(sum) == 0xffff) << sum;
+            complete += detail::is_all_ones(sum) ? 1 : 0;
+        }
+    }
+    EXPECT_GE(complete, 90'000U);
+    EXPECT_EQ(detail::add_around(UINT64_MAX, 1), 1U);
+}
+
 TEST(Checksum, LargestSumsDoNotOverflow) {
     const Buffer ones(65535, 0xff);
     EXPECT_EQ(checksum(ones).host(), slow_checksum(ones));

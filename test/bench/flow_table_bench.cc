@@ -76,20 +76,20 @@ class Own {
     }
     void look_up(const Key* keys) {
         std::array<Found, kBurst> found;
-        table_.find_burst(std::span(keys, kBurst), found);
+        table_.find_burst(std::span(keys, kBurst), found.data());
         for (const auto& one : found)
             touch(one);
     }
     void look_up_one(const Key& key) {
         std::array<Found, 1> found;
-        table_.find_burst(std::span(&key, 1), found);
+        table_.find_burst(std::span(&key, 1), found.data());
         touch(found[0]);
     }
 
   private:
     static void touch(const Found& found) {
         if (found)
-            found.flow->counters(found.direction).packets.add(1);
+            found.flow->counters(found.direction).add(1, 64);
     }
     FlowTable table_;
 };

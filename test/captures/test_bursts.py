@@ -1,0 +1,104 @@
+"""Bursts in which neighbouring packets go different ways: each leaves as it would alone, in the order they came."""
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, RawPcapReader, wrpcap
+from test_captures import HERE
+
+sys.path.append(str(HERE.parent / "netns"))
+from api import Api  # noqa: E402
+
+BOX = {"lan": "02:00:00:00:fe:01", "wan": "02:00:00:00:fe:02"}
+HOST = "02:00:00:00:01:10"
+NEIGHBOURS = {name: f"02:00:00:00:02:{n:02x}" for n, name in enumerate(("one", "two", "host", "tagged", "six"), 0x10)}
+CONFIG = """
+engine: {{workers: 1, mbufs: 2048, hugepages: off}}
+control: {{socket: {folder}/sluice.sock}}
+interfaces:
+  lan: {{device: "net_pcap0,rx_pcap={folder}/lan.pcap,tx_pcap={folder}/lan.out.pcap", mac: "{lan}",
+        addresses: [192.168.1.1/24, "fd00:1::1/64"]}}
+  wan: {{device: "net_pcap1,rx_pcap={folder}/none.pcap,tx_pcap={folder}/wan.out.pcap", mac: "{wan}", mtu: 1280,
+        addresses: [203.0.113.2/24, "fd00:2::2/64"]}}
+  wan.7: {{parent: wan, vlan: 7, mac: "{wan}", addresses: [198.51.100.2/24]}}
+neighbours:
+  - {{interface: wan, ip: 203.0.113.11, mac: "{one}"}}
+  - {{interface: wan, ip: 203.0.113.12, mac: "{two}"}}
+  - {{interface: wan, ip: 203.0.113.77, mac: "{host}"}}
+  - {{interface: wan.7, ip: 198.51.100.1, mac: "{tagged}"}}
+  - {{interface: wan, ip: "fd00:2::1", mac: "{six}"}}
+routes:
+  - {{to: 10.1.0.0/16, via: 203.0.113.11}}
+  - {{to: 10.2.0.0/16, via: 203.0.113.12}}
+  - {{to: 10.7.0.0/16, via: 198.51.100.1}}
+  - {{to: "fd00:9::/64", via: "fd00:2::1"}}
+filter:
+  forward: {{policy: drop, rules: [{{name: valid, ct: [new, established], action: accept}}]}}
+"""
+
+
+def arriving(round_number: int) -> list[tuple[str, Ether]]:
+    """A packet for each neighbour, and some that nobody may have seen pass."""
+    def ip4(to, upper, **more):
+        return Ether(src=HOST, dst=BOX["lan"]) / IP(src="192.168.1.9", dst=to, id=round_number, **more) / upper
+
+    udp = UDP(sport=4000, dport=53) / (b"x" * (8 + round_number))
+    broken = ip4("10.1.0.1", udp).__class__(bytes(ip4("10.1.0.1", udp)))
+    broken[UDP].chksum ^= 0x0100
+    return [
+        ("one", ip4("10.1.0.1", udp)),
+        ("two", ip4("10.2.0.1", udp)),
+        ("host", ip4("203.0.113.77", udp)),
+        ("", broken),
+        ("one", ip4("10.1.0.1", udp)),
+        ("tagged", ip4("10.7.0.1", udp)),
+        ("six", Ether(src=HOST, dst=BOX["lan"]) / IPv6(src="fd00:1::9", dst="fd00:9::1") / udp),
+        ("one", ip4("10.1.0.2", TCP(sport=5000, dport=80, flags="S", seq=1) if round_number == 0 else
+                    UDP(sport=4001, dport=53) / b"not TCP")),
+        ("two", ip4("10.2.0.1", udp, ttl=2)),
+        ("", ip4("10.2.0.1", UDP(sport=4000, dport=53) / (b"y" * 1300), flags="DF")),  # longer than the way's MTU
+        ("", ip4("10.2.0.1", udp, ttl=1)),
+    ]
+
+
+def leaving(name: str, frame: Ether) -> bytes:
+    frame = Ether(bytes(frame))
+    frame.src, frame.dst = BOX["wan"], NEIGHBOURS[name]
+    if IP in frame:
+        frame[IP].ttl -= 1
+        del frame[IP].chksum
+    else:
+        frame[IPv6].hlim -= 1
+    if name == "tagged":
+        frame = Ether(src=frame.src, dst=frame.dst) / Dot1Q(vlan=7) / frame.payload
+    return bytes(frame)
+
+
+def test_neighbouring_packets_go_their_own_ways(tmp_path):
+    traffic = [each for round_number in range(40) for each in arriving(round_number)]
+    wrpcap(str(tmp_path / "lan.pcap"), [frame for _, frame in traffic])
+    wrpcap(str(tmp_path / "none.pcap"), [Ether(src=HOST, dst=HOST)])
+    (tmp_path / "sluice.yaml").write_text(CONFIG.format(folder=tmp_path, **BOX, **NEIGHBOURS))
+    build = pathlib.Path(os.environ.get("SLUICE_BUILD", HERE.parents[1] / "build"))
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen([build / "app/sluice", "run", "-c", tmp_path / "sluice.yaml"], stdout=log, stderr=log,
+                                   env=dict(os.environ, SLUICE_STATE_DIR=str(tmp_path)))
+    try:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "sluice.sock").exists():
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.01)
+        api = Api(str(tmp_path / "sluice.sock"))
+        while api.get("/v1/status")["packets"]["received"] < len(traffic) + 1:
+            assert time.monotonic() < deadline, api.get("/v1/status")
+        repeated = sum(worker["decision_repeated"] for worker in api.items("/v1/conntrack/stats"))
+        api.close()
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+    # But for what the box says of itself.
+    sent = [data for data, _ in RawPcapReader(str(tmp_path / "wan.out.pcap")) if Ether(data).haslayer(UDP) or Ether(data).haslayer(TCP)]
+    assert sent == [leaving(name, frame) for name, frame in traffic if name]
+    assert repeated > len(sent) * 3 / 4
