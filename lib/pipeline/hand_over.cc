@@ -57,6 +57,11 @@ void HandOver::take(Worker& worker, size_t from, Burst& burst) const {
     burst.count = static_cast<uint16_t>(rings_.ring(from, self_).pop(burst.packets));
     if (burst.count == 0)
         return;
+    // Another CPU has written all of this.
+    for (uint16_t i = 0; i < burst.count; ++i) {
+        dpdk::prefetch_header(burst.packets[i]);
+        __builtin_prefetch(&carried(burst.packets[i]));
+    }
     worker.burst_began = carried(burst.packets[0]).burst_began;
     if (from != self_)
         worker.loop.taken_over.add(burst.count);

@@ -187,6 +187,8 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
 }
 
 void Steerer::take(Worker& worker, const Plan& plan, Burst& burst) {
+    for (uint16_t i = 0; i < burst.count; ++i)
+        dpdk::prefetch_data(burst.packets[i]);
     for (uint16_t i = 0; i < burst.count; ++i) {
         const auto& carried = pipeline::carried(burst.packets[i]);
         burst.meta[i] = carried.meta;
