@@ -3,10 +3,11 @@ one, which a check of sources (`rp_filter`) asks for."""
 import pytest
 from net import HOST, REMOTE, from_lan, from_wan, pattern
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import (ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
 
 LAYERS = {"ip4": lambda source, to, **more: IP(src=source.ip4, dst=to.ip4, **more),
           "ip6": lambda source, to, **more: IPv6(src=source.ip6, dst=to.ip6, **more)}
+PROTOCOL = {"ip4": "proto", "ip6": "nh"}
 HOPS = {"ip4": "ttl", "ip6": "hlim"}
 
 
@@ -17,8 +18,12 @@ def beginnings(family):
     def udp(sport, dport=80, **more):
         return UDP(sport=sport, dport=dport, **more) / pattern(18)
 
-    out = lambda upper, **more: ("lan", from_lan(ip(HOST, REMOTE, **more) / upper))  # noqa: E731
-    back = lambda upper, **more: ("wan", from_wan(ip(REMOTE, HOST, **more) / upper))  # noqa: E731
+    def out(upper, **more):
+        return "lan", from_lan(ip(HOST, REMOTE, **more) / upper)
+
+    def back(upper):
+        return "wan", from_wan(ip(REMOTE, HOST) / upper)
+
     syn = {"flags": "S", "seq": 1000, "options": [("MSS", 1460), ("WScale", 7)]}
     frames = [
         out(udp(1)), out(udp(1)), back(UDP(sport=80, dport=1) / b"answer"), out(udp(1)),
@@ -30,8 +35,8 @@ def beginnings(family):
         out(TCP(sport=5, dport=80, chksum=1, **syn)), out(TCP(sport=6, dport=80, dataofs=4, **syn)),
         out(TCP(sport=1, dport=81, **syn)), out(udp(1, 81)), out(udp(1, 82)), out(TCP(sport=1, dport=83, **syn)), back(udp(80, 9)),
         out(udp(8), **{HOPS[family]: 1}), out(udp(9), **{HOPS[family]: 2}), out(udp(10) / pattern(1400)),
-        out(ICMP() if family == "ip4" else ICMPv6EchoRequest()), out(pattern(3), **{"proto" if family == "ip4" else "nh": 17}),
-        out(pattern(6), **{"proto" if family == "ip4" else "nh": 6}),
+        out(ICMP() if family == "ip4" else ICMPv6EchoRequest()), out(pattern(3), **{PROTOCOL[family]: 17}),
+        out(pattern(6), **{PROTOCOL[family]: 6}),
     ]
     if family == "ip6":
         frames += [out(extension / udp(11)) for extension in (IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), IPv6ExtHdrFragment())]
