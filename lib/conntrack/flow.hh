@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <type_traits>
 
@@ -30,6 +31,9 @@ constexpr Ticks ticks_at(Instant now) {
 // The first tick that is not before `at`.
 constexpr Ticks ticks_from(Instant at) {
     return ticks_at(at + Duration((int64_t{1} << kTickShift) - 1));
+}
+constexpr Ticks ticks_of(Duration timeout) {
+    return ticks_from(Instant(std::clamp(timeout, Duration(1), kMaxTimeout)));
 }
 constexpr bool is_due(Ticks deadline, Ticks now) {
     return static_cast<int32_t>(deadline - now) <= 0;
@@ -69,13 +73,27 @@ struct Ip4PortsTuple {
     uint32_t ports;      // host order, the source's in the lower half
     wire::IpProtocol protocol;
 
-    [[nodiscard]] uint16_t dport() const { return static_cast<uint16_t>(ports >> 16); }
+    // Of a header without options that TCP's or UDP's follows, of which the ports are there; no fragment.
+    static Ip4PortsTuple of_plain(const uint8_t* header) {
+        Ip4PortsTuple result;
+        uint32_t ports;
+        std::memcpy(&result.addresses, header + 12, sizeof result.addresses);
+        std::memcpy(&ports, header + 20, sizeof ports);
+        result.ports = (ports & 0x00ff00ff) << 8 | (ports >> 8 & 0x00ff00ff);
+        result.protocol = wire::IpProtocol{header[9]};
+        return result;
+    }
+
     [[nodiscard]] uint64_t rest() const { return uint64_t{static_cast<uint8_t>(protocol)} << 32 | ports; }
     // Source and destination exchanged.
     [[nodiscard]] Ip4PortsTuple turned_around() const {
         return {.addresses = std::rotr(addresses, 32), .ports = std::rotr(ports, 16), .protocol = protocol};
     }
 };
+
+// How ordinary packets of a family name their flow.
+template <Family family>
+using PortsTuple = std::conditional_t<family == Family::ip4, Ip4PortsTuple, Tuple>;
 
 // What a flow keeps for each of its directions, of which most packets need one.
 struct FlowHalf {

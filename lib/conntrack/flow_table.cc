@@ -59,11 +59,16 @@ FlowTable::FlowTable(size_t capacity, const TupleHash& hash, bool touch)
     }
 }
 
-FlowRef FlowTable::ref(const Flow& flow) const {
-    if (flow.family_ == Family::ip4)
-        return static_cast<FlowRef>(&flow - reinterpret_cast<const Flow*>(pools_[0].memory.get()));
-    return kIp6 | static_cast<FlowRef>(static_cast<const Flow6*>(&flow) -
-                                       reinterpret_cast<const Flow6*>(pools_[1].memory.get()));
+// Of the place that the next flow gets: all its lines, to be written.
+void FlowTable::prefetch_place(Family family) const {
+    const bool ip6 = family == Family::ip6;
+    const auto& pool = pools_[ip6];
+    const size_t size = ip6 ? sizeof(Flow6) : sizeof(Flow);
+    const std::byte* const place = pool.memory.get() + size * (pool.free != kNoFlow ? pool.free : pool.used);
+    constexpr size_t kLine = 64;
+    for (size_t at = 0; at < size; at += kLine)
+        __builtin_prefetch(place + at, 1);
+    __builtin_prefetch(place + size - 1, 1);
 }
 
 Flow* FlowTable::take_place(Family family, wire::IpProtocol protocol, InterfaceId in) {
@@ -102,13 +107,37 @@ Flow* FlowTable::create(const Tuple& original, const Tuple& reply, InterfaceId i
     return flow;
 }
 
-Flow* FlowTable::create(const Ip4PortsTuple& original, InterfaceId in) {
-    Flow* const flow = take_place(Family::ip4, original.protocol, in);
-    if (flow == nullptr)
-        return nullptr;
-    flow->original_.set(original);
-    flow->reply_.set(original.turned_around());
-    return flow;
+template <Family family>
+NewFlow FlowTable::begin_as(const PortsTuple<family>& original, InterfaceId in) {
+    const auto reply = original.turned_around();
+    const auto& index = indexes_[family == Family::ip6];
+    NewFlow result{.original_hash = hash_of(original), .reply_hash = hash_of(reply)};
+    if ((index.may_have(result.original_hash) && find(original, result.original_hash)) ||
+        (index.may_have(result.reply_hash) && find(reply, result.reply_hash))) [[unlikely]]
+        return {};
+    if constexpr (family == Family::ip4)
+        result.flow = take_place(family, original.protocol, in);
+    else
+        result.flow = take_place(family, original.protocol(), in);
+    if (result.flow == nullptr) [[unlikely]]
+        return {};
+    if constexpr (family == Family::ip4) {
+        result.flow->original_.set(original);
+        result.flow->reply_.set(reply);
+    } else {
+        result.flow->set_tuple(Direction::original, original);
+        result.flow->set_tuple(Direction::reply, reply);
+    }
+    prefetch_place(family);
+    return result;
+}
+
+NewFlow FlowTable::begin(const Ip4PortsTuple& original, InterfaceId in) {
+    return begin_as<Family::ip4>(original, in);
+}
+
+NewFlow FlowTable::begin(const Tuple& original, InterfaceId in) {
+    return begin_as<Family::ip6>(original, in);
 }
 
 void FlowTable::free(FlowRef ref) {
@@ -148,8 +177,11 @@ void FlowTable::prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t
     for (size_t place = 0; place < tuples.size(); ++place) {
         const bool ip6 = tuples[place].family() == Family::ip6;
         const uint32_t entry = indexes_[ip6].candidate(hashes[place]);
-        if (entry == table::FlowIndex::kNone)
+        if (entry == table::FlowIndex::kNone) {
+            // It probably begins a flow.
+            indexes_[ip6].prefetch(hash_(tuples[place].turned_around()));
             continue;
+        }
         const Flow& flow = at(entry >> 1 | (ip6 ? kIp6 : 0));
         flow.prefetch(Direction{static_cast<uint8_t>(entry & 1)});
         flow.prefetch_track();
@@ -177,7 +209,7 @@ void FlowTable::find_burst(std::span<const Tuple> tuples, Found* found) const {
                                                    uint64_t* hashes) const {
     const auto& index = indexes_[0];
     for (const auto& tuple : tuples) {
-        const uint64_t hash = hash_.of_ip4(tuple.addresses, tuple.rest());
+        const uint64_t hash = hash_of(tuple);
         *hashes++ = hash;
         index.prefetch(hash);
     }
@@ -193,8 +225,7 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) 
         if (entry == table::FlowIndex::kNone) {
             found[place] = {};
             // It probably begins a flow.
-            const Ip4PortsTuple answer = tuples[place].turned_around();
-            index.prefetch(hash_.of_ip4(answer.addresses, answer.rest()));
+            index.prefetch(hash_of(tuples[place].turned_around()));
             continue;
         }
         Flow* const flow = &flows[entry >> 1];
@@ -214,7 +245,7 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) 
                 flow->prefetch_tuple(opposite(direction));
             continue;
         }
-        found[place] = find_ip4(tuple, hashes[place]);
+        found[place] = find(tuple, hashes[place]);
     }
 }
 
@@ -222,18 +253,17 @@ void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) 
 uint64_t FlowTable::hash_of(const Flow& flow, Direction direction) const {
     if (flow.family_ == Family::ip6) [[unlikely]]
         return hash_(flow.tuple(direction));
-    const Ip4PortsTuple tuple = flow.half(direction).tuple(flow.protocol_);
-    return hash_.of_ip4(tuple.addresses, tuple.rest());
+    return hash_of(flow.half(direction).tuple(flow.protocol_));
 }
 
 // Which flow has the tuple that this one has in a direction.
 Found FlowTable::find_like(const Flow& flow, Direction direction, uint64_t hash) const {
     if (flow.family_ == Family::ip6) [[unlikely]]
         return find(flow.tuple(direction), hash);
-    return find_ip4(flow.half(direction).tuple(flow.protocol_), hash);
+    return find(flow.half(direction).tuple(flow.protocol_), hash);
 }
 
-Found FlowTable::find_ip4(const Ip4PortsTuple& tuple, uint64_t hash) const {
+Found FlowTable::find(const Ip4PortsTuple& tuple, uint64_t hash) const {
     auto* const flows = reinterpret_cast<Flow*>(pools_[0].memory.get());
     const uint32_t entry = indexes_[0].find(hash, [&](uint32_t number) {
         const Flow& flow = flows[number >> 1];
@@ -254,10 +284,6 @@ FlowTable::Insert FlowTable::insert(Flow& flow, Ticks now, Found& other) {
     if (other)
         return Insert::clash;
     return file(flow, now, original_hash, reply_hash) ? Insert::done : Insert::no_room;
-}
-
-bool FlowTable::insert_unique(Flow& flow, Ticks now) {
-    return file(flow, now, hash_of(flow, Direction::original), hash_of(flow, Direction::reply));
 }
 
 bool FlowTable::file(Flow& flow, Ticks now, uint64_t original_hash, uint64_t reply_hash) {

@@ -33,6 +33,13 @@ struct Found {
     explicit operator bool() const { return flow != nullptr; }
 };
 
+// A flow that was made for a packet, and where the index will have it as long as NAT leaves it alone.
+struct NewFlow {
+    Flow* flow = nullptr;
+    uint64_t original_hash = 0;
+    uint64_t reply_hash = 0;
+};
+
 // Tells a flow from all that were in its place before.
 enum class FlowHandle : uint64_t {};
 
@@ -52,16 +59,15 @@ class FlowTable {
 
     // A flow that is not found before insert(); none if capacity() is reached.
     [[nodiscard]] Flow* create(const Tuple& original, const Tuple& reply, InterfaceId in);
-    // Of an IPv4 flow without NAT so far.
-    [[nodiscard]] Flow* create(const Ip4PortsTuple& original, InterfaceId in);
+    // The same of TCP or UDP without NAT so far, unless there is a flow that has one of its tuples. The
+    // second is of IPv6.
+    [[nodiscard]] NewFlow begin(const Ip4PortsTuple& original, InterfaceId in);
+    [[nodiscard]] NewFlow begin(const Tuple& original, InterfaceId in);
     // Ends one that was never inserted.
     void discard(Flow& flow);
 
     // Flows whose time is up are found like others until they are erased.
     [[nodiscard]] Found find(const Tuple& tuple) const;
-    [[nodiscard]] Found find(const Ip4PortsTuple& tuple) const {
-        return find_ip4(tuple, hash_.of_ip4(tuple.addresses, tuple.rest()));
-    }
     // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples;
     // `found` has a place for each, which need not be initialised.
     static constexpr size_t kBurst = 64;
@@ -75,8 +81,10 @@ class FlowTable {
     // a clash nothing has changed and `other` is a flow that has one of the tuples.
     [[nodiscard]] Insert insert(Flow& flow, Ticks now, Found& other);
 
-    // The same if it is known that no flow has one of the tuples: false if there is no room.
-    [[nodiscard]] bool insert_unique(Flow& flow, Ticks now);
+    // The same of a flow that has changed as little as the table since begin(): false if there is no room.
+    [[nodiscard]] bool insert_unique(const NewFlow& begun, Ticks now) {
+        return file(*begun.flow, now, begun.original_hash, begun.reply_hash);
+    }
 
     // Prolongs or shortens a flow's life.
     void set_deadline(Flow& flow, Ticks deadline) {
@@ -148,7 +156,12 @@ class FlowTable {
     [[nodiscard]] size_t index_entries() const { return indexes_[0].size() + indexes_[1].size(); }
     [[nodiscard]] size_t memory() const;  // bytes in use, places once used included
 
-    [[nodiscard]] FlowRef ref(const Flow& flow) const;
+    [[nodiscard]] FlowRef ref(const Flow& flow) const {
+        if (flow.family_ == Family::ip4) [[likely]]
+            return static_cast<FlowRef>(&flow - reinterpret_cast<const Flow*>(pools_[0].memory.get()));
+        return kIp6 | static_cast<FlowRef>(static_cast<const Flow6*>(&flow) -
+                                           reinterpret_cast<const Flow6*>(pools_[1].memory.get()));
+    }
     [[nodiscard]] FlowHandle handle(const Flow& flow) const {
         return FlowHandle{uint64_t{flow.id_} << 32 | ref(flow)};
     }
@@ -180,7 +193,11 @@ class FlowTable {
     };
     [[nodiscard]] Links links() { return {this}; }
     [[nodiscard]] Found find(const Tuple& tuple, uint64_t hash) const;
-    [[nodiscard]] Found find_ip4(const Ip4PortsTuple& tuple, uint64_t hash) const;
+    [[nodiscard]] Found find(const Ip4PortsTuple& tuple, uint64_t hash) const;
+    [[nodiscard]] uint64_t hash_of(const Tuple& tuple) const { return hash_(tuple); }
+    [[nodiscard]] uint64_t hash_of(const Ip4PortsTuple& tuple) const {
+        return hash_.of_ip4(tuple.addresses, tuple.rest());
+    }
     [[nodiscard]] Found find_like(const Flow& flow, Direction direction, uint64_t hash) const;
     [[nodiscard]] uint64_t hash_of(const Flow& flow, Direction direction) const;
     [[nodiscard]] bool file(Flow& flow, Ticks now, uint64_t original_hash, uint64_t reply_hash);
@@ -188,6 +205,9 @@ class FlowTable {
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
     void prefetch_buckets(std::span<const Ip4PortsTuple> tuples, uint64_t* hashes) const;
+    template <Family family>
+    [[nodiscard]] NewFlow begin_as(const PortsTuple<family>& original, InterfaceId in);
+    void prefetch_place(Family family) const;
     [[nodiscard]] Flow* take_place(Family family, wire::IpProtocol protocol, InterfaceId in);
     void free(FlowRef ref);
 

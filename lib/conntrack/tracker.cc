@@ -25,10 +25,6 @@ constexpr size_t kMostHelped = 16384;
 constexpr size_t kEvictionRange = 8;
 constexpr std::array<size_t, 3> kPressurePercent{70, 85, 95};
 
-constexpr Ticks ticks_of(Duration timeout) {
-    return ticks_from(Instant(std::clamp(timeout, Duration(1), kMaxTimeout)));
-}
-
 bool is_icmp(const wire::IpPacket& packet) {
     return packet.protocol() == IpProtocol::icmp || packet.protocol() == IpProtocol::icmpv6;
 }

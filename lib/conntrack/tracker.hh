@@ -80,12 +80,13 @@ class Tracker {
                 .stream_deadline =
                     ticks_from(now + std::min(settings_.timeouts[Timeout::udp_stream], kMaxTimeout))};
     }
-    // The same for the first packet of an IPv4 flow, of UDP or a lone SYN, which has come by a wire: the flow
-    // it begins, to be confirmed or released, or none if there is more to say; no flow has its tuples.
-    [[nodiscard]] Flow* begin_plainly(const Ip4PortsTuple& tuple, const uint8_t* header, uint32_t length,
-                                      InterfaceId in, Instant now);
-    // In place of confirm(), if no other flow was confirmed since and NAT has left it alone.
-    [[nodiscard]] bool confirm_plainly(Tracked& tracked, Instant now);
+    // The same for the first packet of a flow, of UDP or a lone SYN, which has come by a wire: the flow it
+    // begins, to be confirmed or released, or none if there is more to say; no flow has its tuples.
+    template <Family family>
+    [[nodiscard]] NewFlow begin_plainly(const uint8_t* header, uint32_t length, InterfaceId in, Instant now);
+    // In place of confirm(), if no other flow was confirmed since and NAT has left it alone. `tracked` is of
+    // that flow.
+    [[nodiscard]] bool confirm_plainly(Tracked& tracked, const NewFlow& begun, Instant now);
     // In which state a packet of this direction finds the flow.
     [[nodiscard]] static CtState state_of(const Flow& flow, Direction direction) {
         if (direction == Direction::reply || flow.status.has(kSeenReply))

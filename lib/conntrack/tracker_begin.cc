@@ -8,15 +8,14 @@ namespace sluice::conntrack {
 namespace {
 
 // Whether the packet is as whole as check_transport() wants it, and, of TCP, a lone SYN.
-template <wire::IpProtocol protocol>
-bool is_sound(const uint8_t* header, uint32_t length, bool checksum) {
-    const wire::Bytes upper(header + wire::kIpv4HeaderSize, length - wire::kIpv4HeaderSize);
+template <Family family, wire::IpProtocol protocol>
+bool is_sound(const uint8_t* header, uint32_t length, wire::Bytes upper, bool checksum) {
     bool sums_up = checksum;
     if constexpr (protocol == wire::IpProtocol::udp) {
-        const auto udp = wire::UdpView::checked(upper);
-        if (!udp)
+        const auto udp = wire::UdpView::unchecked(upper.data());
+        if (udp.length() < wire::kUdpHeaderSize || udp.length() > upper.size())
             return false;
-        sums_up = checksum && udp->has_checksum();
+        sums_up = checksum && udp.has_checksum();
     } else {
         constexpr wire::TcpFlags kDecisive =
             wire::kTcpSyn | wire::kTcpAck | wire::kTcpFin | wire::kTcpRst | wire::kTcpUrg;
@@ -24,48 +23,56 @@ bool is_sound(const uint8_t* header, uint32_t length, bool checksum) {
         if (!tcp || (tcp->flags() & kDecisive) != wire::kTcpSyn)
             return false;
     }
-    return !sums_up || detail::transport_verifies<Family::ip4>(header, length, protocol);
+    return !sums_up || detail::transport_verifies<family>(header, length, protocol);
 }
 
 }  // namespace
 
-Flow* Tracker::begin_plainly(const Ip4PortsTuple& tuple, const uint8_t* header, uint32_t length,
-                             InterfaceId in, Instant now) {
-    const bool is_udp = tuple.protocol == wire::IpProtocol::udp;
-    const bool helped = is_udp ? tuple.dport() == kTftpPort && settings_.has(Helper::tftp)
-                               : tuple.dport() == kFtpPort && settings_.has(Helper::ftp);
+template <Family family>
+NewFlow Tracker::begin_plainly(const uint8_t* header, uint32_t length, InterfaceId in, Instant now) {
+    constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
+    const wire::Bytes upper(header + kHeader, length - kHeader);
+    const auto dport = wire::read16(upper.data() + 2);
+    const bool is_udp = wire::IpProtocol{header[family == Family::ip4 ? 9 : 6]} == wire::IpProtocol::udp;
+    const bool helped = is_udp ? dport == kTftpPort && settings_.has(Helper::tftp)
+                               : dport == kFtpPort && settings_.has(Helper::ftp);
     const bool has_room = table_.size() + limits_.reserve < limits_.max;
     if (helped || !has_room || limits_.per_source[index(in)] != 0 || !expectations_.empty()) [[unlikely]]
-        return nullptr;
-    const bool sound = is_udp ? is_sound<wire::IpProtocol::udp>(header, length, settings_.checksum)
-                              : is_sound<wire::IpProtocol::tcp>(header, length, settings_.checksum);
-    if (!sound || table_.find(tuple) || table_.find(tuple.turned_around())) [[unlikely]]
-        return nullptr;
-    Flow* const flow = table_.create(tuple, in);
-    if (flow == nullptr) [[unlikely]]
-        return nullptr;
+        return {};
+    const bool sound =
+        is_udp ? is_sound<family, wire::IpProtocol::udp>(header, length, upper, settings_.checksum)
+               : is_sound<family, wire::IpProtocol::tcp>(header, length, upper, settings_.checksum);
+    if (!sound) [[unlikely]]
+        return {};
+    const NewFlow begun = table_.begin(PortsTuple<family>::of_plain(header), in);
+    if (begun.flow == nullptr) [[unlikely]]
+        return {};
 
+    Flow& flow = *begun.flow;
     const FlowFacts facts;
-    const auto segment = [header, length] {
-        return TcpSegment::of(
-            wire::TcpView::unchecked({header + wire::kIpv4HeaderSize, length - wire::kIpv4HeaderSize}));
-    };
-    const auto result = is_udp ? track_udp(flow->begin_track<UdpTrack>(), facts, settings_, now)
-                               : track_tcp(flow->begin_track<TcpTrack>(), segment(), facts, settings_);
+    const auto result = is_udp ? track_udp(flow.begin_track<UdpTrack>(), facts, settings_, now)
+                               : track_tcp(flow.begin_track<TcpTrack>(),
+                                           TcpSegment::of(wire::TcpView::unchecked(upper)), facts, settings_);
     if (result.verdict != TrackVerdict::accept || !result.refresh || result.ended) [[unlikely]] {
-        table_.discard(*flow);
-        return nullptr;
+        table_.discard(flow);
+        return {};
     }
-    refresh(*flow, result, now);
-    flow->counters(Direction::original).add(1, length);
-    return flow;
+    if (table_.size() <= pressure_at_[0] && !result.assured) [[likely]]
+        flow.deadline_ = ticks_of(result.timeout);
+    else
+        refresh(flow, result, now);
+    flow.counters(Direction::original).add(1, length);
+    return begun;
 }
 
-bool Tracker::confirm_plainly(Tracked& tracked, Instant now) {
-    if (!table_.insert_unique(*tracked.flow, ticks_from(now))) [[unlikely]]
+template NewFlow Tracker::begin_plainly<Family::ip4>(const uint8_t*, uint32_t, InterfaceId, Instant);
+template NewFlow Tracker::begin_plainly<Family::ip6>(const uint8_t*, uint32_t, InterfaceId, Instant);
+
+bool Tracker::confirm_plainly(Tracked& tracked, const NewFlow& begun, Instant now) {
+    if (!table_.insert_unique(begun, ticks_from(now))) [[unlikely]]
         return refuse_insert(tracked, Count::chaintoolong);
     counters_.add(Count::insert);
-    events_.push(EventKind::new_, *tracked.flow, ticks_at(now));
+    events_.push(EventKind::new_, *begun.flow, ticks_at(now));
     return true;
 }
 

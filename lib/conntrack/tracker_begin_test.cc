@@ -13,16 +13,18 @@ using wire::kTcpSyn;
 
 class BeginTest : public TrackerTest {
   protected:
-    static Ip4PortsTuple tuple_of(const Bytes& bytes) {
-        Ip4PortsTuple tuple;
-        std::memcpy(&tuple.addresses, bytes.data() + 12, 8);
-        tuple.ports = uint32_t{wire::read16(bytes.data() + 22)} << 16 | wire::read16(bytes.data() + 20);
-        tuple.protocol = wire::IpProtocol{bytes[9]};
-        return tuple;
+    NewFlow begun(const Bytes& bytes) {
+        const auto length = static_cast<uint32_t>(bytes.size());
+        return bytes[0] >> 4 == 4 ? tracker->begin_plainly<Family::ip4>(bytes.data(), length, kLan, now)
+                                  : tracker->begin_plainly<Family::ip6>(bytes.data(), length, kLan, now);
     }
-    Flow* begin(const Bytes& bytes) {
-        return tracker->begin_plainly(tuple_of(bytes), bytes.data(), static_cast<uint32_t>(bytes.size()),
-                                      kLan, now);
+    Flow* begin(const Bytes& bytes) { return begun(bytes).flow; }
+    // Begun and confirmed.
+    Tracked begin_whole(const Bytes& bytes) {
+        const NewFlow flow = begun(bytes);
+        Tracked tracked{.flow = flow.flow, .state = CtState::new_};
+        EXPECT_TRUE(flow.flow != nullptr && tracker->confirm_plainly(tracked, flow, now));
+        return tracked;
     }
     // Nothing was begun, and the long way finds all as it was.
     void expect_left_alone(const Bytes& bytes) {
@@ -37,10 +39,9 @@ class BeginTest : public TrackerTest {
         std::array<uint64_t, kCounts> before;
         for (size_t each = 0; each < kCounts; ++each)
             before[each] = count(static_cast<Count>(each));
-        Flow* const flow = begin(bytes);
+        const Tracked tracked = begin_whole(bytes);
+        const Flow* const flow = tracked.flow;
         ASSERT_NE(flow, nullptr);
-        Tracked tracked{.flow = flow, .state = CtState::new_};
-        EXPECT_TRUE(tracker->confirm_plainly(tracked, now));
         check();
         Random other_random{42};
         Counters other_counters;
@@ -65,71 +66,116 @@ class BeginTest : public TrackerTest {
     }
 };
 
-TEST_F(BeginTest, UdpIsTheSameEitherWay) {
-    expect_same<UdpTrack>(udp(a, 1000, b, 53));
-    auto without_checksum = udp(a, 1000, b, 53, "question");
-    without_checksum[26] = without_checksum[27] = 0;
+// Of either family.
+class EitherFamily : public BeginTest, public testing::WithParamInterface<Family> {
+  protected:
+    const bool is_ip6 = GetParam() == Family::ip6;
+    const IpAddress from = is_ip6 ? a6 : a;
+    const IpAddress to = is_ip6 ? b6 : b;
+    const size_t upper = is_ip6 ? 40 : 20;
+};
+INSTANTIATE_TEST_SUITE_P(Family, EitherFamily, testing::Values(Family::ip4, Family::ip6),
+                         [](const auto& of) { return of.param == Family::ip4 ? "Ip4" : "Ip6"; });
+
+TEST_P(EitherFamily, UdpIsTheSameEitherWay) {
+    expect_same<UdpTrack>(udp(from, 1000, to, 53));
+    expect_same<UdpTrack>(udp(from, 1000, to, 53, ""));
+    expect_same<UdpTrack>(udp(from, 1000, to, 53, "a question that fills more than a few words"));
+    auto without_checksum = udp(from, 1000, to, 53, "question");
+    without_checksum[upper + 6] = without_checksum[upper + 7] = 0;
     expect_same<UdpTrack>(without_checksum);
 }
 
-TEST_F(BeginTest, ASynIsTheSameEitherWay) {
-    expect_same<TcpTrack>(tcp(a, 1000, b, 80, kTcpSyn, 7, 0));
-    expect_same<TcpTrack>(tcp(a, 1000, b, 80, kTcpSyn | kTcpEce, 0xffffffff, 0, "early"));
+TEST_P(EitherFamily, ASynIsTheSameEitherWay) {
+    expect_same<TcpTrack>(tcp(from, 1000, to, 80, kTcpSyn, 7, 0));
+    expect_same<TcpTrack>(tcp(from, 1000, to, 80, kTcpSyn | kTcpEce, 0xffffffff, 0, "early"));
 }
 
-TEST_F(BeginTest, WhatHasAFlowIsLeftToTheLongWay) {
+TEST_P(EitherFamily, WhatHasAFlowIsLeftToTheLongWay) {
     make();
-    pass(udp(a, 1000, b, 53));
-    expect_left_alone(udp(a, 1000, b, 53));
-    expect_left_alone(udp(b, 53, a, 1000));
-    EXPECT_NE(begin(udp(a, 1001, b, 53)), nullptr);
+    pass(udp(from, 1000, to, 53));
+    expect_left_alone(udp(from, 1000, to, 53));
+    expect_left_alone(udp(to, 53, from, 1000));
+    EXPECT_NE(begin(udp(from, 1001, to, 53)), nullptr);
+    EXPECT_NE(begin(tcp(from, 1000, to, 53, kTcpSyn, 7, 0)), nullptr);
 }
 
-TEST_F(BeginTest, WhatIsWrongOrNoBeginningIsLeftToTheLongWay) {
+TEST_P(EitherFamily, FlowsThatBeganPlainlyAreFoundAndEnd) {
     make();
-    auto spoiled = udp(a, 1000, b, 53);
+    const auto first = begin_whole(udp(from, 1000, to, 53));
+    const auto second = begin_whole(tcp(from, 1000, to, 53, kTcpSyn, 7, 0));
+    EXPECT_NE(first.flow, second.flow);
+    expect_left_alone(udp(from, 1000, to, 53));
+    expect_left_alone(udp(to, 53, from, 1000));
+    const auto answer = pass(udp(to, 53, from, 1000), kWan);
+    EXPECT_EQ(answer.flow, first.flow);
+    EXPECT_EQ(answer.direction, Direction::reply);
+    advance(1h);
+    EXPECT_EQ(flows(), 0U);
+    check();
+    EXPECT_EQ(begin_whole(udp(from, 1000, to, 53)).state, CtState::new_);
+}
+
+TEST_P(EitherFamily, ManyBeginAndEndAtOnce) {
+    constexpr uint16_t kMany = 5000;
+    make(kMany);
+    for (int round = 0; round < 2; ++round) {
+        for (uint16_t port = 1; port <= kMany; ++port)
+            begin_whole(udp(from, port, to, 53));
+        check();
+        EXPECT_EQ(flows(), kMany);
+        expect_left_alone(udp(from, kMany, to, 53));
+        EXPECT_EQ(begin(udp(from, kMany + 1, to, 53)), nullptr);
+        advance(1h);
+        EXPECT_EQ(flows(), 0U);
+    }
+}
+
+TEST_P(EitherFamily, WhatIsWrongOrNoBeginningIsLeftToTheLongWay) {
+    make();
+    auto spoiled = udp(from, 1000, to, 53);
     spoiled.back() ^= 1;
     expect_left_alone(spoiled);
-    auto too_long = udp(a, 1000, b, 53);
-    too_long[25] = 200;
+    auto too_long = udp(from, 1000, to, 53);
+    too_long[upper + 5] = 200;
     expect_left_alone(too_long);
+    auto too_short = udp(from, 1000, to, 53);
+    too_short[upper + 5] = 7;
+    expect_left_alone(too_short);
     for (const auto flags : {kTcpAck, kTcpSyn | kTcpAck, kTcpSyn | kTcpFin})
-        expect_left_alone(tcp(a, 1000, b, 80, flags, 7, 7));
-    auto no_header = tcp(a, 1000, b, 80, kTcpSyn, 7, 0);
-    no_header[32] = 0x40;
+        expect_left_alone(tcp(from, 1000, to, 80, flags, 7, 7));
+    auto no_header = tcp(from, 1000, to, 80, kTcpSyn, 7, 0);
+    no_header[upper + 12] = 0x40;
     expect_left_alone(no_header);
     settings.checksum = false;
     make_again();
     EXPECT_NE(begin(spoiled), nullptr);
 }
 
-TEST_F(BeginTest, WhereThereIsMoreToSayItIsLeftToTheLongWay) {
+TEST_P(EitherFamily, WhereThereIsMoreToSayItIsLeftToTheLongWay) {
     make();
     settings.helpers = {Helper::ftp, Helper::tftp};
     make_again();
-    expect_left_alone(tcp(a, 1000, b, 21, kTcpSyn, 7, 0));
-    expect_left_alone(udp(a, 1000, b, 69));
-    EXPECT_NE(begin(udp(a, 1000, b, 21)), nullptr);
+    expect_left_alone(tcp(from, 1000, to, 21, kTcpSyn, 7, 0));
+    expect_left_alone(udp(from, 1000, to, 69));
+    EXPECT_NE(begin(udp(from, 1000, to, 21)), nullptr);
     make();
     limits.per_source[index(kLan)] = 10;
     make_again();
-    expect_left_alone(udp(a, 1000, b, 53));
+    expect_left_alone(udp(from, 1000, to, 53));
 }
 
-TEST_F(BeginTest, TheReserveIsTheLongWays) {
+TEST_P(EitherFamily, TheReserveIsTheLongWays) {
     limits.reserve = 2;
     make(4);
-    for (uint16_t port = 1; port <= 2; ++port) {
-        Tracked tracked{.flow = begin(udp(a, port, b, 53)), .state = CtState::new_};
-        ASSERT_NE(tracked.flow, nullptr);
-        ASSERT_TRUE(tracker->confirm_plainly(tracked, now));
-    }
-    expect_left_alone(udp(a, 3, b, 53));
+    for (uint16_t port = 1; port <= 2; ++port)
+        begin_whole(udp(from, port, to, 53));
+    expect_left_alone(udp(from, 3, to, 53));
 }
 
-TEST_F(BeginTest, WhatIsReleasedLeavesNothing) {
+TEST_P(EitherFamily, WhatIsReleasedLeavesNothing) {
     make();
-    Tracked tracked{.flow = begin(udp(a, 1000, b, 53)), .state = CtState::new_};
+    Tracked tracked{.flow = begin(udp(from, 1000, to, 53)), .state = CtState::new_};
     tracker->release(tracked);
     EXPECT_EQ(flows(), 0U);
     check();

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "base/address.hh"
+#include "wire/bytes.hh"
 #include "wire/ip_packet.hh"
 #include "wire/protocol.hh"
 
@@ -22,6 +24,25 @@ class Tuple {
         : sport(source_port), dport(destination_port), protocol_(protocol), family_(source.family()) {
         set_source(source);
         set_destination(destination);
+    }
+
+    // Of an IPv6 header that TCP's or UDP's follows at once, of which the ports are there.
+    static Tuple of_plain(const uint8_t* header) {
+        Tuple result;
+        result.protocol_ = wire::IpProtocol{header[6]};
+        result.family_ = Family::ip6;
+        std::memcpy(&result.source_, header + 8, sizeof result.source_);
+        std::memcpy(&result.destination_, header + 24, sizeof result.destination_);
+        result.sport = wire::read16(header + 40);
+        result.dport = wire::read16(header + 42);
+        return result;
+    }
+    // Source and destination exchanged, as answers have them where ports are ports.
+    [[nodiscard]] Tuple turned_around() const {
+        Tuple result = *this;
+        std::swap(result.source_, result.destination_);
+        std::swap(result.sport, result.dport);
+        return result;
     }
 
     [[nodiscard]] Family family() const { return family_; }

@@ -79,6 +79,14 @@ bool read_tuple(const uint8_t* header, uint16_t length, Ip4PortsTuple& tuple) {
     return true;
 }
 
+bool read_tuple(const uint8_t* header, uint16_t length, conntrack::Tuple& tuple) {
+    constexpr size_t kPorts = 8;
+    if (!has_ports(header[6]) || length < wire::kIpv6HeaderSize + kPorts)
+        return false;
+    tuple = conntrack::Tuple::of_plain(header);
+    return true;
+}
+
 [[gnu::noinline]] void find_ip6_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst,
                                       BurstFlows& flows) {
     Places places;
@@ -86,11 +94,8 @@ bool read_tuple(const uint8_t* header, uint16_t length, Ip4PortsTuple& tuple) {
     for (uint16_t i = 0; i < burst.count; ++i) {
         const auto& meta = burst.meta[i];
         const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
-        if (meta.path != Path::ip6_fast || !has_ports(header[6]))
-            continue;
-        if (const auto tuple = conntrack::tuple_of(ip6_of(burst.packets[i], meta))) {
-            places.of[places.count] = static_cast<uint8_t>(i);
-            tuples[places.count++] = *tuple;
+        if (meta.path == Path::ip6_fast && read_tuple(header, meta.l3_length, tuples[places.count])) {
+            places.of[places.count++] = static_cast<uint8_t>(i);
         }
     }
     BurstFlows found;
@@ -319,11 +324,18 @@ void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta&
 // A packet whose flow's decision is not repeated.
 Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
                                 const pipeline::PacketMeta& meta, bool may_begin) {
-    Ip4PortsTuple tuple;
-    if (may_begin && meta.path == Path::ip4_fast &&
-        read_tuple(dpdk::data(packet) + meta.l3, meta.l3_length, tuple))
-        if (const auto verdict = begin_flow(context, packet, meta, tuple))
-            return *verdict;
+    const uint8_t* const header = dpdk::data(packet) + meta.l3;
+    if (may_begin && meta.path == Path::ip4_fast) {
+        Ip4PortsTuple tuple;
+        if (read_tuple(header, meta.l3_length, tuple))
+            if (const auto verdict = begin_flow<Family::ip4>(context, packet, meta))
+                return *verdict;
+    } else if (may_begin && meta.path == Path::ip6_fast) {
+        conntrack::Tuple tuple;
+        if (read_tuple(header, meta.l3_length, tuple))
+            if (const auto verdict = begin_flow<Family::ip6>(context, packet, meta))
+                return *verdict;
+    }
     return routing::forward_slowly(context, packet, meta);
 }
 

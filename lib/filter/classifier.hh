@@ -17,11 +17,11 @@
 #include <vector>
 
 #include "base/address.hh"
+#include "filter/match.hh"
 #include "filter/packet.hh"
+#include "wire/bytes.hh"
 
 namespace sluice::filter {
-
-struct CompiledRules;
 
 // The space of headers. An IPv6 address takes four dimensions, of 32 bits each.
 enum class Dimension : uint8_t {
@@ -46,13 +46,64 @@ inline constexpr uint32_t kAbsent = std::numeric_limits<uint32_t>::max();
 
 // A packet's place in the space.
 struct Point {
-    static constexpr size_t kSize = 16;  // two lines of lanes; those beyond kDimensions are free
-    alignas(32) std::array<uint32_t, kSize> at{};
+    static constexpr size_t kSize = 16;          // two lines of lanes; those beyond kDimensions are free
+    alignas(32) std::array<uint32_t, kSize> at;  // of IPv4 the first eight
     Family family{};
 
     static Point of(const RulePacket& packet);
     void set(Dimension dimension, uint32_t value) { at[static_cast<size_t>(dimension)] = value; }
+
+  private:
+    // Of IPv6 addresses in a header.
+    void set_other_words(const uint8_t* source, const uint8_t* destination) {
+        for (size_t word = 1; word < 4; ++word) {
+            at[7 + word] = wire::read32(source + 4 * word);
+            at[10 + word] = wire::read32(destination + 4 * word);
+        }
+        at[kDimensions] = at[kDimensions + 1] = 0;
+    }
 };
+static_assert(static_cast<size_t>(Dimension::saddr_1) == 8 && static_cast<size_t>(Dimension::daddr_1) == 11);
+
+inline Point Point::of(const RulePacket& packet) {
+    using wire::IpProtocol;
+    const auto& transport = packet.transport;
+    const uint8_t* const header = packet.ip.bytes().data();
+    const bool has_both = (transport.protocol == IpProtocol::tcp || transport.protocol == IpProtocol::udp) &&
+                          transport.known && !transport.later_fragment &&
+                          transport.offset + 4U <= packet.ip.length();
+    uint32_t sport;
+    uint32_t dport;
+    if (has_both) [[likely]] {
+        sport = wire::read16(header + transport.offset);
+        dport = wire::read16(header + transport.offset + 2);
+    } else {
+        sport = static_cast<uint32_t>(number_of(Field::sport, packet));
+        dport = static_cast<uint32_t>(number_of(Field::dport, packet));
+    }
+    Point point;
+    point.family = packet.ip.family();
+    const bool is_ip4 = point.family == Family::ip4;
+    const uint8_t* const source = header + (is_ip4 ? 12 : 8);
+    const uint8_t* const destination = header + (is_ip4 ? 16 : 24);
+    const std::array<uint32_t, 8> first{wire::read32(source),
+                                        wire::read32(destination),
+                                        sport,
+                                        dport,
+                                        transport.known ? static_cast<uint32_t>(transport.protocol) : kAbsent,
+                                        static_cast<uint32_t>(index(packet.in)),
+                                        static_cast<uint32_t>(index(packet.out)),
+                                        static_cast<uint32_t>(packet.ct.state)};
+    // In one store, as it is loaded.
+    const auto lane = [&first](size_t at) { return static_cast<int>(first[at]); };
+    _mm256_store_si256(
+        reinterpret_cast<__m256i*>(point.at.data()),
+        _mm256_setr_epi32(lane(0), lane(1), lane(2), lane(3), lane(4), lane(5), lane(6), lane(7)));
+    if (!is_ip4)
+        point.set_other_words(source, destination);
+    return point;
+}
+static_assert(static_cast<uint32_t>(kMissing) == kAbsent);
 
 class Classifier {
   public:

@@ -77,14 +77,9 @@ Transport transport_behind_extensions(const wire::IpPacket& ip) {
 
 }  // namespace
 
-Transport Transport::of(const wire::IpPacket& ip) {
-    if (ip.family() == Family::ip4)
-        return {.known = true,
-                .protocol = ip.ip4().protocol(),
-                .later_fragment = !ip.ip4().is_first_fragment(),
-                .offset = static_cast<uint16_t>(ip.ip4().header_length())};
+Transport Transport::of_ip6(const wire::IpPacket& ip) {
     const IpProtocol next = ip.ip6().next_header();
-    if (!is_passed(next)) [[likely]]
+    if (!is_passed(next))
         return {.known = true, .protocol = next, .later_fragment = false, .offset = wire::kIpv6HeaderSize};
     return transport_behind_extensions(ip);
 }

@@ -21,7 +21,23 @@ struct Transport {
     uint16_t offset = 0;          // from the start of the IP header
 
     // Without extension headers it costs nothing.
-    static Transport of(const wire::IpPacket& ip);
+    static Transport of(const wire::IpPacket& ip) {
+        if (ip.family() == Family::ip4)
+            return {.known = true,
+                    .protocol = ip.protocol(),
+                    .later_fragment = ip.is_later_fragment(),
+                    .offset = ip.upper_offset()};
+        const auto next = ip.ip6().next_header();
+        if (next == wire::IpProtocol::tcp || next == wire::IpProtocol::udp) [[likely]]
+            return {.known = true,
+                    .protocol = next,
+                    .later_fragment = false,
+                    .offset = static_cast<uint16_t>(wire::kIpv6HeaderSize)};
+        return of_ip6(ip);
+    }
+
+  private:
+    static Transport of_ip6(const wire::IpPacket& ip);
 };
 
 // Whether an IPv6 packet has an extension header of this kind (nftables' `exthdr ... exists`).

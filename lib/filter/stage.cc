@@ -117,7 +117,7 @@ void Firewall::adopt(const FirewallTables* tables) {
 }
 
 Verdict Firewall::prerouting(Context& context, Passage& passage) {
-    trail_ = {};
+    trail_.begin();
     hairpin_ = {};
     sets_generation_ = static_cast<uint32_t>(tables_->sets->generation());
     if (const auto verdict = ask(context, passage, Table::raw, Hook::prerouting); verdict != Verdict::next())
@@ -220,8 +220,8 @@ Verdict Firewall::confirm(Context& context, Passage& passage) {
     return Verdict::next();
 }
 
-Verdict Firewall::confirm_plainly(Context& context, Passage& passage) {
-    if (!tracker_.confirm_plainly(passage.tracked, context.worker.now)) [[unlikely]]
+Verdict Firewall::confirm_plainly(Context& context, Passage& passage, const conntrack::NewFlow& begun) {
+    if (!tracker_.confirm_plainly(passage.tracked, begun, context.worker.now)) [[unlikely]]
         return Verdict::drop(reason_of(passage.tracked.refusal));
     return flow_began(passage, context.worker.now);
 }
@@ -245,7 +245,7 @@ Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook
     asked.mark = passage.mark;
     asked.ct = flow_of(passage.tracked, tracker_.table());
     if (passage.source_mac != nullptr)
-        asked.mac_saddr = MacAddress::load(passage.source_mac);
+        asked.mac_saddr.emplace(MacAddress::load(passage.source_mac));
     Trail unused;
     Trail& trail = passage.in == kNoInterface || table == Table::nat ? unused : trail_;
     if (table == Table::nat)

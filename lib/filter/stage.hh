@@ -148,7 +148,8 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] bool write_text(routing::Passage& passage, const conntrack::FtpAnnouncement& found,
                                   const nat::Endpoint& announced);
     [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
-    [[nodiscard]] pipeline::Verdict confirm_plainly(routing::Context& context, routing::Passage& passage);
+    [[nodiscard]] pipeline::Verdict confirm_plainly(routing::Context& context, routing::Passage& passage,
+                                                    const conntrack::NewFlow& begun);
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
@@ -171,9 +172,9 @@ class Firewall final : public routing::Hooks {
     // Packets that begin flows (newcomer.cc). Whether the short way is all there is to the hooks now; the
     // verdict on a packet that went it, or nothing: nothing has happened then.
     [[nodiscard]] bool begins_plainly() const;
+    template <Family family>
     [[nodiscard]] std::optional<pipeline::Verdict> begin_flow(routing::Context& context, dpdk::Packet* packet,
-                                                              const pipeline::PacketMeta& meta,
-                                                              const conntrack::Ip4PortsTuple& tuple);
+                                                              const pipeline::PacketMeta& meta);
     static bool is_alive(const void* firewall, uint64_t flow);
     // Of the early rules. Bits are places in the burst; what is asked of programs tells whether the packet
     // goes on.

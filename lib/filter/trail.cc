@@ -15,6 +15,15 @@ uint64_t hash(std::span<const RuleId> rules) {
     return result ^ (result >> 32);
 }
 
+// Lists are short.
+bool is_same(std::span<const RuleId> rules, const RuleId* known) {
+    for (const RuleId rule : rules) {
+        if (*known++ != rule)
+            return false;
+    }
+    return *known == kNoRule;
+}
+
 }  // namespace
 
 PathPool::PathPool(size_t paths)
@@ -30,8 +39,7 @@ PathId PathPool::intern(std::span<const RuleId> rules) {
     size_t bucket = hash(rules) & mask_;
     for (; buckets_[bucket] != kNoPath; bucket = (bucket + 1) & mask_) {
         const RuleId* known = rules_.get() + offsets_[buckets_[bucket]];
-        const bool same = std::equal(rules.begin(), rules.end(), known) && known[rules.size()] == kNoRule;
-        if (same)
+        if (is_same(rules, known))
             return buckets_[bucket];
     }
     if (used_paths_ == max_paths_ || used_rules_ + rules.size() + 1 > max_rules_)

@@ -26,6 +26,12 @@ class Trail {
   public:
     static constexpr size_t kMaxRules = 24;
 
+    // Of another packet, as if it were new.
+    void begin() {
+        size_ = 0;
+        cacheable_ = true;
+        reads_sets_ = false;
+    }
     void counted(RuleId rule) {
         if (size_ == kMaxRules) {
             cacheable_ = false;

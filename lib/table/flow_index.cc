@@ -7,25 +7,20 @@ namespace sluice::table {
 FlowIndex::FlowIndex(size_t entries)
     : count_(std::max((entries + kFill - 1) / kFill, size_t{4})), buckets_(count_, true) {}
 
-bool FlowIndex::put(size_t at, uint16_t tag, uint32_t number, bool second) {
+bool FlowIndex::put_second(size_t at, uint16_t tag, uint32_t number) {
     auto& bucket = buckets_[at];
-    const uint32_t free = bucket.match(0);
-    if (free == 0)
+    const size_t slot = put(bucket, tag, number);
+    if (slot == kSlots)
         return false;
-    const auto slot = static_cast<size_t>(std::countr_zero(free));
-    bucket.tags[slot] = tag;
-    bucket.numbers[slot] = number;
-    if (second) {
-        bucket.from_others = static_cast<uint16_t>(bucket.from_others | 1U << slot);
-        ++buckets_[other(at, tag)].elsewhere;
-    }
+    bucket.from_others = static_cast<uint16_t>(bucket.from_others | 1U << slot);
+    ++buckets_[other(at, tag)].elsewhere;
     return true;
 }
 
 bool FlowIndex::take(size_t at, uint16_t tag, uint32_t number) {
     auto& bucket = buckets_[at];
     for (uint32_t hits = bucket.match(tag); hits != 0; hits &= hits - 1) {
-        const auto slot = static_cast<size_t>(std::countr_zero(hits));
+        const size_t slot = Bucket::slot_of(hits);
         if (bucket.numbers[slot] != number)
             continue;
         bucket.tags[slot] = 0;
@@ -44,8 +39,12 @@ void FlowIndex::move(size_t from, size_t slot) {
     const uint16_t tag = bucket.tags[slot];
     const uint32_t number = bucket.numbers[slot];
     const bool was_second = (bucket.from_others >> slot & 1) != 0;
+    const size_t to = other(from, tag);
     take(from, tag, number);
-    put(other(from, tag), tag, number, !was_second);
+    if (was_second)
+        put(buckets_[to], tag, number);
+    else
+        put_second(to, tag, number);
 }
 
 // Moves one entry out of a full bucket, others before it if need be.
@@ -74,13 +73,14 @@ bool FlowIndex::make_room(size_t at, int depth) {
     return false;
 }
 
-bool FlowIndex::insert(uint64_t hash, uint32_t number) {
+// The first bucket is full.
+bool FlowIndex::insert_elsewhere(uint64_t hash, uint32_t number) {
     const uint16_t tag = tag_of(hash);
     const size_t home = first(hash);
     const size_t second = other(home, tag);
-    bool done = put(home, tag, number, false) || (second != home && put(second, tag, number, true));
+    bool done = second != home && put_second(second, tag, number);
     if (!done && make_room(home, 2))
-        done = put(home, tag, number, false);
+        done = put(buckets_[home], tag, number) != kSlots;
     if (done)
         ++size_;
     return done;

@@ -5,7 +5,7 @@
 // entries live elsewhere, so that nearly every lookup, also one that finds nothing, reads one line.
 #pragma once
 
-#include <emmintrin.h>
+#include <immintrin.h>
 
 #include <array>
 #include <bit>
@@ -37,11 +37,13 @@ class FlowIndex {
     // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
     [[nodiscard]] uint32_t candidate(uint64_t hash) const {
         const auto& bucket = buckets_[first(hash)];
-        const uint16_t tag = tag_of(hash);
-        uint32_t hits = bucket.match_first(tag);
-        if (hits == 0)
-            hits = bucket.match(tag);
-        return hits != 0 ? bucket.numbers[static_cast<size_t>(std::countr_zero(hits))] : kNone;
+        const uint32_t hits = bucket.match(tag_of(hash));
+        return hits != 0 ? bucket.numbers[Bucket::slot_of(hits)] : kNone;
+    }
+    // Whether find() needs to be asked: false for nearly every hash that is not there.
+    [[nodiscard]] bool may_have(uint64_t hash) const {
+        const auto& home = buckets_[first(hash)];
+        return (home.match(tag_of(hash)) | home.elsewhere) != 0;
     }
 
     // The number of this hash of which is_it(number) is true; kNone if there is none.
@@ -57,7 +59,13 @@ class FlowIndex {
 
     // False if there is no room, which does not happen below the size it was made for but by extraordinary
     // bad luck.
-    [[nodiscard]] bool insert(uint64_t hash, uint32_t number);
+    [[nodiscard]] bool insert(uint64_t hash, uint32_t number) {
+        if (put(buckets_[first(hash)], tag_of(hash), number) != kSlots) [[likely]] {
+            ++size_;
+            return true;
+        }
+        return insert_elsewhere(hash, number);
+    }
     // False if it is not there.
     bool erase(uint64_t hash, uint32_t number);
 
@@ -80,17 +88,18 @@ class FlowIndex {
         uint16_t elsewhere = 0;    // entries whose first bucket this is and that lie in their second
         uint16_t from_others = 0;  // a bit for each slot whose entry is here as in its second
 
-        // A bit for each slot with this tag: of the first eight, of all.
-        [[nodiscard]] uint32_t match_first(uint16_t tag) const {
-            const auto wanted = _mm_set1_epi16(static_cast<int16_t>(tag));
-            const auto eight =
-                _mm_cmpeq_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(tags.data())), wanted);
-            return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(eight, _mm_setzero_si128())));
-        }
+        // A bit for each slot with this tag, whose number slot_of() tells.
         [[nodiscard]] uint32_t match(uint16_t tag) const {
-            return match_first(tag) | static_cast<uint32_t>(tags[8] == tag) << 8 |
-                   static_cast<uint32_t>(tags[9] == tag) << 9;
+            const auto words = _mm256_load_si256(reinterpret_cast<const __m256i*>(this));
+            const auto hits = _mm256_cmpeq_epi16(words, _mm256_set1_epi16(static_cast<int16_t>(tag)));
+            return static_cast<uint32_t>(_mm256_movemask_epi8(hits)) & kTagBits;
         }
+        // Of the first of them.
+        static size_t slot_of(uint32_t hits) { return static_cast<size_t>(std::countr_zero(hits)) / 2; }
+
+      private:
+        static constexpr uint32_t kTagBits = 0x55555;  // two bits a word, of which the lower is enough
+        static_assert(2 * kSlots == std::bit_width(kTagBits) + 1);
     };
     static_assert(sizeof(Bucket) == 64);
 
@@ -108,13 +117,24 @@ class FlowIndex {
     template <typename IsIt>
     static uint32_t find_in(const Bucket& bucket, uint16_t tag, IsIt& is_it) {
         for (uint32_t hits = bucket.match(tag); hits != 0; hits &= hits - 1) {
-            const uint32_t number = bucket.numbers[static_cast<size_t>(std::countr_zero(hits))];
+            const uint32_t number = bucket.numbers[Bucket::slot_of(hits)];
             if (is_it(number))
                 return number;
         }
         return kNone;
     }
-    bool put(size_t bucket, uint16_t tag, uint32_t number, bool second);
+    // The slot; kSlots if there is none.
+    static size_t put(Bucket& bucket, uint16_t tag, uint32_t number) {
+        const uint32_t free = bucket.match(0);
+        if (free == 0)
+            return kSlots;
+        const size_t slot = Bucket::slot_of(free);
+        bucket.tags[slot] = tag;
+        bucket.numbers[slot] = number;
+        return slot;
+    }
+    bool put_second(size_t bucket, uint16_t tag, uint32_t number);
+    [[nodiscard]] bool insert_elsewhere(uint64_t hash, uint32_t number);
     bool take(size_t bucket, uint16_t tag, uint32_t number);
     bool make_room(size_t bucket, int depth);
     void move(size_t from, size_t slot);
