@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nat/keyed_hash.hh"
+
 namespace sluice::nat {
 
 PortSpaces::PortSpaces(size_t capacity, size_t hold_down, const PortShare& share,
@@ -11,7 +13,7 @@ PortSpaces::PortSpaces(size_t capacity, size_t hold_down, const PortShare& share
 }
 
 uint64_t PortSpaces::hash_of(const IpAddress& external, wire::IpProtocol protocol) const {
-    return hash_({external, external, protocol});
+    return hash_between(hash_, {external, 0}, {external, 0}, protocol);
 }
 
 PortSpaceRef PortSpaces::find(const IpAddress& external, wire::IpProtocol protocol) const {

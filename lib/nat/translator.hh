@@ -177,22 +177,27 @@ class Translator {
                                       const UsedProbe& used, Instant now);
     [[nodiscard]] Choice choose_overlapping(const Pool& pool, const Terms& terms, const Leaving& packet,
                                             const UsedProbe& used, Instant now);
-    // A free port of an external address.
-    [[nodiscard]] std::expected<uint16_t, NatRefusal> find_port(const IpAddress& external,
-                                                                const std::optional<PortRange>& ports,
-                                                                const Terms& terms,
-                                                                const conntrack::Tuple& tuple,
-                                                                const UsedProbe& used);
+    // A free port of an external address, and in which space.
+    struct Port {
+        PortSpaceRef space;
+        uint16_t number;
+    };
+    [[nodiscard]] std::expected<Port, NatRefusal> find_port(const IpAddress& external,
+                                                            const std::optional<PortRange>& ports,
+                                                            const Terms& terms,
+                                                            const conntrack::Tuple& tuple,
+                                                            const UsedProbe& used);
     // The endpoint is the inside endpoint's from now on, if there is room to know it.
-    [[nodiscard]] Choice map(const Endpoint& external, const Terms& terms, const Leaving& packet,
-                             Instant now);
+    [[nodiscard]] Choice map(const Endpoint& external, PortSpaceRef space, const Terms& terms,
+                             const Leaving& packet, HostRef host, Instant now);
     [[nodiscard]] Choice map_overlapping(const Endpoint& external, const Terms& terms, const Leaving& packet,
                                          Instant now);
-    [[nodiscard]] MappingRef create(const Mapping& mapping);
+    // The mapping's host is kNoHost if it has none yet.
+    [[nodiscard]] MappingRef create(Mapping mapping);
     // Whether no mapping has it for itself alone, and no other worker.
     [[nodiscard]] bool may_overlap(const Endpoint& external, wire::IpProtocol protocol) const;
     [[nodiscard]] bool is_to_be_held(const Mapping& mapping) const;
-    [[nodiscard]] static bool reaches_limit(const InsideHost* host, const Terms& terms);
+    [[nodiscard]] bool reaches_limit(HostRef host, const Terms& terms) const;
     void end_mapping(MappingRef ref, Instant now);
     void add_flow(MappingRef ref, const IpAddress& remote);
     void end_flow(MappingRef ref, const IpAddress& remote, Instant now);
