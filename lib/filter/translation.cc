@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "filter/drops.hh"
 #include "filter/stage.hh"
@@ -71,11 +72,14 @@ struct LivingFlows {
     const conntrack::FlowTable& table;
     conntrack::Ticks now;
 
+    [[nodiscard]] conntrack::Found find_answer(const conntrack::Tuple& leaving) const {
+        const auto answer = conntrack::inverted(leaving);
+        return answer ? table.find(*answer) : conntrack::Found{};
+    }
     [[nodiscard]] nat::UsedProbe probe() const {
         return {[](const void* context, const conntrack::Tuple& leaving) {
                     const auto& self = *static_cast<const LivingFlows*>(context);
-                    const auto answer = conntrack::inverted(leaving);
-                    const auto found = answer ? self.table.find(*answer) : conntrack::Found{};
+                    const auto found = self.find_answer(leaving);
                     return found && !found.flow->is_expired(self.now);
                 },
                 this};
@@ -389,6 +393,20 @@ void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant n
     if (auto* const translator = self.translator_; translator != nullptr)
         translator->flow_ended(flow.tuple(Direction::original), flow.tuple(Direction::reply),
                                mapped_ends(flow), now);
+}
+
+void Firewall::flows_end_soon(const void* firewall, std::span<const conntrack::Flow* const> flows) {
+    const auto* const translator = static_cast<const Firewall*>(firewall)->translator_;
+    if (translator == nullptr)
+        return;
+    std::array<nat::Translator::TranslatedFlow, nat::Translator::kAhead> translated;
+    static_assert(conntrack::FlowTable::kBurst <= nat::Translator::kAhead);
+    size_t count = 0;
+    for (const auto* const flow : flows)
+        if (flow->status.has(conntrack::kMappedSource) && flow->family() == Family::ip4)
+            translated[count++] = {.original = flow->half(Direction::original).tuple(flow->protocol()),
+                                   .reply = flow->half(Direction::reply).tuple(flow->protocol())};
+    translator->prefetch_ends(std::span(std::as_const(translated)).first(count));
 }
 
 }  // namespace sluice::filter

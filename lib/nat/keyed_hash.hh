@@ -12,9 +12,9 @@ namespace sluice::nat {
 inline uint64_t hash_between(const conntrack::TupleHash& hash, const Endpoint& from, const Endpoint& to,
                              wire::IpProtocol protocol) {
     if (from.address.is_ip4()) [[likely]]
-        return hash.of_ip4(uint64_t{to.address.ip4().wire().wire()} << 32 | from.address.ip4().wire().wire(),
-                           uint64_t{static_cast<uint8_t>(protocol)} << 32 | uint64_t{to.port} << 16 |
-                               from.port);
+        return hash.of_ip4(
+            uint64_t{to.address.ip4().wire().wire()} << 32 | from.address.ip4().wire().wire(),
+            uint64_t{static_cast<uint8_t>(protocol)} << 32 | uint64_t{to.port} << 16 | from.port);
     return hash({from.address, to.address, protocol, from.port, to.port});
 }
 

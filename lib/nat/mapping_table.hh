@@ -83,6 +83,11 @@ class MappingTable {
     [[nodiscard]] uint64_t hash_of_external(const Endpoint& external, wire::IpProtocol protocol) const {
         return external_hash(external, protocol);
     }
+    // Of one that overlaps.
+    [[nodiscard]] uint64_t hash_of_shared(const Endpoint& inside, const Endpoint& external,
+                                          wire::IpProtocol protocol) const {
+        return shared_hash(inside, external, protocol);
+    }
     void prefetch_external(uint64_t hash) const { by_external_.prefetch(hash); }
     void prefetch_free(size_t count) const { entries_.prefetch_free(count); }
     // Once the line of an external endpoint's hash is there: asks for the mapping that will probably be

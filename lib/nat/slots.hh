@@ -22,8 +22,9 @@ class Slots {
     static constexpr uint32_t kNone = 0xffffffff;
     // A place that fills most of a line of memory has one for itself.
     static constexpr size_t kLine = 64;
-    static constexpr size_t kAlign =
-        sizeof(T) > kLine / 2 && sizeof(T) <= kLine - sizeof(uint32_t) ? kLine : alignof(T);
+    static constexpr size_t kAlign = sizeof(T) > kLine / 2 && sizeof(T) <= kLine - sizeof(uint32_t)
+                                         ? kLine
+                                         : alignof(T);
     struct alignas(kAlign) Slot {
         T value;
         uint32_t in_use;
