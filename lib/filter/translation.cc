@@ -73,6 +73,12 @@ struct LivingFlows {
     conntrack::Ticks now;
 
     [[nodiscard]] conntrack::Found find_answer(const conntrack::Tuple& leaving) const {
+        if (leaving.family() == Family::ip4 && !leaving.is_icmp()) [[likely]]
+            return table.find(
+                conntrack::Ip4PortsTuple{.addresses = uint64_t{leaving.source().ip4().wire().wire()} << 32 |
+                                                      leaving.destination().ip4().wire().wire(),
+                                         .ports = uint32_t{leaving.sport} << 16 | leaving.dport,
+                                         .protocol = leaving.protocol()});
         const auto answer = conntrack::inverted(leaving);
         return answer ? table.find(*answer) : conntrack::Found{};
     }
@@ -92,6 +98,19 @@ conntrack::Tuple leaving_of(const conntrack::Flow& flow) {
 }
 
 void give(conntrack::Flow& flow, Manip manip, const nat::Endpoint& to) {
+    const bool is_plain =
+        manip == Manip::source && flow.family() == Family::ip4 &&
+        (flow.protocol() == wire::IpProtocol::udp || flow.protocol() == wire::IpProtocol::tcp);
+    if (is_plain) [[likely]] {
+        auto& answer = flow.half(Direction::reply);
+        const uint32_t address = to.address.ip4().wire().wire();
+        if (answer.addresses[1] == address && answer.ports[1] == to.port)
+            return;
+        answer.addresses[1] = address;
+        answer.ports[1] = to.port;
+        flow.status.set(conntrack::kSnat);
+        return;
+    }
     const auto before = leaving_of(flow);
     const auto after = nat::with_endpoint(before, manip, to);
     if (after == before)

@@ -8,8 +8,8 @@ Contacts::Contacts(size_t capacity, const conntrack::TupleHash& hash)
     : hash_(hash), contacts_(capacity), index_(capacity) {}
 
 uint64_t Contacts::hash_of(MappingRef mapping, const IpAddress& remote) const {
-    return hash_between(hash_, {remote, static_cast<uint16_t>(mapping >> 16)},
-                        {remote, static_cast<uint16_t>(mapping)}, wire::IpProtocol{});
+    return hash_between(hash_, remote, static_cast<uint16_t>(mapping >> 16), remote,
+                        static_cast<uint16_t>(mapping), wire::IpProtocol{});
 }
 
 uint32_t Contacts::find(MappingRef mapping, const IpAddress& remote) const {

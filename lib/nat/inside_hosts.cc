@@ -8,7 +8,7 @@ InsideHosts::InsideHosts(size_t capacity, const conntrack::TupleHash& hash)
     : hash_(hash), hosts_(capacity), index_(capacity) {}
 
 uint64_t InsideHosts::hash_of(const IpAddress& address) const {
-    return hash_between(hash_, {address, 0}, {address, 0}, wire::IpProtocol{});
+    return hash_between(hash_, address, 0, address, 0, wire::IpProtocol{});
 }
 
 HostRef InsideHosts::ref(const IpAddress& address) const {

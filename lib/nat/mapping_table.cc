@@ -68,28 +68,41 @@ Endpoint MappingTable::external(MappingRef ref) const {
 
 uint64_t MappingTable::inside_hash(const Endpoint& inside, const Endpoint& remote, wire::IpProtocol protocol,
                                    bool overlaps) const {
-    const uint64_t hash = hash_between(hash_, inside, remote, protocol);
+    const uint64_t hash =
+        hash_between(hash_, inside.address, inside.port, remote.address, remote.port, protocol);
     return overlaps ? ~hash : hash;
 }
 
-uint64_t MappingTable::inside_hash(MappingRef ref) const {
+// The same hashes of what a mapping has.
+uint64_t MappingTable::hash_between_sides(MappingRef ref, Side from, Side to) const {
     const Entry& entry = entries_[ref];
-    return inside_hash(end(ref, Side::inside), end(ref, Side::remote), entry.protocol, entry.overlaps);
+    const auto near = static_cast<size_t>(from);
+    const auto far = static_cast<size_t>(to);
+    if (entry.family == Family::ip4) [[likely]]
+        return hash_.of_ip4(uint64_t{entry.addresses[far]} << 32 | entry.addresses[near],
+                            uint64_t{static_cast<uint8_t>(entry.protocol)} << 32 |
+                                uint64_t{entry.ports[far]} << 16 | entry.ports[near]);
+    return hash_between(hash_, ip6_[ref][near], entry.ports[near], ip6_[ref][far], entry.ports[far],
+                        entry.protocol);
+}
+
+uint64_t MappingTable::inside_hash(MappingRef ref) const {
+    const uint64_t hash = hash_between_sides(ref, Side::inside, Side::remote);
+    return entries_[ref].overlaps ? ~hash : hash;
 }
 
 uint64_t MappingTable::external_hash(const Endpoint& external, wire::IpProtocol protocol) const {
-    return hash_between(hash_, external, external, protocol);
+    return hash_between(hash_, external.address, external.port, external.address, external.port, protocol);
 }
 
 uint64_t MappingTable::shared_hash(const Endpoint& inside, const Endpoint& external,
                                    wire::IpProtocol protocol) const {
-    return ~hash_between(hash_, external, inside, protocol);
+    return ~hash_between(hash_, external.address, external.port, inside.address, inside.port, protocol);
 }
 
 uint64_t MappingTable::external_hash(MappingRef ref) const {
-    const Entry& entry = entries_[ref];
-    return entry.overlaps ? shared_hash(end(ref, Side::inside), end(ref, Side::external), entry.protocol)
-                          : external_hash(end(ref, Side::external), entry.protocol);
+    return entries_[ref].overlaps ? ~hash_between_sides(ref, Side::external, Side::inside)
+                                  : hash_between_sides(ref, Side::external, Side::external);
 }
 
 MappingRef MappingTable::first(const Endpoint& inside, const Endpoint& remote, wire::IpProtocol protocol,
@@ -122,11 +135,11 @@ MappingRef MappingTable::between(const Endpoint& inside, const Endpoint& externa
 
 // One that overlaps goes to the front, as the newest does in Linux; others behind the first, which stays the
 // one that its inside endpoint is known by.
-bool MappingTable::put_in_chain(MappingRef ref) {
+bool MappingTable::put_in_chain(MappingRef ref, bool is_first) {
     Entry& entry = entries_[ref];
-    const Endpoint inside = end(ref, Side::inside);
-    const Endpoint remote = end(ref, Side::remote);
-    const MappingRef head = first(inside, remote, entry.protocol, entry.overlaps);
+    const MappingRef head =
+        is_first ? kNoMapping
+                 : first(end(ref, Side::inside), end(ref, Side::remote), entry.protocol, entry.overlaps);
     entry.next = entry.previous = kNoMapping;
     if (head != kNoMapping && !entry.overlaps) {
         entry.next = entries_[head].next;
@@ -136,7 +149,7 @@ bool MappingTable::put_in_chain(MappingRef ref) {
             entries_[entry.next].previous = ref;
         return true;
     }
-    const uint64_t hash = inside_hash(inside, remote, entry.protocol, entry.overlaps);
+    const uint64_t hash = inside_hash(ref);
     if (head != kNoMapping)
         by_inside_.erase(hash, head);  // its place is the new one's
     if (!by_inside_.insert(hash, ref))
@@ -161,7 +174,7 @@ void MappingTable::take_out_of_chain(MappingRef ref) {
         static_cast<void>(by_inside_.insert(hash, entry.next));  // where there was one there is room for one
 }
 
-MappingRef MappingTable::create(const Mapping& mapping) {
+MappingRef MappingTable::create(const Mapping& mapping, bool is_first) {
     const MappingRef ref = entries_.take(entry_of(mapping));
     if (ref == kNoMapping)
         return kNoMapping;
@@ -173,7 +186,7 @@ MappingRef MappingTable::create(const Mapping& mapping) {
         entries_.give_back(ref);
         return kNoMapping;
     }
-    if (!put_in_chain(ref)) {
+    if (!put_in_chain(ref, is_first)) {
         by_external_.erase(hash, ref);
         entries_.give_back(ref);
         return kNoMapping;
@@ -202,7 +215,7 @@ void MappingTable::add_flow(MappingRef ref) {
     entry.had_flows = true;
     if (entry.overlaps && entry.previous != kNoMapping) {
         take_out_of_chain(ref);
-        static_cast<void>(put_in_chain(ref));  // in place of the one that was first
+        static_cast<void>(put_in_chain(ref, false));  // in place of the one that was first
     }
 }
 

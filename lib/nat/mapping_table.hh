@@ -28,8 +28,8 @@ class MappingTable {
     MappingTable(size_t capacity, const conntrack::TupleHash& hash);
 
     // A mapping without flows; none when the table is full. Unless it overlaps nobody has its external
-    // endpoint. Until the next settle() it may be without flows.
-    [[nodiscard]] MappingRef create(const Mapping& mapping);
+    // endpoint. Until the next settle() it may be without flows. `is_first`: first() has just found none.
+    [[nodiscard]] MappingRef create(const Mapping& mapping, bool is_first = false);
     void erase(MappingRef ref);
 
     // The mappings of an inside endpoint that overlap or do not, for a remote as Mapping::remote has it.
@@ -170,6 +170,7 @@ class MappingTable {
             return entry.addresses[static_cast<size_t>(side)] == address.ip4().wire().wire();
         return ip6_[ref][static_cast<size_t>(side)] == address.ip6();
     }
+    [[nodiscard]] uint64_t hash_between_sides(MappingRef ref, Side from, Side to) const;
     [[nodiscard]] Endpoint end(MappingRef ref, Side side) const {
         return {address(ref, side), entries_[ref].ports[static_cast<size_t>(side)]};
     }
@@ -185,7 +186,7 @@ class MappingTable {
     [[nodiscard]] uint64_t shared_hash(const Endpoint& inside, const Endpoint& external,
                                        wire::IpProtocol protocol) const;
     [[nodiscard]] uint64_t external_hash(MappingRef ref) const;
-    [[nodiscard]] bool put_in_chain(MappingRef ref);
+    [[nodiscard]] bool put_in_chain(MappingRef ref, bool is_first);
     void take_out_of_chain(MappingRef ref);
 
     conntrack::TupleHash hash_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "nat/box_under_test.hh"
 
@@ -63,6 +64,17 @@ TEST_P(AMapping, IsFoundFromBothSidesAsItWasMade) {
     table.erase(ref);
     EXPECT_EQ(table.by_external(made.external, IpProtocol::udp), kNoMapping);
     EXPECT_EQ(table.first(made.inside, made.remote, IpProtocol::udp, false), kNoMapping);
+}
+
+TEST_P(AMapping, ThatIsKnownToBeTheFirstIsFoundLikeOthers) {
+    const Mapping made = mapping_of(GetParam(), 1000);
+    const MappingRef ref = table.create(made, true);
+    EXPECT_EQ(table.first(made.inside, made.remote, IpProtocol::udp, false), ref);
+    Mapping next = made;
+    next.external.port = 5;
+    EXPECT_EQ(table.next(ref), kNoMapping);
+    const MappingRef second = table.create(next);
+    EXPECT_EQ(table.next(ref), second);
 }
 
 TEST_P(AMapping, CountsTheFlowsWithOneRemoteAddress) {
@@ -166,7 +178,7 @@ TEST_P(AMapping, IsWhatIsAskedForAhead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(OfEachFamily, AMapping, testing::Bool(),
-                         [](const auto& info) { return info.param ? "ip6" : "ip4"; });
+                         [](const auto& family) { return family.param ? "ip6" : "ip4"; });
 
 TEST(MappingTable, IsBounded) {
     MappingTable table(2, kHash);

@@ -125,7 +125,7 @@ bool Translator::map_expected(const Tuple& tuple, const Endpoint& inside, Interf
         return false;
     const Tuple answer(inside.address, tuple.source(), protocol, inside.port, tuple.sport);
     return map(external, space, terms, {.tuple = answer, .out = in, .out_addresses = {}},
-               hosts_.ref(inside.address), now)
+               {.host = hosts_.ref(inside.address), .is_first = false}, now)
         .has_value();
 }
 
@@ -145,8 +145,9 @@ Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms
     const Endpoint inside = packet.inside();
     // A second mapping of the endpoint is only made where the first would confuse two flows, which differ in
     // what they were sent to before their destinations were translated.
-    for (MappingRef ref = mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
-         ref != kNoMapping; ref = mappings_.next(ref)) {
+    const MappingRef oldest =
+        mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
+    for (MappingRef ref = oldest; ref != kNoMapping; ref = mappings_.next(ref)) {
         const Endpoint external = mappings_.external(ref);
         if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external))) {
             mappings_.keep(ref);
@@ -170,7 +171,8 @@ Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms
     for (int attempt = 0;; ++attempt) {
         const auto port = find_port(*external, pool.ports_of(*pool.target_of(*external)), terms, tuple, used);
         if (port)
-            return map({*external, port->number}, port->space, terms, packet, host, now);
+            return map({*external, port->number}, port->space, terms, packet,
+                       {.host = host, .is_first = oldest == kNoMapping}, now);
         external = next_address(pool, *external);
         if (terms.pooling != Pooling::soft || *external == first || attempt == kMostAddresses)
             return std::unexpected(port.error());
@@ -208,14 +210,14 @@ std::expected<Translator::Port, NatRefusal> Translator::find_port(const IpAddres
     return std::unexpected(NatRefusal::exhausted);
 }
 
-MappingRef Translator::create(Mapping mapping) {
+MappingRef Translator::create(Mapping mapping, bool is_first) {
     if (mapping.host != kNoHost)
         hosts_.add_mapping(mapping.host);
     else
         mapping.host = hosts_.add_first_mapping(mapping.inside.address, mapping.external.address);
     if (mapping.host == kNoHost)
         return kNoMapping;
-    const MappingRef ref = mappings_.create(mapping);
+    const MappingRef ref = mappings_.create(mapping, is_first);
     if (ref == kNoMapping)
         hosts_.end_mapping(mapping.host);
     else
@@ -224,7 +226,7 @@ MappingRef Translator::create(Mapping mapping) {
 }
 
 Translator::Choice Translator::map(const Endpoint& external, PortSpaceRef space, const Terms& terms,
-                                   const Leaving& packet, HostRef host, Instant now) {
+                                   const Leaving& packet, Inside inside, Instant now) {
     const Tuple& tuple = packet.tuple;
     const Mapping mapping{.inside = packet.inside(),
                           .external = external,
@@ -234,11 +236,11 @@ Translator::Choice Translator::map(const Endpoint& external, PortSpaceRef space,
                           .hairpin = terms.hairpin,
                           .out = packet.out,
                           .port_space = space,
-                          .host = host,
+                          .host = inside.host,
                           .began = now};
     if (settings_.hold_down_at_start && is_to_be_held(mapping) && now < started_ + settings_.hold_down)
         return std::unexpected(NatRefusal::held_down);
-    if (create(mapping) == kNoMapping)
+    if (create(mapping, inside.is_first) == kNoMapping)
         return std::unexpected(NatRefusal::table_full);
     spaces_[space].take(external.port);
     return external;
@@ -337,7 +339,7 @@ Translator::Choice Translator::map_overlapping(const Endpoint& external, const T
         mapping.port_space = spaces_.open(external.address, protocol);
     if (mapping.port_space != kNoPortSpace && !spaces_[mapping.port_space].share(external.port))
         return std::unexpected(NatRefusal::exhausted);
-    if (create(mapping) != kNoMapping)
+    if (create(mapping, false) != kNoMapping)
         return external;
     if (mapping.port_space != kNoPortSpace)
         spaces_[mapping.port_space].unshare(external.port);

@@ -202,12 +202,17 @@ class Translator {
                                                             const Terms& terms, const conntrack::Tuple& tuple,
                                                             const UsedProbe& used);
     // The endpoint is the inside endpoint's from now on, if there is room to know it.
+    // What is known of an inside endpoint that is about to have one.
+    struct Inside {
+        HostRef host;
+        bool is_first;  // the mapping will be the first for its scope
+    };
     [[nodiscard]] Choice map(const Endpoint& external, PortSpaceRef space, const Terms& terms,
-                             const Leaving& packet, HostRef host, Instant now);
+                             const Leaving& packet, Inside inside, Instant now);
     [[nodiscard]] Choice map_overlapping(const Endpoint& external, const Terms& terms, const Leaving& packet,
                                          Instant now);
     // The mapping's host is kNoHost if it has none yet.
-    [[nodiscard]] MappingRef create(Mapping mapping);
+    [[nodiscard]] MappingRef create(Mapping mapping, bool is_first);
     // Whether no mapping has it for itself alone, and no other worker.
     [[nodiscard]] bool may_overlap(const Endpoint& external, wire::IpProtocol protocol) const;
     [[nodiscard]] bool is_to_be_held(const Mapping& mapping) const;
