@@ -84,6 +84,7 @@ struct Ip4PortsTuple {
         return result;
     }
 
+    [[nodiscard]] uint16_t dport() const { return static_cast<uint16_t>(ports >> 16); }
     [[nodiscard]] uint64_t rest() const { return uint64_t{static_cast<uint8_t>(protocol)} << 32 | ports; }
     // Source and destination exchanged.
     [[nodiscard]] Ip4PortsTuple turned_around() const {

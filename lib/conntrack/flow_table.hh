@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
@@ -68,11 +69,16 @@ class FlowTable {
 
     // Flows whose time is up are found like others until they are erased.
     [[nodiscard]] Found find(const Tuple& tuple) const;
+    [[nodiscard]] Found find(const Ip4PortsTuple& tuple) const { return find(tuple, hash_of(tuple)); }
     // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples;
     // `found` has a place for each, which need not be initialised.
     static constexpr size_t kBurst = 64;
     void find_burst(std::span<const Tuple> tuples, Found* found) const;
     void find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) const;
+    // Asks memory for where a lookup of the tuple begins.
+    void prefetch_entry(const Ip4PortsTuple& tuple) const {
+        indexes_[0].prefetch(hash_.of_ip4(tuple.addresses, tuple.rest()));
+    }
     // The first part of find_burst(): asks memory for everything the lookups and what follows them read.
     void prefetch(std::span<const Tuple> tuples) const;
 
@@ -98,15 +104,22 @@ class FlowTable {
     // Frees what has been erased. Nobody may hold pointers.
     void reclaim();
 
-    // Gives each flow whose deadline has come to due(Flow&), which is to erase it and no other. At most
-    // `budget` flows are looked at; false if more wait.
-    template <typename Due>
-    bool expire(Ticks now, size_t budget, Due&& due) {
+    // Gives each flow whose deadline has come to due(Flow&), which is to erase it and no other; before that
+    // some together, at most kBurst, to ahead(std::span<const Flow* const>), which may ask memory for what
+    // their ends need. At most `budget` flows are looked at; false if more wait.
+    template <typename Ahead, typename Due>
+    bool expire(Ticks now, size_t budget, Ahead&& ahead, Due&& due) {
         // Some together, so that the index's lines are on their way before the first is needed.
         std::array<FlowRef, kBurst> over;
         size_t count = 0;
         const auto end_them = [&] {
+            if (count == 0)
+                return;
             prefetch_entries(std::span(over).first(count));
+            std::array<const Flow*, kBurst> flows;
+            for (size_t i = 0; i < count; ++i)
+                flows[i] = &at(over[i]);
+            ahead(std::span(std::as_const(flows)).first(count));
             for (const FlowRef ref : std::span(over).first(count))
                 due(at(ref));
             count = 0;

@@ -528,7 +528,13 @@ void Tracker::flush(Instant now) {
 bool Tracker::expire(Instant now, size_t budget) {
     const Ticks tick = ticks_at(now);
     table_.reclaim();
-    const bool all = table_.expire(tick, budget, [&](Flow& flow) { end(flow, Ending::expired, now); });
+    const bool all = table_.expire(
+        tick, budget,
+        [this](std::span<const Flow* const> flows) {
+            if (end_watch_.ends_soon != nullptr)
+                end_watch_.ends_soon(end_watch_.context, flows);
+        },
+        [&](Flow& flow) { end(flow, Ending::expired, now); });
     table_.reclaim();
     expectations_.expire(tick);
     count_flows();

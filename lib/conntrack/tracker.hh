@@ -28,9 +28,11 @@
 namespace sluice::conntrack {
 
 // Who is told of ends: of confirmed flows that have any of these bits, however they end. The flow is still
-// whole then, and in the table.
+// whole then, and in the table. Of flows whose time is up, ends_soon() sees some together before their ends:
+// a chance to ask memory for what these need.
 struct FlowEndWatch {
     void (*ended)(void* context, const Flow& flow, Instant now) = nullptr;
+    void (*ends_soon)(const void* context, std::span<const Flow* const> flows) = nullptr;
     void* context = nullptr;
     Status of;
 };

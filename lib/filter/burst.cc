@@ -339,12 +339,33 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
     return routing::forward_slowly(context, packet, meta);
 }
 
+void Firewall::prefetch_mappings(const pipeline::Burst& burst, std::span<const Found> flows) const {
+    if (std::ranges::all_of(flows, [](const Found& found) { return static_cast<bool>(found); })) [[likely]]
+        return;
+    constexpr size_t kMost = nat::Translator::kAhead;
+    static_assert(pipeline::kMaxBurst <= kMost);
+    std::array<Ip4PortsTuple, kMost> leaving;
+    size_t count = 0;
+    for (size_t i = 0; i < flows.size(); ++i) {
+        const auto& meta = burst.meta[i];
+        if (!flows[i] && meta.path == Path::ip4_fast &&
+            read_tuple(dpdk::data(burst.packets[i]) + meta.l3, meta.l3_length, leaving[count]))
+            ++count;
+    }
+    std::array<Ip4PortsTuple, kMost> answers;
+    translator_->prefetch_beginnings(std::span(leaving).first(count), answers);
+    for (const auto& answer : std::span(answers).first(count))
+        tracker_.table().prefetch_entry(answer);
+}
+
 void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
     BurstFlows flows;
     if (tables_->tracks)
         find_flows(tracker_.table(), burst, flows);
     else
         std::fill_n(flows.found.begin(), burst.count, Found());
+    if (begins_plainly_ && translator_ != nullptr)
+        prefetch_mappings(burst, std::span(flows.found).first(burst.count));
     Repeats repeats{
         .made_from = made_from(tables_->generation, static_cast<uint32_t>(tables_->sets->generation())),
         .round = tracker_.round(context.worker.now),

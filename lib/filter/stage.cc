@@ -100,6 +100,7 @@ Firewall::Firewall(WorkerId worker, const conntrack::Limits& limits, const connt
     : worker_(worker), tracker_(limits, settings, random, conntrack_counters_) {
     tracker_.watch_ends(
         {.ended = &Firewall::flow_ended,
+         .ends_soon = &Firewall::flows_end_soon,
          .context = this,
          .of = conntrack::kMappedSource | conntrack::kMappedDestination | steering::kPublished});
 }

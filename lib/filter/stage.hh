@@ -142,6 +142,9 @@ class Firewall final : public routing::Hooks {
                                          const conntrack::ExpectedTranslation& expected, nat::Manip manip);
     [[nodiscard]] pipeline::Verdict flow_began(routing::Passage& passage, Instant now);
     static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
+    // What NAT will read is on its way: of packets of a burst without flows, and of flows that are over.
+    void prefetch_mappings(const pipeline::Burst& burst, std::span<const conntrack::Found> flows) const;
+    static void flows_end_soon(const void* firewall, std::span<const conntrack::Flow* const> flows);
     // Helpers read the packet, and what they find is translated (helpers.cc).
     [[nodiscard]] pipeline::Verdict help(routing::Context& context, routing::Passage& passage);
     [[nodiscard]] bool announce(routing::Passage& passage, const conntrack::Announcement& found, Instant now);

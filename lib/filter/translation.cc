@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "filter/drops.hh"
 #include "filter/stage.hh"
@@ -71,11 +72,20 @@ struct LivingFlows {
     const conntrack::FlowTable& table;
     conntrack::Ticks now;
 
+    [[nodiscard]] conntrack::Found find_answer(const conntrack::Tuple& leaving) const {
+        if (leaving.family() == Family::ip4 && !leaving.is_icmp()) [[likely]]
+            return table.find(
+                conntrack::Ip4PortsTuple{.addresses = uint64_t{leaving.source().ip4().wire().wire()} << 32 |
+                                                      leaving.destination().ip4().wire().wire(),
+                                         .ports = uint32_t{leaving.sport} << 16 | leaving.dport,
+                                         .protocol = leaving.protocol()});
+        const auto answer = conntrack::inverted(leaving);
+        return answer ? table.find(*answer) : conntrack::Found{};
+    }
     [[nodiscard]] nat::UsedProbe probe() const {
         return {[](const void* context, const conntrack::Tuple& leaving) {
                     const auto& self = *static_cast<const LivingFlows*>(context);
-                    const auto answer = conntrack::inverted(leaving);
-                    const auto found = answer ? self.table.find(*answer) : conntrack::Found{};
+                    const auto found = self.find_answer(leaving);
                     return found && !found.flow->is_expired(self.now);
                 },
                 this};
@@ -88,6 +98,19 @@ conntrack::Tuple leaving_of(const conntrack::Flow& flow) {
 }
 
 void give(conntrack::Flow& flow, Manip manip, const nat::Endpoint& to) {
+    const bool is_plain =
+        manip == Manip::source && flow.family() == Family::ip4 &&
+        (flow.protocol() == wire::IpProtocol::udp || flow.protocol() == wire::IpProtocol::tcp);
+    if (is_plain) [[likely]] {
+        auto& answer = flow.half(Direction::reply);
+        const uint32_t address = to.address.ip4().wire().wire();
+        if (answer.addresses[1] == address && answer.ports[1] == to.port)
+            return;
+        answer.addresses[1] = address;
+        answer.ports[1] = to.port;
+        flow.status.set(conntrack::kSnat);
+        return;
+    }
     const auto before = leaving_of(flow);
     const auto after = nat::with_endpoint(before, manip, to);
     if (after == before)
@@ -389,6 +412,20 @@ void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant n
     if (auto* const translator = self.translator_; translator != nullptr)
         translator->flow_ended(flow.tuple(Direction::original), flow.tuple(Direction::reply),
                                mapped_ends(flow), now);
+}
+
+void Firewall::flows_end_soon(const void* firewall, std::span<const conntrack::Flow* const> flows) {
+    const auto* const translator = static_cast<const Firewall*>(firewall)->translator_;
+    if (translator == nullptr)
+        return;
+    std::array<nat::Translator::TranslatedFlow, nat::Translator::kAhead> translated;
+    static_assert(conntrack::FlowTable::kBurst <= nat::Translator::kAhead);
+    size_t count = 0;
+    for (const auto* const flow : flows)
+        if (flow->status.has(conntrack::kMappedSource) && flow->family() == Family::ip4)
+            translated[count++] = {.original = flow->half(Direction::original).tuple(flow->protocol()),
+                                   .reply = flow->half(Direction::reply).tuple(flow->protocol())};
+    translator->prefetch_ends(std::span(std::as_const(translated)).first(count));
 }
 
 }  // namespace sluice::filter

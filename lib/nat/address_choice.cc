@@ -75,18 +75,26 @@ IpAddress successor(const IpAddress& address) {
     return Ip6Address(bytes);
 }
 
+// NatTarget::contains(), for IPv4 without a comparison of sixteen bytes that are zero.
+bool is_of(const NatTarget& target, const IpAddress& address) {
+    if (address.is_ip6())
+        return target.contains(address);
+    return target.first.is_ip4() && target.first.ip4().host() <= address.ip4().host() &&
+           address.ip4().host() <= target.last.ip4().host();
+}
+
 }  // namespace
 
 const NatTarget* Pool::target_of(const IpAddress& address) const {
     const auto found =
-        std::ranges::find_if(targets, [&](const NatTarget& target) { return target.contains(address); });
+        std::ranges::find_if(targets, [&](const NatTarget& target) { return is_of(target, address); });
     return found == targets.end() ? nullptr : &*found;
 }
 
 bool Pool::contains(const Endpoint& endpoint, bool has_port) const {
     return std::ranges::any_of(targets, [&](const NatTarget& target) {
         const auto& range = ports_of(target);
-        return target.contains(endpoint.address) && (!has_port || !range || range->contains(endpoint.port));
+        return is_of(target, endpoint.address) && (!has_port || !range || range->contains(endpoint.port));
     });
 }
 

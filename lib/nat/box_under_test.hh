@@ -122,6 +122,7 @@ class BoxUnderTest {
     }
 
     [[nodiscard]] Translator& nat() { return nat_; }
+    [[nodiscard]] const Translator& nat() const { return nat_; }
     [[nodiscard]] uint32_t ports_in_use() const {
         uint32_t result = 0;
         nat_.port_spaces().visit(

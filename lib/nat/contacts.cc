@@ -1,13 +1,15 @@
 #include "nat/contacts.hh"
 
+#include "nat/keyed_hash.hh"
+
 namespace sluice::nat {
 
 Contacts::Contacts(size_t capacity, const conntrack::TupleHash& hash)
     : hash_(hash), contacts_(capacity), index_(capacity) {}
 
 uint64_t Contacts::hash_of(MappingRef mapping, const IpAddress& remote) const {
-    return hash_({remote, remote, wire::IpProtocol{}, static_cast<uint16_t>(mapping >> 16),
-                  static_cast<uint16_t>(mapping)});
+    return hash_between(hash_, remote, static_cast<uint16_t>(mapping >> 16), remote,
+                        static_cast<uint16_t>(mapping), wire::IpProtocol{});
 }
 
 uint32_t Contacts::find(MappingRef mapping, const IpAddress& remote) const {

@@ -1,4 +1,5 @@
-// Which remote addresses the flows of a mapping are with: what address-dependent filtering asks (RFC 4787 5).
+// Which remote addresses the flows of a mapping are with, beside the one that the mapping itself counts: what
+// address-dependent filtering asks (RFC 4787 5).
 #pragma once
 
 #include <cstddef>

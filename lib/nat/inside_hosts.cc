@@ -1,44 +1,36 @@
 #include "nat/inside_hosts.hh"
 
+#include "nat/keyed_hash.hh"
+
 namespace sluice::nat {
 
 InsideHosts::InsideHosts(size_t capacity, const conntrack::TupleHash& hash)
     : hash_(hash), hosts_(capacity), index_(capacity) {}
 
 uint64_t InsideHosts::hash_of(const IpAddress& address) const {
-    return hash_({address, address, wire::IpProtocol{}});
+    return hash_between(hash_, address, 0, address, 0, wire::IpProtocol{});
 }
 
-uint32_t InsideHosts::place_of(const IpAddress& address) const {
-    return index_.find(hash_of(address), [&](uint32_t place) { return hosts_[place].address == address; });
+HostRef InsideHosts::ref(const IpAddress& address) const {
+    return index_.find(hash_of(address), [&](HostRef host) { return hosts_[host].address == address; });
 }
 
-const InsideHost* InsideHosts::find(const IpAddress& address) const {
-    const uint32_t place = place_of(address);
-    return place == table::FlowIndex::kNone ? nullptr : &hosts_[place];
-}
-
-bool InsideHosts::add_mapping(const IpAddress& address, const IpAddress& external) {
-    uint32_t place = place_of(address);
-    if (place == table::FlowIndex::kNone) {
-        place = hosts_.take({.address = address, .paired = external, .mappings = 0});
-        if (place == Slots<InsideHost>::kNone)
-            return false;
-        if (!index_.insert(hash_of(address), place)) {
-            hosts_.give_back(place);
-            return false;
-        }
+HostRef InsideHosts::add_first_mapping(const IpAddress& address, const IpAddress& external) {
+    const HostRef host = hosts_.take({.address = address, .paired = external, .mappings = 1});
+    if (host == kNoHost)
+        return kNoHost;
+    if (!index_.insert(hash_of(address), host)) {
+        hosts_.give_back(host);
+        return kNoHost;
     }
-    ++hosts_[place].mappings;
-    return true;
+    return host;
 }
 
-void InsideHosts::end_mapping(const IpAddress& address) {
-    const uint32_t place = place_of(address);
-    if (place == table::FlowIndex::kNone || --hosts_[place].mappings != 0)
+void InsideHosts::end_mapping(HostRef host) {
+    if (--hosts_[host].mappings != 0)
         return;
-    index_.erase(hash_of(address), place);
-    hosts_.give_back(place);
+    index_.erase(hash_of(hosts_[host].address), host);
+    hosts_.give_back(host);
 }
 
 }  // namespace sluice::nat

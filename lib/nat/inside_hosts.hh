@@ -17,6 +17,10 @@ struct InsideHost {
     uint32_t mappings = 0;  // never 0
 };
 
+// A host's place while it has mappings.
+using HostRef = uint32_t;
+inline constexpr HostRef kNoHost = 0xffffffff;
+
 // A place in a walk through the hosts.
 struct HostCursor {
     uint32_t next = 0;
@@ -29,10 +33,30 @@ class InsideHosts {
     InsideHosts(size_t capacity, const conntrack::TupleHash& hash);
 
     // Nothing while it has no mapping.
-    [[nodiscard]] const InsideHost* find(const IpAddress& address) const;
-    // One mapping more. False if there is no room for another host.
-    [[nodiscard]] bool add_mapping(const IpAddress& address, const IpAddress& external);
-    void end_mapping(const IpAddress& address);
+    [[nodiscard]] const InsideHost* find(const IpAddress& address) const {
+        const HostRef host = ref(address);
+        return host == kNoHost ? nullptr : &hosts_[host];
+    }
+    [[nodiscard]] HostRef ref(const IpAddress& address) const;
+    [[nodiscard]] const InsideHost& operator[](HostRef host) const { return hosts_[host]; }
+
+    // One mapping more of a host that has some.
+    void add_mapping(HostRef host) { ++hosts_[host].mappings; }
+    // The first of one that has none. kNoHost if there is no room for another host.
+    [[nodiscard]] HostRef add_first_mapping(const IpAddress& address, const IpAddress& external);
+    void end_mapping(HostRef host);
+
+    // For lookups of many: the index's line, then, once that is there, the host that will probably be found.
+    // Gives its place.
+    [[nodiscard]] uint64_t hash_of(const IpAddress& address) const;
+    void prefetch(uint64_t hash) const { index_.prefetch(hash); }
+    HostRef prefetch_found(uint64_t hash) const {
+        const HostRef host = index_.candidate(hash);
+        if (host != kNoHost)
+            hosts_.prefetch(host);
+        return host;
+    }
+    void prefetch_host(HostRef host) const { hosts_.prefetch(host); }
 
     // Looks at `budget` places from the cursor on and moves it: for top holders.
     template <typename Visit>
@@ -45,8 +69,7 @@ class InsideHosts {
     [[nodiscard]] size_t size() const { return hosts_.size(); }
 
   private:
-    [[nodiscard]] uint64_t hash_of(const IpAddress& address) const;
-    [[nodiscard]] uint32_t place_of(const IpAddress& address) const;
+    static_assert(kNoHost == table::FlowIndex::kNone && kNoHost == Slots<InsideHost>::kNone);
 
     conntrack::TupleHash hash_;
     Slots<InsideHost> hosts_;

@@ -6,6 +6,7 @@
 #include "base/interface_id.hh"
 #include "base/time.hh"
 #include "nat/endpoint.hh"
+#include "nat/inside_hosts.hh"
 #include "nat/port_spaces.hh"
 #include "nat/rule.hh"
 #include "wire/protocol.hh"
@@ -30,6 +31,7 @@ struct Mapping {
     InterfaceId out = kNoInterface;          // by which its first packet left
     uint32_t flows = 0;                      // that use it, from either side
     PortSpaceRef port_space = kNoPortSpace;  // in which its port is counted
+    HostRef host = kNoHost;                  // whose it is
     Instant began{};
 };
 

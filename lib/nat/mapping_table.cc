@@ -1,77 +1,147 @@
 #include "nat/mapping_table.hh"
 
+#include "nat/keyed_hash.hh"
+
 namespace sluice::nat {
 namespace {
 
 constexpr auto kNone = table::FlowIndex::kNone;
 static_assert(kNone == kNoMapping);
 
+uint32_t word_of(const IpAddress& address) {
+    return address.is_ip4() ? address.ip4().wire().wire() : 0;
+}
+
 }  // namespace
 
 MappingTable::MappingTable(size_t capacity, const conntrack::TupleHash& hash)
-    : hash_(hash), entries_(capacity), by_inside_(capacity), by_external_(capacity) {}
+    : hash_(hash),
+      entries_(capacity),
+      ip6_(capacity, false),
+      by_inside_(capacity),
+      by_external_(capacity),
+      unsettled_(capacity, false) {}
+
+MappingTable::Entry MappingTable::entry_of(const Mapping& mapping) {
+    using Words = std::array<uint32_t, 2>;
+    static_assert(sizeof(Instant) == sizeof(Words));
+    return {.began = std::bit_cast<Words>(mapping.began),
+            .addresses = {word_of(mapping.inside.address), word_of(mapping.external.address),
+                          word_of(mapping.remote.address), 0},
+            .ports = {mapping.inside.port, mapping.external.port, mapping.remote.port},
+            .out = mapping.out,
+            .flows = 0,
+            .contact_flows = 0,
+            .host = mapping.host,
+            .port_space = mapping.port_space,
+            .next = kNoMapping,
+            .previous = kNoMapping,
+            .protocol = mapping.protocol,
+            .family = mapping.inside.address.family(),
+            .filtering = mapping.filtering,
+            .hairpin = mapping.hairpin,
+            .had_flows = false,
+            .overlaps = mapping.overlaps,
+            .settled = true};
+}
+
+Mapping MappingTable::operator[](MappingRef ref) const {
+    const Entry& entry = entries_[ref];
+    return {.inside = end(ref, Side::inside),
+            .external = end(ref, Side::external),
+            .remote = end(ref, Side::remote),
+            .protocol = entry.protocol,
+            .filtering = entry.filtering,
+            .hairpin = entry.hairpin,
+            .had_flows = entry.had_flows,
+            .overlaps = entry.overlaps,
+            .out = entry.out,
+            .flows = entry.flows,
+            .port_space = entry.port_space,
+            .host = entry.host,
+            .began = std::bit_cast<Instant>(entry.began)};
+}
+
+Endpoint MappingTable::external(MappingRef ref) const {
+    return end(ref, Side::external);
+}
 
 uint64_t MappingTable::inside_hash(const Endpoint& inside, const Endpoint& remote, wire::IpProtocol protocol,
                                    bool overlaps) const {
-    const uint64_t hash = hash_({inside.address, remote.address, protocol, inside.port, remote.port});
+    const uint64_t hash =
+        hash_between(hash_, inside.address, inside.port, remote.address, remote.port, protocol);
     return overlaps ? ~hash : hash;
 }
 
-uint64_t MappingTable::inside_hash(const Mapping& mapping) const {
-    return inside_hash(mapping.inside, mapping.remote, mapping.protocol, mapping.overlaps);
+// The same hashes of what a mapping has.
+uint64_t MappingTable::hash_between_sides(MappingRef ref, Side from, Side to) const {
+    const Entry& entry = entries_[ref];
+    const auto near = static_cast<size_t>(from);
+    const auto far = static_cast<size_t>(to);
+    if (entry.family == Family::ip4) [[likely]]
+        return hash_.of_ip4(uint64_t{entry.addresses[far]} << 32 | entry.addresses[near],
+                            uint64_t{static_cast<uint8_t>(entry.protocol)} << 32 |
+                                uint64_t{entry.ports[far]} << 16 | entry.ports[near]);
+    return hash_between(hash_, ip6_[ref][near], entry.ports[near], ip6_[ref][far], entry.ports[far],
+                        entry.protocol);
+}
+
+uint64_t MappingTable::inside_hash(MappingRef ref) const {
+    const uint64_t hash = hash_between_sides(ref, Side::inside, Side::remote);
+    return entries_[ref].overlaps ? ~hash : hash;
 }
 
 uint64_t MappingTable::external_hash(const Endpoint& external, wire::IpProtocol protocol) const {
-    return hash_({external.address, external.address, protocol, external.port, external.port});
+    return hash_between(hash_, external.address, external.port, external.address, external.port, protocol);
 }
 
 uint64_t MappingTable::shared_hash(const Endpoint& inside, const Endpoint& external,
                                    wire::IpProtocol protocol) const {
-    return ~hash_({external.address, inside.address, protocol, external.port, inside.port});
+    return ~hash_between(hash_, external.address, external.port, inside.address, inside.port, protocol);
 }
 
-uint64_t MappingTable::external_hash(const Mapping& mapping) const {
-    return mapping.overlaps ? shared_hash(mapping.inside, mapping.external, mapping.protocol)
-                            : external_hash(mapping.external, mapping.protocol);
+uint64_t MappingTable::external_hash(MappingRef ref) const {
+    return entries_[ref].overlaps ? ~hash_between_sides(ref, Side::external, Side::inside)
+                                  : hash_between_sides(ref, Side::external, Side::external);
 }
 
 MappingRef MappingTable::first(const Endpoint& inside, const Endpoint& remote, wire::IpProtocol protocol,
                                bool overlaps) const {
     return by_inside_.find(inside_hash(inside, remote, protocol, overlaps), [&](MappingRef ref) {
-        const Mapping& mapping = entries_[ref].mapping;
-        return mapping.inside == inside && mapping.remote == remote && mapping.protocol == protocol &&
-               mapping.overlaps == overlaps;
+        const Entry& entry = entries_[ref];
+        return is_end(ref, Side::inside, inside) && is_end(ref, Side::remote, remote) &&
+               entry.protocol == protocol && entry.overlaps == overlaps;
     });
 }
 
 MappingRef MappingTable::by_external(const Endpoint& external, wire::IpProtocol protocol) const {
     return by_external_.find(external_hash(external, protocol), [&](MappingRef ref) {
-        const Mapping& mapping = entries_[ref].mapping;
-        return mapping.external == external && mapping.protocol == protocol && !mapping.overlaps;
+        const Entry& entry = entries_[ref];
+        return is_end(ref, Side::external, external) && entry.protocol == protocol && !entry.overlaps;
     });
 }
 
 MappingRef MappingTable::between(const Endpoint& inside, const Endpoint& external,
                                  wire::IpProtocol protocol) const {
     const MappingRef alone = by_external(external, protocol);
-    if (alone != kNoMapping && entries_[alone].mapping.inside == inside)
+    if (alone != kNoMapping && is_end(alone, Side::inside, inside))
         return alone;
     return by_external_.find(shared_hash(inside, external, protocol), [&](MappingRef ref) {
-        const Mapping& mapping = entries_[ref].mapping;
-        return mapping.external == external && mapping.inside == inside && mapping.protocol == protocol &&
-               mapping.overlaps;
+        const Entry& entry = entries_[ref];
+        return is_end(ref, Side::external, external) && is_end(ref, Side::inside, inside) &&
+               entry.protocol == protocol && entry.overlaps;
     });
 }
 
 // One that overlaps goes to the front, as the newest does in Linux; others behind the first, which stays the
 // one that its inside endpoint is known by.
-bool MappingTable::put_in_chain(MappingRef ref) {
+bool MappingTable::put_in_chain(MappingRef ref, bool is_first) {
     Entry& entry = entries_[ref];
-    const Mapping& mapping = entry.mapping;
-    const uint64_t hash = inside_hash(mapping);
-    const MappingRef head = first(mapping.inside, mapping.remote, mapping.protocol, mapping.overlaps);
+    const MappingRef head =
+        is_first ? kNoMapping
+                 : first(end(ref, Side::inside), end(ref, Side::remote), entry.protocol, entry.overlaps);
     entry.next = entry.previous = kNoMapping;
-    if (head != kNoMapping && !mapping.overlaps) {
+    if (head != kNoMapping && !entry.overlaps) {
         entry.next = entries_[head].next;
         entry.previous = head;
         entries_[head].next = ref;
@@ -79,6 +149,7 @@ bool MappingTable::put_in_chain(MappingRef ref) {
             entries_[entry.next].previous = ref;
         return true;
     }
+    const uint64_t hash = inside_hash(ref);
     if (head != kNoMapping)
         by_inside_.erase(hash, head);  // its place is the new one's
     if (!by_inside_.insert(hash, ref))
@@ -97,22 +168,26 @@ void MappingTable::take_out_of_chain(MappingRef ref) {
         entries_[entry.previous].next = entry.next;
         return;
     }
-    const uint64_t hash = inside_hash(entry.mapping);
+    const uint64_t hash = inside_hash(ref);
     by_inside_.erase(hash, ref);
     if (entry.next != kNoMapping)
         static_cast<void>(by_inside_.insert(hash, entry.next));  // where there was one there is room for one
 }
 
-MappingRef MappingTable::create(const Mapping& mapping) {
-    const MappingRef ref = entries_.take({.mapping = mapping});
+MappingRef MappingTable::create(const Mapping& mapping, bool is_first) {
+    const MappingRef ref = entries_.take(entry_of(mapping));
     if (ref == kNoMapping)
         return kNoMapping;
-    if (!by_external_.insert(external_hash(mapping), ref)) {
+    if (mapping.inside.address.is_ip6())
+        ip6_[ref] = {mapping.inside.address.ip6(), mapping.external.address.ip6(),
+                     mapping.remote.address.ip6(), Ip6Address{}};
+    const uint64_t hash = external_hash(ref);
+    if (!by_external_.insert(hash, ref)) {
         entries_.give_back(ref);
         return kNoMapping;
     }
-    if (!put_in_chain(ref)) {
-        by_external_.erase(external_hash(mapping), ref);
+    if (!put_in_chain(ref, is_first)) {
+        by_external_.erase(hash, ref);
         entries_.give_back(ref);
         return kNoMapping;
     }
@@ -125,29 +200,57 @@ void MappingTable::keep(MappingRef ref) {
     if (!entry.settled)
         return;
     entry.settled = false;
-    entry.next_unsettled = unsettled_;
-    unsettled_ = ref;
+    unsettled_[unsettled_count_++] = ref;
 }
 
 void MappingTable::erase(MappingRef ref) {
     take_out_of_chain(ref);
-    by_external_.erase(external_hash(entries_[ref].mapping), ref);
+    by_external_.erase(external_hash(ref), ref);
     entries_.give_back(ref);
 }
 
 void MappingTable::add_flow(MappingRef ref) {
-    Mapping& mapping = entries_[ref].mapping;
-    ++mapping.flows;
-    mapping.had_flows = true;
-    if (mapping.overlaps && entries_[ref].previous != kNoMapping) {
+    Entry& entry = entries_[ref];
+    ++entry.flows;
+    entry.had_flows = true;
+    if (entry.overlaps && entry.previous != kNoMapping) {
         take_out_of_chain(ref);
-        static_cast<void>(put_in_chain(ref));  // in place of the one that was first
+        static_cast<void>(put_in_chain(ref, false));  // in place of the one that was first
     }
 }
 
 bool MappingTable::end_flow(MappingRef ref) {
     Entry& entry = entries_[ref];
-    return --entry.mapping.flows == 0 && entry.settled;
+    return --entry.flows == 0 && entry.settled;
+}
+
+bool MappingTable::add_contact(MappingRef ref, const IpAddress& remote) {
+    Entry& entry = entries_[ref];
+    if (entry.contact_flows == 0)
+        set_address(ref, Side::contact, remote);
+    else if (!is_address(ref, Side::contact, remote))
+        return false;
+    ++entry.contact_flows;
+    return true;
+}
+
+bool MappingTable::end_contact(MappingRef ref, const IpAddress& remote) {
+    if (!has_contact(ref, remote))
+        return false;
+    --entries_[ref].contact_flows;
+    return true;
+}
+
+bool MappingTable::has_contact(MappingRef ref, const IpAddress& remote) const {
+    return entries_[ref].contact_flows != 0 && is_address(ref, Side::contact, remote);
+}
+
+MappingTable::Holdings MappingTable::prefetch_rest(MappingRef ref) const {
+    const Entry& entry = entries_[ref];
+    by_inside_.prefetch(inside_hash(ref));
+    return {.host = entry.host,
+            .port_space = entry.port_space,
+            .port = entry.ports[static_cast<size_t>(Side::external)]};
 }
 
 }  // namespace sluice::nat

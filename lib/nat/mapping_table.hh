@@ -1,6 +1,8 @@
 // The mappings of one worker, found from either side with one lookup.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,6 +11,7 @@
 #include "nat/mapping.hh"
 #include "nat/slots.hh"
 #include "table/flow_index.hh"
+#include "table/zeroed_array.hh"
 #include "wire/protocol.hh"
 
 namespace sluice::nat {
@@ -25,8 +28,8 @@ class MappingTable {
     MappingTable(size_t capacity, const conntrack::TupleHash& hash);
 
     // A mapping without flows; none when the table is full. Unless it overlaps nobody has its external
-    // endpoint. Until the next settle() it may be without flows.
-    [[nodiscard]] MappingRef create(const Mapping& mapping);
+    // endpoint. Until the next settle() it may be without flows. `is_first`: first() has just found none.
+    [[nodiscard]] MappingRef create(const Mapping& mapping, bool is_first = false);
     void erase(MappingRef ref);
 
     // The mappings of an inside endpoint that overlap or do not, for a remote as Mapping::remote has it.
@@ -40,7 +43,13 @@ class MappingTable {
     [[nodiscard]] MappingRef between(const Endpoint& inside, const Endpoint& external,
                                      wire::IpProtocol protocol) const;
 
-    [[nodiscard]] const Mapping& operator[](MappingRef ref) const { return entries_[ref].mapping; }
+    [[nodiscard]] Mapping operator[](MappingRef ref) const;
+    [[nodiscard]] Endpoint external(MappingRef ref) const;
+    [[nodiscard]] bool has_inside(MappingRef ref, const Endpoint& endpoint) const {
+        return is_end(ref, Side::inside, endpoint);
+    }
+    [[nodiscard]] Dependence filtering(MappingRef ref) const { return entries_[ref].filtering; }
+
     // One more flow.
     void add_flow(MappingRef ref);
     // A flow is about to begin: though its last flow ends it is not erased before the next settle().
@@ -51,21 +60,59 @@ class MappingTable {
     // to erase them.
     template <typename Idle>
     void settle(Idle&& idle) {
-        while (unsettled_ != kNoMapping) {
-            const MappingRef ref = unsettled_;
-            unsettled_ = entries_[ref].next_unsettled;
+        while (unsettled_count_ != 0) {
+            const MappingRef ref = unsettled_[--unsettled_count_];
             entries_[ref].settled = true;
-            if (entries_[ref].mapping.flows == 0)
+            if (entries_[ref].flows == 0)
                 idle(ref);
         }
     }
+
+    // A mapping has room to count the flows with one remote address, which is all that most need. False if
+    // it counts those with another; then nothing has changed.
+    [[nodiscard]] bool add_contact(MappingRef ref, const IpAddress& remote);
+    [[nodiscard]] bool end_contact(MappingRef ref, const IpAddress& remote);
+    [[nodiscard]] bool has_contact(MappingRef ref, const IpAddress& remote) const;
+
+    // Asks memory for what create() will read and write, for mappings that are probably about to begin.
+    [[nodiscard]] uint64_t hash_of_first(const Endpoint& inside, const Endpoint& remote,
+                                         wire::IpProtocol protocol, bool overlaps) const {
+        return inside_hash(inside, remote, protocol, overlaps);
+    }
+    void prefetch_first(uint64_t hash) const { by_inside_.prefetch(hash); }
+    [[nodiscard]] uint64_t hash_of_external(const Endpoint& external, wire::IpProtocol protocol) const {
+        return external_hash(external, protocol);
+    }
+    // Of one that overlaps.
+    [[nodiscard]] uint64_t hash_of_shared(const Endpoint& inside, const Endpoint& external,
+                                          wire::IpProtocol protocol) const {
+        return shared_hash(inside, external, protocol);
+    }
+    void prefetch_external(uint64_t hash) const { by_external_.prefetch(hash); }
+    void prefetch_free(size_t count) const { entries_.prefetch_free(count); }
+    // Once the line of an external endpoint's hash is there: asks for the mapping that will probably be
+    // found, and gives its place.
+    MappingRef prefetch_found(uint64_t external_hash) const {
+        const MappingRef ref = by_external_.candidate(external_hash);
+        if (ref != kNoMapping)
+            entries_.prefetch(ref);
+        return ref;
+    }
+    // Where a mapping's port and host are counted.
+    struct Holdings {
+        HostRef host;
+        PortSpaceRef port_space;
+        uint16_t port;
+    };
+    // Once the mapping is there: asks for the rest of what erase() reads and writes.
+    [[nodiscard]] Holdings prefetch_rest(MappingRef ref) const;
 
     // Looks at `budget` places from the cursor on and moves it.
     template <typename Visit>
     void visit(MappingCursor& cursor, size_t budget, Visit&& visit) const {
         for (; budget > 0 && cursor.next < entries_.touched(); --budget, ++cursor.next)
             if (entries_.is_in_use(cursor.next))
-                visit(entries_[cursor.next].mapping);
+                visit((*this)[cursor.next]);
         cursor.done = cursor.next >= entries_.touched();
     }
 
@@ -73,29 +120,82 @@ class MappingTable {
     [[nodiscard]] size_t capacity() const { return entries_.capacity(); }
 
   private:
+    // Which of a mapping's addresses.
+    enum class Side : uint8_t { inside, external, remote, contact };
+    static constexpr size_t kSides = 4;
+
+    // A line of memory, with the word that Slots adds.
     struct Entry {
-        Mapping mapping;
+        std::array<uint32_t, 2> began;  // an Instant
+        // By Side, in wire order; those of IPv6 are in ip6_.
+        std::array<uint32_t, kSides> addresses;
+        std::array<uint16_t, 3> ports;  // likewise; the contact has none
+        InterfaceId out;
+        uint32_t flows;
+        uint32_t contact_flows;  // with the contact
+        HostRef host;
+        PortSpaceRef port_space;
         // Of the same inside endpoint and remote.
-        MappingRef next = kNoMapping;
-        MappingRef previous = kNoMapping;
-        MappingRef next_unsettled = kNoMapping;
-        bool settled = true;  // not to be looked at by settle()
+        MappingRef next;
+        MappingRef previous;
+        wire::IpProtocol protocol;
+        Family family;
+        Dependence filtering;
+        bool hairpin : 1;
+        bool had_flows : 1;
+        bool overlaps : 1;
+        bool settled : 1;  // not to be looked at by settle()
     };
+    static_assert(sizeof(Slots<Entry>::Slot) == 64);
+    using Addresses6 = std::array<Ip6Address, kSides>;
+
+    [[nodiscard]] static Entry entry_of(const Mapping& mapping);
+    [[nodiscard]] IpAddress address(MappingRef ref, Side side) const {
+        const Entry& entry = entries_[ref];
+        if (entry.family == Family::ip4) [[likely]]
+            return Ip4Address::from_wire(Be32::from_wire(entry.addresses[static_cast<size_t>(side)]));
+        return ip6_[ref][static_cast<size_t>(side)];
+    }
+    void set_address(MappingRef ref, Side side, const IpAddress& address) {
+        if (address.is_ip4()) [[likely]]
+            entries_[ref].addresses[static_cast<size_t>(side)] = address.ip4().wire().wire();
+        else
+            ip6_[ref][static_cast<size_t>(side)] = address.ip6();
+    }
+    [[nodiscard]] bool is_address(MappingRef ref, Side side, const IpAddress& address) const {
+        const Entry& entry = entries_[ref];
+        if (entry.family != address.family()) [[unlikely]]
+            return false;
+        if (address.is_ip4()) [[likely]]
+            return entry.addresses[static_cast<size_t>(side)] == address.ip4().wire().wire();
+        return ip6_[ref][static_cast<size_t>(side)] == address.ip6();
+    }
+    [[nodiscard]] uint64_t hash_between_sides(MappingRef ref, Side from, Side to) const;
+    [[nodiscard]] Endpoint end(MappingRef ref, Side side) const {
+        return {address(ref, side), entries_[ref].ports[static_cast<size_t>(side)]};
+    }
+    [[nodiscard]] bool is_end(MappingRef ref, Side side, const Endpoint& endpoint) const {
+        return entries_[ref].ports[static_cast<size_t>(side)] == endpoint.port &&
+               is_address(ref, side, endpoint.address);
+    }
+
     [[nodiscard]] uint64_t inside_hash(const Endpoint& inside, const Endpoint& remote,
                                        wire::IpProtocol protocol, bool overlaps) const;
-    [[nodiscard]] uint64_t inside_hash(const Mapping& mapping) const;
+    [[nodiscard]] uint64_t inside_hash(MappingRef ref) const;
     [[nodiscard]] uint64_t external_hash(const Endpoint& external, wire::IpProtocol protocol) const;
     [[nodiscard]] uint64_t shared_hash(const Endpoint& inside, const Endpoint& external,
                                        wire::IpProtocol protocol) const;
-    [[nodiscard]] uint64_t external_hash(const Mapping& mapping) const;
-    [[nodiscard]] bool put_in_chain(MappingRef ref);
+    [[nodiscard]] uint64_t external_hash(MappingRef ref) const;
+    [[nodiscard]] bool put_in_chain(MappingRef ref, bool is_first);
     void take_out_of_chain(MappingRef ref);
 
     conntrack::TupleHash hash_;
     Slots<Entry> entries_;
-    table::FlowIndex by_inside_;    // the first of each inside endpoint and remote
-    table::FlowIndex by_external_;  // of those that overlap with the inside endpoint
-    MappingRef unsettled_ = kNoMapping;
+    table::ZeroedArray<Addresses6> ip6_;  // by MappingRef
+    table::FlowIndex by_inside_;          // the first of each inside endpoint and remote
+    table::FlowIndex by_external_;        // of those that overlap with the inside endpoint
+    table::ZeroedArray<MappingRef> unsettled_;
+    size_t unsettled_count_ = 0;
 };
 
 }  // namespace sluice::nat

@@ -2,21 +2,24 @@
 
 #include <algorithm>
 
+#include "nat/keyed_hash.hh"
+
 namespace sluice::nat {
 
 PortSpaces::PortSpaces(size_t capacity, size_t hold_down, const PortShare& share,
                        const conntrack::TupleHash& hash)
     : capacity_(capacity), share_(share), hash_(hash), index_(capacity), holds_(hold_down) {
     spaces_.reserve(capacity);
+    owners_.reserve(capacity);
 }
 
 uint64_t PortSpaces::hash_of(const IpAddress& external, wire::IpProtocol protocol) const {
-    return hash_({external, external, protocol});
+    return hash_between(hash_, external, 0, external, 0, protocol);
 }
 
 PortSpaceRef PortSpaces::find(const IpAddress& external, wire::IpProtocol protocol) const {
     return index_.find(hash_of(external, protocol), [&](PortSpaceRef ref) {
-        return spaces_[ref]->external == external && spaces_[ref]->protocol == protocol;
+        return owners_[ref].protocol == protocol && owners_[ref].external == external;
     });
 }
 
@@ -24,18 +27,19 @@ PortSpaceRef PortSpaces::open(const IpAddress& external, wire::IpProtocol protoc
     PortSpaceRef ref = find(external, protocol);
     if (ref != kNoPortSpace)
         return ref;
-    auto made = std::make_unique<Space>(Space{external, protocol, PortSpace(share_)});
+    auto made = std::make_unique<PortSpace>(share_);
     if (spaces_.size() < capacity_) {
         ref = static_cast<PortSpaceRef>(spaces_.size());
         spaces_.push_back(std::move(made));
+        owners_.push_back({external, protocol});
     } else {
-        const auto idle =
-            std::ranges::find_if(spaces_, [](const auto& space) { return space->ports.is_idle(); });
+        const auto idle = std::ranges::find_if(spaces_, [](const auto& space) { return space->is_idle(); });
         if (idle == spaces_.end())
             return kNoPortSpace;
         ref = static_cast<PortSpaceRef>(idle - spaces_.begin());
-        index_.erase(hash_of((*idle)->external, (*idle)->protocol), ref);
+        index_.erase(hash_of(owners_[ref].external, owners_[ref].protocol), ref);
         *idle = std::move(made);
+        owners_[ref] = {external, protocol};
     }
     // Were the index out of luck, the space would be found by nobody and be replaced like any idle one.
     return index_.insert(hash_of(external, protocol), ref) ? ref : kNoPortSpace;
@@ -43,7 +47,7 @@ PortSpaceRef PortSpaces::open(const IpAddress& external, wire::IpProtocol protoc
 
 void PortSpaces::hold(PortSpaceRef ref, uint16_t port, Instant until) {
     if (holds_.empty()) {
-        spaces_[ref]->ports.give_back(port);
+        spaces_[ref]->give_back(port);
         ++cut_short_;
         return;
     }
@@ -51,7 +55,7 @@ void PortSpaces::hold(PortSpaceRef ref, uint16_t port, Instant until) {
         end_first_hold();
         ++cut_short_;
     }
-    spaces_[ref]->ports.hold();
+    spaces_[ref]->hold();
     size_t place = first_hold_ + held_++;
     if (place >= holds_.size())
         place -= holds_.size();
@@ -60,7 +64,7 @@ void PortSpaces::hold(PortSpaceRef ref, uint16_t port, Instant until) {
 
 void PortSpaces::end_first_hold() {
     const Hold& hold = holds_[first_hold_];
-    spaces_[hold.space]->ports.end_hold(hold.port);
+    spaces_[hold.space]->end_hold(hold.port);
     if (++first_hold_ == holds_.size())
         first_hold_ = 0;
     --held_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/address.hh"
@@ -30,8 +31,8 @@ class PortSpaces {
     [[nodiscard]] PortSpaceRef open(const IpAddress& external, wire::IpProtocol protocol);
     [[nodiscard]] PortSpaceRef find(const IpAddress& external, wire::IpProtocol protocol) const;
 
-    PortSpace& operator[](PortSpaceRef ref) { return spaces_[ref]->ports; }
-    const PortSpace& operator[](PortSpaceRef ref) const { return spaces_[ref]->ports; }
+    PortSpace& operator[](PortSpaceRef ref) { return *spaces_[ref]; }
+    const PortSpace& operator[](PortSpaceRef ref) const { return *spaces_[ref]; }
 
     // Keeps a port in use from being used again until then (R6888-8). If too many wait, the first that would
     // be free is freed.
@@ -42,14 +43,14 @@ class PortSpaces {
     // Calls visit(external address, protocol, const PortSpace&) for each.
     template <typename Visit>
     void visit(Visit&& visit) const {
-        for (const auto& space : spaces_)
-            visit(space->external, space->protocol, space->ports);
+        for (size_t place = 0; place < spaces_.size(); ++place)
+            visit(owners_[place].external, owners_[place].protocol, std::as_const(*spaces_[place]));
     }
     // The same for `budget` spaces from the place on, which it moves; false if more are to be visited.
     template <typename Visit>
     [[nodiscard]] bool visit(size_t& place, size_t budget, Visit&& visit) const {
         for (; budget > 0 && place < spaces_.size(); --budget, ++place)
-            visit(spaces_[place]->external, spaces_[place]->protocol, spaces_[place]->ports);
+            visit(owners_[place].external, owners_[place].protocol, std::as_const(*spaces_[place]));
         return place >= spaces_.size();
     }
     [[nodiscard]] size_t size() const { return spaces_.size(); }
@@ -58,10 +59,9 @@ class PortSpaces {
     [[nodiscard]] uint64_t cut_short() const { return cut_short_; }  // holds that ended early, so far
 
   private:
-    struct Space {
+    struct Owner {
         IpAddress external;
         wire::IpProtocol protocol;
-        PortSpace ports;
     };
     struct Hold {
         Instant until;
@@ -74,7 +74,8 @@ class PortSpaces {
     size_t capacity_;
     PortShare share_;
     conntrack::TupleHash hash_;
-    std::vector<std::unique_ptr<Space>> spaces_;
+    std::vector<std::unique_ptr<PortSpace>> spaces_;
+    std::vector<Owner> owners_;  // of each; apart from them, since they lie far from one another
     table::FlowIndex index_;
     std::vector<Hold> holds_;  // a ring, in the order they began
     size_t first_hold_ = 0;

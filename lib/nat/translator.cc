@@ -109,7 +109,7 @@ bool Translator::may_expect(const Endpoint& external, const Endpoint& inside, Ip
     if (!share_.owns(external.port))
         return false;
     const MappingRef ref = mappings_.by_external(external, protocol);
-    return ref == kNoMapping || mappings_[ref].inside == inside;
+    return ref == kNoMapping || mappings_.has_inside(ref, inside);
 }
 
 bool Translator::map_expected(const Tuple& tuple, const Endpoint& inside, InterfaceId in, Instant now) {
@@ -119,12 +119,14 @@ bool Translator::map_expected(const Tuple& tuple, const Endpoint& inside, Interf
     if (terms.overlaps)
         return false;
     if (const MappingRef ref = mappings_.by_external(external, protocol); ref != kNoMapping)
-        return mappings_[ref].inside == inside;
+        return mappings_.has_inside(ref, inside);
     const PortSpaceRef space = spaces_.open(external.address, protocol);
     if (space == kNoPortSpace || !share_.owns(external.port) || !spaces_[space].is_free(external.port))
         return false;
     const Tuple answer(inside.address, tuple.source(), protocol, inside.port, tuple.sport);
-    return map(external, terms, {.tuple = answer, .out = in, .out_addresses = {}}, now).has_value();
+    return map(external, space, terms, {.tuple = answer, .out = in, .out_addresses = {}},
+               {.host = hosts_.ref(inside.address), .is_first = false}, now)
+        .has_value();
 }
 
 Translator::Choice Translator::choose(const Pool& pool, const Terms& terms, const Leaving& packet,
@@ -133,8 +135,8 @@ Translator::Choice Translator::choose(const Pool& pool, const Terms& terms, cons
                           : choose_alone(pool, terms, packet, used, now);
 }
 
-bool Translator::reaches_limit(const InsideHost* host, const Terms& terms) {
-    return terms.ports_per_host != 0 && host != nullptr && host->mappings >= terms.ports_per_host;
+bool Translator::reaches_limit(HostRef host, const Terms& terms) const {
+    return terms.ports_per_host != 0 && host != kNoHost && hosts_[host].mappings >= terms.ports_per_host;
 }
 
 Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms, const Leaving& packet,
@@ -143,23 +145,24 @@ Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms
     const Endpoint inside = packet.inside();
     // A second mapping of the endpoint is only made where the first would confuse two flows, which differ in
     // what they were sent to before their destinations were translated.
-    for (MappingRef ref = mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
-         ref != kNoMapping; ref = mappings_.next(ref)) {
-        const Endpoint& external = mappings_[ref].external;
+    const MappingRef oldest =
+        mappings_.first(inside, scope_of(tuple, terms.mapping), tuple.protocol(), false);
+    for (MappingRef ref = oldest; ref != kNoMapping; ref = mappings_.next(ref)) {
+        const Endpoint external = mappings_.external(ref);
         if (pool.contains(external, true) && !used(with_endpoint(tuple, Manip::source, external))) {
             mappings_.keep(ref);
             return external;
         }
     }
 
-    const InsideHost* const host = hosts_.find(inside.address);
+    const HostRef host = hosts_.ref(inside.address);
     if (reaches_limit(host, terms))
         return std::unexpected(NatRefusal::host_limit);
     if (mappings_.size() == mappings_.capacity())
         return std::unexpected(NatRefusal::table_full);
     std::optional<IpAddress> external;
-    if (host != nullptr && pool.target_of(host->paired) != nullptr)
-        external = host->paired;
+    if (host != kNoHost && pool.target_of(hosts_[host].paired) != nullptr)
+        external = hosts_[host].paired;
     else
         external = choose_address(pool, inside.address, tuple.destination(), true);
     if (!external)
@@ -168,17 +171,18 @@ Translator::Choice Translator::choose_alone(const Pool& pool, const Terms& terms
     for (int attempt = 0;; ++attempt) {
         const auto port = find_port(*external, pool.ports_of(*pool.target_of(*external)), terms, tuple, used);
         if (port)
-            return map({*external, *port}, terms, packet, now);
+            return map({*external, port->number}, port->space, terms, packet,
+                       {.host = host, .is_first = oldest == kNoMapping}, now);
         external = next_address(pool, *external);
         if (terms.pooling != Pooling::soft || *external == first || attempt == kMostAddresses)
             return std::unexpected(port.error());
     }
 }
 
-std::expected<uint16_t, NatRefusal> Translator::find_port(const IpAddress& external,
-                                                          const std::optional<PortRange>& ports,
-                                                          const Terms& terms, const Tuple& tuple,
-                                                          const UsedProbe& used) {
+std::expected<Translator::Port, NatRefusal> Translator::find_port(const IpAddress& external,
+                                                                  const std::optional<PortRange>& ports,
+                                                                  const Terms& terms, const Tuple& tuple,
+                                                                  const UsedProbe& used) {
     const PortSpaceRef ref = spaces_.open(external, tuple.protocol());
     if (ref == kNoPortSpace)
         return std::unexpected(NatRefusal::space_limit);
@@ -189,7 +193,7 @@ std::expected<uint16_t, NatRefusal> Translator::find_port(const IpAddress& exter
         return !used(with_endpoint(tuple, Manip::source, {external, port}));
     };
     if (!terms.random && range.contains(tuple.sport) && space.is_free(tuple.sport) && is_usable(tuple.sport))
-        return tuple.sport;
+        return Port{ref, tuple.sport};
     Parity parity = Parity::any;
     if (terms.parity && !tuple.is_icmp())
         parity = tuple.sport % 2 == 0 ? Parity::even : Parity::odd;
@@ -199,26 +203,30 @@ std::expected<uint16_t, NatRefusal> Translator::find_port(const IpAddress& exter
         if (!port)
             break;
         if (is_usable(*port))
-            return *port;
+            return Port{ref, *port};
         from = *port == range.last ? range.first : static_cast<uint16_t>(*port + 1);
     }
     space.count_refused();
     return std::unexpected(NatRefusal::exhausted);
 }
 
-MappingRef Translator::create(const Mapping& mapping) {
-    if (!hosts_.add_mapping(mapping.inside.address, mapping.external.address))
+MappingRef Translator::create(Mapping mapping, bool is_first) {
+    if (mapping.host != kNoHost)
+        hosts_.add_mapping(mapping.host);
+    else
+        mapping.host = hosts_.add_first_mapping(mapping.inside.address, mapping.external.address);
+    if (mapping.host == kNoHost)
         return kNoMapping;
-    const MappingRef ref = mappings_.create(mapping);
+    const MappingRef ref = mappings_.create(mapping, is_first);
     if (ref == kNoMapping)
-        hosts_.end_mapping(mapping.inside.address);
+        hosts_.end_mapping(mapping.host);
     else
         ++made_;
     return ref;
 }
 
-Translator::Choice Translator::map(const Endpoint& external, const Terms& terms, const Leaving& packet,
-                                   Instant now) {
+Translator::Choice Translator::map(const Endpoint& external, PortSpaceRef space, const Terms& terms,
+                                   const Leaving& packet, Inside inside, Instant now) {
     const Tuple& tuple = packet.tuple;
     const Mapping mapping{.inside = packet.inside(),
                           .external = external,
@@ -227,13 +235,14 @@ Translator::Choice Translator::map(const Endpoint& external, const Terms& terms,
                           .filtering = terms.filtering,
                           .hairpin = terms.hairpin,
                           .out = packet.out,
-                          .port_space = spaces_.find(external.address, tuple.protocol()),
+                          .port_space = space,
+                          .host = inside.host,
                           .began = now};
     if (settings_.hold_down_at_start && is_to_be_held(mapping) && now < started_ + settings_.hold_down)
         return std::unexpected(NatRefusal::held_down);
-    if (create(mapping) == kNoMapping)
+    if (create(mapping, inside.is_first) == kNoMapping)
         return std::unexpected(NatRefusal::table_full);
-    spaces_[mapping.port_space].take(external.port);
+    spaces_[space].take(external.port);
     return external;
 }
 
@@ -273,11 +282,11 @@ Translator::Choice Translator::choose_overlapping(const Pool& pool, const Terms&
         } else {
             const Endpoint anywhere = scope_of(tuple, Dependence::endpoint_independent);
             MappingRef ref = mappings_.first(packet.inside(), anywhere, tuple.protocol(), true);
-            while (ref != kNoMapping && !pool.contains(mappings_[ref].external, ported))
+            while (ref != kNoMapping && !pool.contains(mappings_.external(ref), ported))
                 ref = mappings_.next(ref);
-            if (ref != kNoMapping && is_usable(mappings_[ref].external)) {
+            if (ref != kNoMapping && is_usable(mappings_.external(ref))) {
                 mappings_.keep(ref);
-                return mappings_[ref].external;
+                return mappings_.external(ref);
             }
         }
     }
@@ -313,7 +322,8 @@ Translator::Choice Translator::map_overlapping(const Endpoint& external, const T
         mappings_.keep(ref);
         return external;
     }
-    if (reaches_limit(hosts_.find(inside.address), terms))
+    const HostRef host = hosts_.ref(inside.address);
+    if (reaches_limit(host, terms))
         return std::unexpected(NatRefusal::host_limit);
     Mapping mapping{.inside = inside,
                     .external = external,
@@ -322,13 +332,14 @@ Translator::Choice Translator::map_overlapping(const Endpoint& external, const T
                     .filtering = Dependence::address_and_port_dependent,
                     .overlaps = true,
                     .out = packet.out,
+                    .host = host,
                     .began = now};
     // Counting ports is for operators here: without a space the mapping is made all the same.
     if (has_port(protocol))
         mapping.port_space = spaces_.open(external.address, protocol);
     if (mapping.port_space != kNoPortSpace && !spaces_[mapping.port_space].share(external.port))
         return std::unexpected(NatRefusal::exhausted);
-    if (create(mapping) != kNoMapping)
+    if (create(mapping, false) != kNoMapping)
         return external;
     if (mapping.port_space != kNoPortSpace)
         spaces_[mapping.port_space].unshare(external.port);
@@ -400,7 +411,7 @@ std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, Inter
     const MappingRef ref = mappings_.by_external(endpoint_of(tuple, Manip::destination), tuple.protocol());
     if (ref == kNoMapping)
         return std::unexpected(NatRefusal::no_mapping);
-    const Mapping& mapping = mappings_[ref];
+    const Mapping mapping = mappings_[ref];
     // The box's own ports are for its own filter.
     if (mapping.inside == mapping.external)
         return std::unexpected(NatRefusal::no_mapping);
@@ -414,7 +425,7 @@ std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, Inter
         case Dependence::endpoint_independent:
             return found;
         case Dependence::address_dependent:
-            if (contacts_.has(ref, tuple.source()))
+            if (mappings_.has_contact(ref, tuple.source()) || contacts_.has(ref, tuple.source()))
                 return found;
             break;
         case Dependence::address_and_port_dependent:
@@ -430,12 +441,12 @@ bool Translator::is_external(const IpAddress& address) const {
 
 void Translator::add_flow(MappingRef ref, const IpAddress& remote) {
     mappings_.add_flow(ref);
-    if (mappings_[ref].filtering == Dependence::address_dependent)
+    if (mappings_.filtering(ref) == Dependence::address_dependent && !mappings_.add_contact(ref, remote))
         contacts_.add(ref, remote);
 }
 
 void Translator::end_flow(MappingRef ref, const IpAddress& remote, Instant now) {
-    if (mappings_[ref].filtering == Dependence::address_dependent)
+    if (mappings_.filtering(ref) == Dependence::address_dependent && !mappings_.end_contact(ref, remote))
         contacts_.end(ref, remote);
     if (mappings_.end_flow(ref))
         end_mapping(ref, now);
@@ -481,7 +492,7 @@ bool Translator::is_to_be_held(const Mapping& mapping) const {
 }
 
 void Translator::end_mapping(MappingRef ref, Instant now) {
-    const Mapping& mapping = mappings_[ref];
+    const Mapping mapping = mappings_[ref];
     if (mapping.had_flows)
         log_.add(mapping, now);
     if (mapping.port_space != kNoPortSpace) {
@@ -493,7 +504,7 @@ void Translator::end_mapping(MappingRef ref, Instant now) {
         else
             space.give_back(mapping.external.port);
     }
-    hosts_.end_mapping(mapping.inside.address);
+    hosts_.end_mapping(mapping.host);
     mappings_.erase(ref);
     ++ended_;
 }

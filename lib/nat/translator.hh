@@ -16,6 +16,7 @@
 #include "base/interface_id.hh"
 #include "base/random.hh"
 #include "base/time.hh"
+#include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
 #include "nat/address_choice.hh"
 #include "nat/contacts.hh"
@@ -135,6 +136,20 @@ class Translator {
     void flow_ended(const conntrack::Tuple& original, const conntrack::Tuple& reply, MappedEnds ends,
                     Instant now);
 
+    // Ask memory for what is read when flows begin and end, for some together; wrong guesses cost no more
+    // than what they fetched. At most kAhead flows, of IPv4, with ports.
+    static constexpr size_t kAhead = 64;
+    // `leaving`: the first packets of flows that probably begin, as they would leave without NAT. Gives what
+    // the answers to each will probably look like.
+    void prefetch_beginnings(std::span<const conntrack::Ip4PortsTuple> leaving,
+                             std::span<conntrack::Ip4PortsTuple> answers) const;
+    // Flows whose source is translated.
+    struct TranslatedFlow {
+        conntrack::Ip4PortsTuple original;
+        conntrack::Ip4PortsTuple reply;
+    };
+    void prefetch_ends(std::span<const TranslatedFlow> flows) const;
+
     // Between bursts: ends mappings that no flow began with, and frees ports that have been held down long
     // enough. Looks at `budget` ports at most; false if more are due.
     bool expire(Instant now, size_t budget);
@@ -177,22 +192,33 @@ class Translator {
                                       const UsedProbe& used, Instant now);
     [[nodiscard]] Choice choose_overlapping(const Pool& pool, const Terms& terms, const Leaving& packet,
                                             const UsedProbe& used, Instant now);
-    // A free port of an external address.
-    [[nodiscard]] std::expected<uint16_t, NatRefusal> find_port(const IpAddress& external,
-                                                                const std::optional<PortRange>& ports,
-                                                                const Terms& terms,
-                                                                const conntrack::Tuple& tuple,
-                                                                const UsedProbe& used);
+    // A free port of an external address, and in which space.
+    struct Port {
+        PortSpaceRef space;
+        uint16_t number;
+    };
+    [[nodiscard]] std::expected<Port, NatRefusal> find_port(const IpAddress& external,
+                                                            const std::optional<PortRange>& ports,
+                                                            const Terms& terms, const conntrack::Tuple& tuple,
+                                                            const UsedProbe& used);
     // The endpoint is the inside endpoint's from now on, if there is room to know it.
-    [[nodiscard]] Choice map(const Endpoint& external, const Terms& terms, const Leaving& packet,
-                             Instant now);
+    // What is known of an inside endpoint that is about to have one.
+    struct Inside {
+        HostRef host;
+        bool is_first;  // the mapping will be the first for its scope
+    };
+    [[nodiscard]] Choice map(const Endpoint& external, PortSpaceRef space, const Terms& terms,
+                             const Leaving& packet, Inside inside, Instant now);
     [[nodiscard]] Choice map_overlapping(const Endpoint& external, const Terms& terms, const Leaving& packet,
                                          Instant now);
-    [[nodiscard]] MappingRef create(const Mapping& mapping);
+    // The mapping's host is kNoHost if it has none yet.
+    [[nodiscard]] MappingRef create(Mapping mapping, bool is_first);
     // Whether no mapping has it for itself alone, and no other worker.
     [[nodiscard]] bool may_overlap(const Endpoint& external, wire::IpProtocol protocol) const;
     [[nodiscard]] bool is_to_be_held(const Mapping& mapping) const;
-    [[nodiscard]] static bool reaches_limit(const InsideHost* host, const Terms& terms);
+    // Whether mappings do, as the settings are.
+    [[nodiscard]] bool usually_overlaps() const;
+    [[nodiscard]] bool reaches_limit(HostRef host, const Terms& terms) const;
     void end_mapping(MappingRef ref, Instant now);
     void add_flow(MappingRef ref, const IpAddress& remote);
     void end_flow(MappingRef ref, const IpAddress& remote, Instant now);

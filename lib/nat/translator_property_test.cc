@@ -90,6 +90,25 @@ NatRule any_rule(Random& random) {
     return rule;
 }
 
+conntrack::Ip4PortsTuple short_of(const conntrack::Tuple& tuple) {
+    return {.addresses =
+                uint64_t{tuple.destination().ip4().wire().wire()} << 32 | tuple.source().ip4().wire().wire(),
+            .ports = uint32_t{tuple.dport} << 16 | tuple.sport,
+            .protocol = tuple.protocol()};
+}
+
+// For a flow that may begin and for all that there are.
+void ask_ahead(const BoxUnderTest& box, const conntrack::Tuple& leaving) {
+    std::array<conntrack::Ip4PortsTuple, 1> answers;
+    box.nat().prefetch_beginnings(std::array{short_of(leaving)}, answers);
+    EXPECT_EQ(answers[0].ports, short_of(leaving).turned_around().ports);
+    std::vector<Translator::TranslatedFlow> flows;
+    for (const auto& flow : box.flows)
+        if (flow.ends.source && flows.size() < Translator::kAhead)
+            flows.push_back({.original = short_of(flow.original), .reply = short_of(flow.reply)});
+    box.nat().prefetch_ends(flows);
+}
+
 TEST_P(AnyInterleaving, PortsInUseAreMappings) {
     Random random(GetParam());
     NatSettings settings;
@@ -149,6 +168,9 @@ TEST_P(AnyInterleaving, PortsInUseAreMappings) {
                                              .out = kWan,
                                              .out_addresses = box.addresses},
                                             box.probe(), box.now));
+                break;
+            case 13:  // changes nothing, whatever is asked for
+                ask_ahead(box, BoxUnderTest::tuple_between(from, to, protocol));
                 break;
             case 12:
                 if (random.below(30) == 0)

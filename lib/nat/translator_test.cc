@@ -569,5 +569,25 @@ TEST(Translator, AnnouncedPortsAreKeptIfTheyCanBe) {
     EXPECT_FALSE(box.nat().choose_announced_port(5000, [](uint16_t) { return false; }).has_value());
 }
 
+// What is asked of memory ahead is of use only if it is what the flow will need.
+TEST(Translator, GuessesTheAnswersOfAHostsNextFlow) {
+    BoxUnderTest box;
+    const auto short_of = [](const conntrack::Tuple& tuple) {
+        return conntrack::Ip4PortsTuple{.addresses = uint64_t{tuple.destination().ip4().wire().wire()} << 32 |
+                                                     tuple.source().ip4().wire().wire(),
+                                        .ports = uint32_t{tuple.dport} << 16 | tuple.sport,
+                                        .protocol = tuple.protocol()};
+    };
+    const auto rule = snat({target("203.0.113.1", "203.0.113.200")});
+    ASSERT_TRUE(box.open(rule, {kX1, 2000}, kY1));
+    const auto second = BoxUnderTest::tuple_between({kX1, 3000}, kY1, IpProtocol::udp);
+    std::array<conntrack::Ip4PortsTuple, 1> answers;
+    box.nat().prefetch_beginnings(std::array{short_of(second)}, answers);
+    const auto flow = box.open(rule, second);
+    ASSERT_TRUE(flow);
+    EXPECT_EQ(answers[0].addresses, short_of((*flow)->reply).addresses);
+    EXPECT_EQ(answers[0].ports, short_of((*flow)->reply).ports);
+}
+
 }  // namespace
 }  // namespace sluice::nat
