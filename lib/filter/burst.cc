@@ -186,7 +186,7 @@ class Firewall::KeptDecision {
 // What packets of a burst that repeat decisions share: what holds for all of them, and what they add to
 // counters.
 struct Firewall::Repeats {
-    uint64_t made_from;  // decisions that hold now
+    uint32_t tables;  // their generation
     conntrack::Round round;
     routing::Exit exit;
     uint64_t repeated4 = 0;
@@ -238,9 +238,10 @@ void Firewall::count_path(Repeats& repeats) {
     const KeptDecision decision(kept[0]);
     if (!decision.is_for(meta.in))
         return false;
-    // Of those that asked no set, only the tables count.
-    if (kept[1] != repeats.made_from && (decision.reads_sets() || kept[1] >> 32 != repeats.made_from >> 32))
-        [[unlikely]]
+    // Those that read no set hold while the tables do.
+    if (kept[1] >> 32 != repeats.tables ||
+        (decision.reads_sets() &&
+         static_cast<uint32_t>(kept[1]) != static_cast<uint32_t>(tables_->sets->generation()))) [[unlikely]]
         return false;
     auto& exit = repeats.exit;
     if (decision.next_hop() != exit.next_hop()) [[unlikely]]
@@ -366,10 +367,7 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
         std::fill_n(flows.found.begin(), burst.count, Found());
     if (begins_plainly_ && translator_ != nullptr)
         prefetch_mappings(burst, std::span(flows.found).first(burst.count));
-    Repeats repeats{
-        .made_from = made_from(tables_->generation, static_cast<uint32_t>(tables_->sets->generation())),
-        .round = tracker_.round(context.worker.now),
-        .exit = {}};
+    Repeats repeats{.tables = tables_->generation, .round = tracker_.round(context.worker.now), .exit = {}};
     for (uint16_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
         const auto& meta = burst.meta[i];

@@ -34,8 +34,21 @@ routes:
   - {{to: 10.2.0.0/16, via: 203.0.113.12}}
   - {{to: 10.7.0.0/16, via: 198.51.100.1}}
   - {{to: "fd00:9::/64", via: "fd00:2::1"}}
+"""
+VALID = """
 filter:
-  forward: {{policy: drop, rules: [{{name: valid, ct: [new, established], action: accept}}]}}
+  forward: {policy: drop, rules: [{name: valid, ct: [new, established], action: accept}]}
+"""
+KNOCK = """
+sets:
+  knocked: {type: ip}
+filter:
+  forward:
+    policy: drop
+    rules:
+      - {name: knocked, saddr: "@knocked", action: drop}
+      - {name: knock, proto: udp, dport: 7, add_to: "@knocked", action: accept}
+      - {name: others, proto: udp, action: accept}
 """
 
 
@@ -76,29 +89,44 @@ def leaving(name: str, frame: Ether) -> bytes:
     return bytes(frame)
 
 
-def test_neighbouring_packets_go_their_own_ways(tmp_path):
-    traffic = [each for round_number in range(40) for each in arriving(round_number)]
-    wrpcap(str(tmp_path / "lan.pcap"), [frame for _, frame in traffic])
-    wrpcap(str(tmp_path / "none.pcap"), [Ether(src=HOST, dst=HOST)])
-    (tmp_path / "sluice.yaml").write_text(CONFIG.format(folder=tmp_path, **BOX, **NEIGHBOURS))
+def play(folder: pathlib.Path, frames: list[Ether], rules: str) -> tuple[list[bytes], int]:
+    """What leaves by wan but for what the box says of itself, and how many decisions were repeated."""
+    wrpcap(str(folder / "lan.pcap"), frames)
+    wrpcap(str(folder / "none.pcap"), [Ether(src=HOST, dst=HOST)])
+    (folder / "sluice.yaml").write_text(CONFIG.format(folder=folder, **BOX, **NEIGHBOURS) + rules)
     build = pathlib.Path(os.environ.get("SLUICE_BUILD", HERE.parents[1] / "build"))
-    with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen([build / "app/sluice", "run", "-c", tmp_path / "sluice.yaml"], stdout=log, stderr=log,
-                                   env=dict(os.environ, SLUICE_STATE_DIR=str(tmp_path)))
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen([build / "app/sluice", "run", "-c", folder / "sluice.yaml"], stdout=log, stderr=log,
+                                   env=dict(os.environ, SLUICE_STATE_DIR=str(folder)))
     try:
         deadline = time.monotonic() + 30
-        while not (tmp_path / "sluice.sock").exists():
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+        while not (folder / "sluice.sock").exists():
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.01)
-        api = Api(str(tmp_path / "sluice.sock"))
-        while api.get("/v1/status")["packets"]["received"] < len(traffic) + 1:
+        api = Api(str(folder / "sluice.sock"))
+        while api.get("/v1/status")["packets"]["received"] < len(frames) + 1:
             assert time.monotonic() < deadline, api.get("/v1/status")
         repeated = sum(worker["decision_repeated"] for worker in api.items("/v1/conntrack/stats"))
         api.close()
     finally:
         process.terminate()
-        assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
-    # But for what the box says of itself.
-    sent = [data for data, _ in RawPcapReader(str(tmp_path / "wan.out.pcap")) if Ether(data).haslayer(UDP) or Ether(data).haslayer(TCP)]
+        assert process.wait(timeout=30) == 0, (folder / "log").read_text()
+    captured = [data for data, _ in RawPcapReader(str(folder / "wan.out.pcap"))]
+    return [data for data in captured if Ether(data).haslayer(UDP) or Ether(data).haslayer(TCP)], repeated
+
+
+def test_neighbouring_packets_go_their_own_ways(tmp_path):
+    traffic = [each for round_number in range(40) for each in arriving(round_number)]
+    sent, repeated = play(tmp_path, [frame for _, frame in traffic], VALID)
     assert sent == [leaving(name, frame) for name, frame in traffic if name]
     assert repeated > len(sent) * 3 / 4
+
+
+def test_a_set_that_a_packet_changes_counts_for_the_next_one(tmp_path):
+    """Though both come in one burst, and the flow has been allowed to pass before."""
+    def packet(number, dport):
+        return Ether(src=HOST, dst=BOX["lan"]) / IP(src="192.168.1.9", dst="10.1.0.1", id=number) / UDP(sport=4000, dport=dport)
+
+    traffic = [packet(number, 7 if number == 100 else 53) for number in range(256)]
+    sent, _ = play(tmp_path, traffic, KNOCK)
+    assert sent == [leaving("one", frame) for frame in traffic[:101]]
