@@ -84,7 +84,7 @@ class Tuple {
 
     wire::IpProtocol protocol_{};
     Family family_ = Family::ip4;
-    std::array<uint8_t, 2> zero_{};
+    [[maybe_unused]] std::array<uint8_t, 2> zero_{};
     std::array<uint8_t, 16> source_{};
     std::array<uint8_t, 16> destination_{};
 };
