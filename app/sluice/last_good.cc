@@ -42,10 +42,11 @@ std::optional<std::string> replace_file(const std::filesystem::path& file, std::
     if (descriptor >= 0)
         close(descriptor);
     if (!written)
-        return "cannot write " + fresh + ": " + std::generic_category().message(problem);
+        return "cannot write " + fresh + ": " + std::generic_category().message(problem) +
+               "; make its folder writable or set SLUICE_STATE_DIR, or --last-good finds no file";
     std::filesystem::rename(fresh, file, error);
     if (error)
-        return "cannot replace " + file.string() + ": " + error.message();
+        return "cannot replace " + file.string() + ": " + error.message() + "; look what is in its place";
     return std::nullopt;
 }
 

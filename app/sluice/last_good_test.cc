@@ -69,7 +69,9 @@ TEST_F(LastGoodTest, SaysWhyTheFileCannotBeWritten) {
         last_good.keep("text");
     }
     ASSERT_EQ(said.size(), 1u);
-    EXPECT_EQ(said.front(), "cannot write " + fresh().string() + ": Not a directory");
+    EXPECT_EQ(said.front(), "cannot write " + fresh().string() +
+                                ": Not a directory; make its folder writable or set SLUICE_STATE_DIR, or "
+                                "--last-good finds no file");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ RunningConfig::RunningConfig(std::filesystem::path file, GatewayConfig config, G
       loop_(loop),
       log_(log),
       last_good_(last_good_file(),
-                 [&log](const std::string& why) { log.debug(telemetry::Cause{"last_good"}, "{}", why); }) {
+                 [&log](const std::string& why) { log.warn(telemetry::Cause{"last_good"}, "{}", why); }) {
     last_good_.keep(config::to_yaml(config_));
     renewal_ = loop_.every(kRenewalPeriod, [this] { renew(); });
 }

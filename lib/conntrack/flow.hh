@@ -79,7 +79,7 @@ struct Ip4PortsTuple {
         uint32_t ports;
         std::memcpy(&result.addresses, header + 12, sizeof result.addresses);
         std::memcpy(&ports, header + 20, sizeof ports);
-        result.ports = (ports & 0x00ff00ff) << 8 | (ports >> 8 & 0x00ff00ff);
+        result.ports = std::rotl(__builtin_bswap32(ports), 16);
         result.protocol = wire::IpProtocol{header[9]};
         return result;
     }

@@ -67,15 +67,11 @@ bool read_tuple(const uint8_t* header, uint16_t length, Ip4PortsTuple& tuple) {
     constexpr size_t kPorts = 8;                 // so much there must be of the upper layer
     constexpr uint64_t kFragment = 0xff3f'0000;  // more fragments, or an offset
     uint64_t middle;                             // from the identification on
-    uint32_t ports;
     std::memcpy(&middle, header + 4, sizeof middle);
     const auto protocol = static_cast<uint8_t>(middle >> 40);
     if (!has_ports(protocol) || (middle & kFragment) != 0 || length < kHeader + kPorts)
         return false;
-    std::memcpy(&tuple.addresses, header + 12, sizeof tuple.addresses);
-    std::memcpy(&ports, header + kHeader, sizeof ports);
-    tuple.ports = std::rotl(__builtin_bswap32(ports), 16);
-    tuple.protocol = wire::IpProtocol{protocol};
+    tuple = Ip4PortsTuple::of_plain(header);
     return true;
 }
 

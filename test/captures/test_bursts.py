@@ -3,13 +3,13 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, RawPcapReader, wrpcap
 from test_captures import HERE
 
 sys.path.append(str(HERE.parent / "netns"))
 from api import Api  # noqa: E402
+from waiting import wait_for  # noqa: E402
 
 BOX = {"lan": "02:00:00:00:fe:01", "wan": "02:00:00:00:fe:02"}
 HOST = "02:00:00:00:01:10"
@@ -99,13 +99,10 @@ def play(folder: pathlib.Path, frames: list[Ether], rules: str) -> tuple[list[by
         process = subprocess.Popen([build / "app/sluice", "run", "-c", folder / "sluice.yaml"], stdout=log, stderr=log,
                                    env=dict(os.environ, SLUICE_STATE_DIR=str(folder)))
     try:
-        deadline = time.monotonic() + 30
-        while not (folder / "sluice.sock").exists():
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.01)
+        wait_for(lambda: process.poll() is not None or (folder / "sluice.sock").exists(), "the admin socket", timeout=30)
+        assert process.poll() is None, (folder / "log").read_text()
         api = Api(str(folder / "sluice.sock"))
-        while api.get("/v1/status")["packets"]["received"] < len(frames) + 1:
-            assert time.monotonic() < deadline, api.get("/v1/status")
+        wait_for(lambda: api.get("/v1/status")["packets"]["received"] == len(frames) + 1, "all packets", timeout=30)
         repeated = sum(worker["decision_repeated"] for worker in api.items("/v1/conntrack/stats"))
         api.close()
     finally:
