@@ -130,6 +130,9 @@ class Answer {
     }
 
     Expected<void> end() {
+        if (!parser_.got_some())
+            return fail("the connection was closed without an answer",
+                        "the box has probably stopped: see its log");
         boost::beast::error_code error;
         parser_.put_eof(error);
         if (error || !parser_.is_done())
