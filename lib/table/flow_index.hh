@@ -1,6 +1,6 @@
 // A hash index of bounded size: from a 64-bit hash to a 32-bit number of the owner's, who keeps the keys.
 //
-// Buckets are one cache line of ten entries, each a 16-bit tag and the number. An entry lies in its first
+// Buckets are one cache line of ten entries, each a tag of 15 bits and the number. An entry lies in its first
 // bucket or, when that is full, in a second one that its tag determines; a bucket knows how many of its
 // entries live elsewhere, so that nearly every lookup, also one that finds nothing, reads one line.
 #pragma once
@@ -30,7 +30,11 @@ class FlowIndex {
 
     [[nodiscard]] size_t size() const { return size_; }
     [[nodiscard]] size_t bucket_count() const { return count_; }
+    [[nodiscard]] size_t capacity() const { return count_ * kFill; }  // entries there is room for
     [[nodiscard]] size_t memory() const { return buckets_.size() * sizeof(Bucket); }
+
+    // Its memory, while it is empty; it may be used again.
+    void give_back() { buckets_.give_back(); }
 
     void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[first(hash)]); }
 
@@ -75,6 +79,11 @@ class FlowIndex {
         size_t at = first(hash) + distance;
         while (at >= count_)
             at -= count_;
+        for_each_in(at, visit);
+    }
+    // Of one bucket by its place.
+    template <typename Visit>
+    void for_each_in(size_t at, Visit&& visit) const {
         const auto bucket = buckets_[at];  // a copy: visit() may erase
         for (size_t slot = 0; slot < kSlots; ++slot)
             if (bucket.tags[slot] != 0)
@@ -104,8 +113,7 @@ class FlowIndex {
     static_assert(sizeof(Bucket) == 64);
 
     static uint16_t tag_of(uint64_t hash) {
-        const auto tag = static_cast<uint16_t>(hash);
-        return tag != 0 ? tag : 1;
+        return static_cast<uint16_t>(hash | 1);  // 0 is that of no entry
     }
     [[nodiscard]] size_t scale(uint32_t value) const { return (uint64_t{value} * count_) >> 32; }
     [[nodiscard]] size_t first(uint64_t hash) const { return scale(static_cast<uint32_t>(hash >> 32)); }

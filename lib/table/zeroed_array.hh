@@ -54,6 +54,12 @@ class ZeroedArray {
             std::free(data_);
     }
 
+    // Gives memory of a mapped array back to the system: zeros are all it says it has now.
+    void give_back() {
+        if (is_mapped())
+            ::madvise(static_cast<void*>(data_), size_ * sizeof(T), MADV_DONTNEED);
+    }
+
     T& operator[](size_t at) { return data_[at]; }
     const T& operator[](size_t at) const { return data_[at]; }
     [[nodiscard]] T* data() { return data_; }
