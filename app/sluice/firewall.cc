@@ -8,6 +8,7 @@
 #include "filter/rule_check.hh"
 #include "pipeline/config.hh"
 #include "sluice/port_share_check.hh"
+#include "sluice/steering.hh"
 
 namespace sluice {
 namespace {
@@ -36,6 +37,18 @@ auto addresses_of(const GatewayConfig& config) {
         }
         return addresses;
     };
+}
+
+// By worker. `places`: of the hash's, empty: as many for each.
+std::vector<conntrack::Limits> limits_of_workers(const GatewayConfig& config, size_t workers,
+                                                 std::span<const uint8_t> places) {
+    const auto conntrack = conntrack_of(config);
+    if (places.empty())
+        return std::vector(workers, conntrack.limits(1, workers, interfaces_of(config)));
+    std::vector<conntrack::Limits> limits;
+    for (const size_t own : places)
+        limits.push_back(conntrack.limits(own, steering::kBuckets, interfaces_of(config)));
+    return limits;
 }
 
 bool has_nat(const filter::Rulebook& book) {
@@ -117,14 +130,21 @@ void check_firewall(const GatewayConfig& config, config::Problems& problems) {
     registry.prepare(declarations, filter::set_uses(book), Instant{}, problems);
 }
 
-FirewallControl::FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed,
-                                 sets::Retire retire, std::function<filter::Date()> calendar)
-    : random_(seed), sets_(random_.next(), std::move(retire)), calendar_(std::move(calendar)) {
+FirewallControl::FirewallControl(const GatewayConfig& config, size_t workers, std::vector<uint8_t> places,
+                                 uint64_t seed, sets::Retire retire, std::function<filter::Date()> calendar)
+    : places_(std::move(places)),
+      random_(seed),
+      sets_(random_.next(), std::move(retire)),
+      calendar_(std::move(calendar)) {
     const auto conntrack = conntrack_of(config);
-    const auto limits = conntrack.limits(workers, interfaces_of(config));
-    for (size_t i = 0; i < workers; ++i)
+    const auto even = limits_of_workers(config, workers, {});
+    const auto uneven = limits_of_workers(config, workers, places_);
+    for (size_t i = 0; i < workers; ++i) {
+        // Address space for either; rules decide which it is, and may change.
+        const auto& limits = even[i].max < uneven[i].max ? uneven[i] : even[i];
         workers_.push_back(std::make_unique<filter::Firewall>(static_cast<WorkerId>(i), limits,
                                                               conntrack.settings(), random_));
+    }
 }
 
 Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare(const GatewayConfig& config,
@@ -158,7 +178,8 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
                                                rules_);
     rules_.end(rule_counters());
     prepared_expiry_ = tables->ruleset->next_expiry();
-    tables->limits = conntrack.limits(workers_.size(), interfaces_of(config));
+    tables->limits = limits_of_workers(
+        config, workers_.size(), may_own_unequally(*tables->ruleset) ? places() : std::span<const uint8_t>());
     tables->settings = conntrack.settings();
     prepare_nat(config, *book, *tables, now);
     for (const auto& worker : workers_)

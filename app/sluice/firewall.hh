@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,9 +34,9 @@ filter::Date day_of(Instant captured);
 
 class FirewallControl {
   public:
-    // Takes address space for the flows of all workers.
-    FirewallControl(const GatewayConfig& config, size_t workers, uint64_t seed, sets::Retire retire,
-                    std::function<filter::Date()> calendar = today);
+    // Takes address space for the flows of all workers. `places`: steering::places_for() these.
+    FirewallControl(const GatewayConfig& config, size_t workers, std::vector<uint8_t> places, uint64_t seed,
+                    sets::Retire retire, std::function<filter::Date()> calendar = today);
 
     // Null where the configuration has no firewall. Changes nothing that is in force.
     Expected<std::unique_ptr<const filter::FirewallTables>> prepare(const GatewayConfig& config, Instant now);
@@ -50,6 +51,7 @@ class FirewallControl {
     [[nodiscard]] filter::Firewall& of(WorkerId worker) { return *workers_[index(worker)]; }
     [[nodiscard]] const filter::Firewall& of(WorkerId worker) const { return *workers_[index(worker)]; }
     [[nodiscard]] size_t workers() const { return workers_.size(); }
+    [[nodiscard]] std::span<const uint8_t> places() const { return places_; }
     // A rule of NAT was in a configuration, now or before.
     [[nodiscard]] bool translates() const { return !translators_.empty() && translators_.front() != nullptr; }
     [[nodiscard]] sets::SetRegistry& sets() { return sets_; }
@@ -61,6 +63,7 @@ class FirewallControl {
     void prepare_nat(const GatewayConfig& config, const filter::Rulebook& book,
                      filter::FirewallTables& tables, Instant now);
 
+    std::vector<uint8_t> places_;
     Random random_;
     sets::SetRegistry sets_;
     std::function<filter::Date()> calendar_;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "sluice/snapshot.hh"
+#include "sluice/steering.hh"
+
 namespace sluice {
 namespace {
 
@@ -28,7 +31,7 @@ TEST(FirewallControl, tells_that_a_rule_in_force_has_expired) {
     filter::Date date{year(2026), month(6), day(15)};
     const GatewayConfig config = config_of(kExpiring);
     FirewallControl firewall(
-        config, 1, 7, [](const std::function<void()>& retired) { retired(); }, [&date] { return date; });
+        config, 1, {}, 7, [](const std::function<void()>& retired) { retired(); }, [&date] { return date; });
     const auto first = firewall.prepare(config, Instant{});
     ASSERT_TRUE(first && *first);
     EXPECT_EQ((*first)->ruleset->rules().rules.size(), 2U);
@@ -48,12 +51,58 @@ TEST(FirewallControl, tells_that_a_rule_in_force_has_expired) {
 
 TEST(FirewallControl, has_nothing_to_expire_without_rules) {
     const GatewayConfig config = config_of("interfaces: {lan: {device: net_null0}}");
-    FirewallControl firewall(config, 1, 7, [](const std::function<void()>& retired) { retired(); });
+    FirewallControl firewall(config, 1, {}, 7, [](const std::function<void()>& retired) { retired(); });
     const auto tables = firewall.prepare(config, Instant{});
     ASSERT_TRUE(tables);
     EXPECT_EQ(*tables, nullptr);
     firewall.adopt();
     EXPECT_FALSE(firewall.has_expired());
+}
+
+struct Shares {
+    std::vector<size_t> flows;     // that each of two workers may have
+    std::vector<uint8_t> steered;  // places of the hash
+};
+
+// Where the first worker receives for both. `more` rules are added.
+Shares shares_with(std::string_view more) {
+    const GatewayConfig config = config_of(
+        "interfaces: {lan: {device: net_null0}}\n"
+        "conntrack: {max: 1280}\n" +
+        std::string(more));
+    FirewallControl firewall(config, 2, {38, 90}, 7, [](const std::function<void()>& retired) { retired(); });
+    const auto tables = firewall.prepare(config, Instant{});
+    if (!tables || !*tables) {
+        ADD_FAILURE() << more;
+        return {};
+    }
+    Shares shares;
+    for (const auto& limits : (*tables)->limits)
+        shares.flows.push_back(limits.max);
+    shares.steered = plan_options(2, firewall.places(), tables->get(), make_interfaces(config, {})).places;
+    // Either way there is space for as many.
+    for (size_t i = 0; i < 2; ++i)
+        EXPECT_GE(firewall.of(static_cast<WorkerId>(i)).tracker().table().capacity(), shares.flows[i]);
+    return shares;
+}
+
+TEST(FirewallControl, divides_the_flow_table_as_flows_are_steered) {
+    const auto plain = shares_with("filter: {forward: [{name: a, dport: 22, proto: tcp, action: accept}]}");
+    EXPECT_EQ(plain.flows, (std::vector<size_t>{380, 900}));
+    EXPECT_EQ(plain.steered, (std::vector<uint8_t>{38, 90}));
+}
+
+TEST(FirewallControl, divides_equally_with_what_is_divided_equally) {
+    for (const auto* rules : {
+             "filter: {forward: [{name: a, limit: 10/second, action: accept}]}",
+             "filter: {forward: [{name: a, connlimit: {over: 5, per: saddr}, action: drop}]}",
+             "nat: {postrouting: [{name: a, masquerade: true}]}",
+             "nat: {postrouting: [{name: a, snat: 192.0.2.1}]}",
+         }) {
+        const auto even = shares_with(rules);
+        EXPECT_EQ(even.flows, (std::vector<size_t>{640, 640})) << rules;
+        EXPECT_TRUE(even.steered.empty()) << rules;
+    }
 }
 
 }  // namespace

@@ -29,11 +29,10 @@ uint32_t largest_frame(const GatewayConfig& config) {
 }
 
 // Buffers, what DPDK keeps about them, queues of devices, rings.
-uint32_t memory_needed_mb(const GatewayConfig& config, size_t workers) {
+uint32_t memory_needed_mb(const GatewayConfig& config) {
     const uint64_t buffer =
         std::max<uint64_t>(largest_frame(config), 2048) + 128 + 128 + dpdk::kPrivateSize + 64;
-    const uint64_t rings = pipeline::HandOverRings::memory(workers);
-    return static_cast<uint32_t>((config.engine.mbufs * buffer + rings) >> 20) + 48;
+    return static_cast<uint32_t>(config.engine.mbufs * buffer >> 20) + 48;
 }
 
 }  // namespace
@@ -43,7 +42,7 @@ Expected<std::unique_ptr<Gateway>> Gateway::start(const GatewayConfig& config, a
     auto plan = dpdk::plan_cpus(config.engine);
     if (!plan)
         return std::unexpected(plan.error());
-    plan->memory_mb = memory_needed_mb(config, plan->worker_cpus.size());
+    plan->memory_mb = memory_needed_mb(config);
     for (const auto& [name, interface, at] : config.interfaces) {
         if (const auto address = dpdk::pci_address(interface.device))
             plan->pci_devices.push_back(*address);
@@ -61,7 +60,7 @@ Expected<std::unique_ptr<Gateway>> Gateway::start(const GatewayConfig& config, a
     if (!bell)
         return std::unexpected(bell.error());
     std::unique_ptr<Gateway> gateway(
-        new Gateway(std::move(*eal), std::move(*pool), std::move(*rcu), std::move(*bell), config, loop, log));
+        new Gateway(std::move(*eal), std::move(*pool), std::move(*rcu), std::move(*bell), loop, log));
     for (const auto step : {&Gateway::open_devices, &Gateway::make_lanes, &Gateway::launch}) {
         if (auto done = (gateway.get()->*step)(config); !done)
             return std::unexpected(done.error());
@@ -72,14 +71,14 @@ Expected<std::unique_ptr<Gateway>> Gateway::start(const GatewayConfig& config, a
 }
 
 Gateway::Gateway(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::Rcu rcu, dpdk::Bell bell,
-                 const GatewayConfig& config, admin::ControlLoop& loop, telemetry::Log& log)
+                 admin::ControlLoop& loop, telemetry::Log& log)
     : eal_(std::move(eal)),
       pool_(std::move(pool)),
       rcu_(std::move(rcu)),
       control_bell_(std::move(bell)),
       loop_(loop),
       log_(log),
-      control_counters_(config.interfaces.size()),
+      control_counters_(kMaxInterfaces),  // VLANs may be added
       grace_(rcu_) {
     neighbours_ = std::make_unique<routing::NeighbourService>(
         grace_, routing::NeighbourMode::ask, pool_, control_counters_, fresh_seed(),
@@ -89,9 +88,6 @@ Gateway::Gateway(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::Rc
                       snapshot_ ? snapshot_->tables.interfaces[conflict.in].name : "?",
                       conflict.address.to_string(), conflict.theirs.to_string());
         });
-    firewall_ = std::make_unique<FirewallControl>(
-        config, eal_->workers(), fresh_seed(),
-        [this](std::function<void()> run) { postponed_.push_back({std::move(run), rcu_.begin_grace()}); });
 }
 
 Gateway::~Gateway() {
@@ -125,7 +121,7 @@ Expected<void> Gateway::open_devices(const GatewayConfig& config) {
         for (const auto& offload : device->refused())
             log_.info("{}: {} cannot do {}, which the profile '{}' asks for", name, device->driver(), offload,
                       device->profile_used());
-        macs_.push_back(device->mac());
+        opened_.push_back({.mac = device->mac(), .large_receive = device->large_receive()});
         devices_.push_back(std::move(*device));
     }
     const Instant deadline = pipeline::read_clock();
@@ -149,18 +145,17 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
         lanes_.push_back(
             {std::move(*to_control), std::move(*from_control), std::move(*sleeper), {}, {}, {}, {}});
     }
+    firewall_ = std::make_unique<FirewallControl>(
+        config, lanes_.size(), places(), fresh_seed(),
+        [this](std::function<void()> run) { postponed_.push_back({std::move(run), rcu_.begin_grace()}); });
     if (lanes_.size() > 1) {
-        auto shared = SharedSteering::create(lanes_.size(), conntrack_of(config).max, fresh_seed());
-        if (!shared)
-            return std::unexpected(shared.error());
-        steering_ = std::move(*shared);
+        steering_ = std::make_unique<SharedSteering>(lanes_.size(), conntrack_of(config).max, fresh_seed());
     }
     // References into the lanes are taken only now that they do not move any more.
     for (size_t i = 0; i < lanes_.size(); ++i) {
         auto& lane = lanes_[i];
-        lane.worker =
-            std::make_unique<pipeline::Worker>(static_cast<WorkerId>(i), config.interfaces.size(),
-                                               devices_.size(), pool_, lane.to_control, fresh_seed());
+        lane.worker = std::make_unique<pipeline::Worker>(
+            static_cast<WorkerId>(i), kMaxInterfaces, devices_.size(), pool_, lane.to_control, fresh_seed());
         if (steering_) {
             steering_->rings.set_bell(static_cast<WorkerId>(i), lane.sleeper.bell());
             lane.steering = std::make_unique<WorkerSteering>(static_cast<WorkerId>(i), *steering_);
@@ -172,22 +167,40 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
     return {};
 }
 
+std::vector<pipeline::PolledQueue> Gateway::queues_of(size_t worker) const {
+    std::vector<pipeline::PolledQueue> queues;
+    for (size_t port = 0; port < devices_.size(); ++port) {
+        // Those of a device with fewer queues than workers begin with another worker for each device.
+        const size_t queues_of_port = devices_[port].queues();
+        const size_t first = queues_of_port < lanes_.size() ? port % lanes_.size() : 0;
+        const size_t queue = (worker + lanes_.size() - first) % lanes_.size();
+        if (queue < queues_of_port)
+            queues.push_back(
+                {static_cast<pipeline::PortId>(port), &devices_[port], static_cast<uint16_t>(queue)});
+    }
+    return queues;
+}
+
+std::vector<uint8_t> Gateway::places() const {
+    // Devices that bring flows home by themselves know the even table only.
+    if (std::ranges::any_of(devices_, &dpdk::Device::brings_flows_home))
+        return {};
+    std::vector<size_t> queues;
+    for (size_t worker = 0; worker < lanes_.size(); ++worker) {
+        // Devices with a queue for each worker are no difference between them.
+        const auto own = queues_of(worker);
+        queues.push_back(static_cast<size_t>(std::ranges::count_if(
+            own, [this](const auto& polled) { return polled.device->queues() < lanes_.size(); })));
+    }
+    return steering::places_for(queues);
+}
+
 Expected<void> Gateway::launch(const GatewayConfig& config) {
     if (auto done = apply(config, 1); !done)
         return done;
     for (size_t i = 0; i < lanes_.size(); ++i) {
         auto& lane = lanes_[i];
-        std::vector<pipeline::PolledQueue> queues;
-        for (size_t port = 0; port < devices_.size(); ++port) {
-            // Those of a device with fewer queues than workers begin with another worker for each device.
-            const size_t queues_of_port = devices_[port].queues();
-            const size_t first = queues_of_port < lanes_.size() ? port % lanes_.size() : 0;
-            const size_t queue = (i + lanes_.size() - first) % lanes_.size();
-            if (queue < queues_of_port)
-                queues.push_back(
-                    {static_cast<pipeline::PortId>(port), &devices_[port], static_cast<uint16_t>(queue)});
-        }
-        lane.body = [this, &lane, queues = std::move(queues), poll = config.engine.poll,
+        lane.body = [this, &lane, queues = queues_of(i), poll = config.engine.poll,
                      budget = config.engine.budget] {
             pipeline::WorkerRun run{.worker = *lane.worker,
                                     .rcu = rcu_,
@@ -226,7 +239,8 @@ Expected<void> Gateway::schedule() {
 }
 
 Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation) {
-    auto fresh = build_snapshot(config, generation, macs_, *neighbours_, *firewall_, pipeline::read_clock());
+    auto fresh =
+        build_snapshot(config, generation, opened_, *neighbours_, *firewall_, pipeline::read_clock());
     if (!fresh)
         return std::unexpected(fresh.error());
     published_.store(fresh->get(), std::memory_order_release);
@@ -338,7 +352,10 @@ uint64_t Gateway::flows() const {
 
 // What `log` statements of the rules have to say.
 void Gateway::log_rules() {
-    const auto name_of = [this](InterfaceId id) { return snapshot_->tables.interfaces[id].name; };
+    const auto name_of = [this](InterfaceId id) {
+        const auto& all = snapshot_->tables.interfaces.all();
+        return index(id) < all.size() ? all[index(id)].name : "?";  // one that is gone by now
+    };
     for (size_t i = 0; i < firewall_->workers(); ++i) {
         auto& logs = firewall_->of(static_cast<WorkerId>(i)).logs();
         while (const auto event = logs.pop())

@@ -99,9 +99,12 @@ class Gateway {
     };
 
     Gateway(std::unique_ptr<dpdk::Eal> eal, dpdk::PacketPool pool, dpdk::Rcu rcu, dpdk::Bell bell,
-            const GatewayConfig& config, admin::ControlLoop& loop, telemetry::Log& log);
+            admin::ControlLoop& loop, telemetry::Log& log);
     Expected<void> open_devices(const GatewayConfig& config);
     Expected<void> make_lanes(const GatewayConfig& config);
+    [[nodiscard]] std::vector<pipeline::PolledQueue> queues_of(size_t worker) const;
+    // Of the table of steering.
+    [[nodiscard]] std::vector<uint8_t> places() const;
     Expected<void> launch(const GatewayConfig& config);
     Expected<void> schedule();
     void take_errands();
@@ -125,7 +128,7 @@ class Gateway {
     std::unique_ptr<FirewallControl> firewall_;
     std::vector<dpdk::Device> devices_;
     std::vector<dpdk::Link> links_;
-    std::vector<MacAddress> macs_;
+    std::vector<OpenedDevice> opened_;
     std::shared_ptr<const Snapshot> snapshot_;
     std::vector<Retired> retired_;
     std::vector<Postponed> postponed_;  // until all workers have been quiescent

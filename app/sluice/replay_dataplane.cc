@@ -23,11 +23,13 @@ constexpr uint32_t kLargestFrame = 9216 + 22;
 constexpr uint64_t kSeed = 1;
 
 // Addresses for devices that have none in the configuration: 02:51:1c:e0 and the number of the device.
-std::vector<MacAddress> made_up_macs(size_t count) {
-    std::vector<MacAddress> macs;
-    for (size_t i = 0; i < count; ++i)
-        macs.push_back({{0x02, 0x51, 0x1c, 0xe0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}});
-    return macs;
+std::vector<OpenedDevice> made_up_devices(size_t count) {
+    std::vector<OpenedDevice> devices;
+    for (size_t i = 0; i < count; ++i) {
+        const MacAddress mac{{0x02, 0x51, 0x1c, 0xe0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)}};
+        devices.push_back({.mac = mac});
+    }
+    return devices;
 }
 
 }  // namespace
@@ -67,7 +69,7 @@ ReplayDataplane::ReplayDataplane(dpdk::PacketPool pool, const GatewayConfig& con
           },
           [](const routing::AddressConflict&) {}),
       firewall_(
-          config, workers, kSeed, [](const std::function<void()>& retired) { retired(); },
+          config, workers, {}, kSeed, [](const std::function<void()>& retired) { retired(); },
           [this] { return day_of(now_); }) {}
 
 ReplayDataplane::Lane::Lane(WorkerId id, const GatewayConfig& config, size_t workers,
@@ -80,10 +82,7 @@ ReplayDataplane::Lane::Lane(WorkerId id, const GatewayConfig& config, size_t wor
 
 Expected<void> ReplayDataplane::make_lanes(size_t workers) {
     if (workers > 1) {
-        auto shared = SharedSteering::create(workers, conntrack_of(*config_).max, kSeed);
-        if (!shared)
-            return std::unexpected(shared.error());
-        steering_ = std::move(*shared);
+        steering_ = std::make_unique<SharedSteering>(workers, conntrack_of(*config_).max, kSeed);
     }
     for (size_t i = 0; i < workers; ++i) {
         auto ring = dpdk::PacketRing::create("to_control_" + std::to_string(i), 1024);
@@ -125,8 +124,8 @@ void ReplayDataplane::set_time(Instant now) {
 }
 
 Expected<void> ReplayDataplane::apply() {
-    const auto macs = made_up_macs(device_interfaces(*config_).size());
-    auto fresh = build_snapshot(*config_, 1, macs, neighbours_, firewall_, now_);
+    const auto devices = made_up_devices(device_interfaces(*config_).size());
+    auto fresh = build_snapshot(*config_, 1, devices, neighbours_, firewall_, now_);
     if (!fresh)
         return std::unexpected(fresh.error());
     for (const auto& lane : lanes_) {
@@ -172,9 +171,12 @@ void ReplayDataplane::take_over() {
         for (const auto& lane : lanes_) {
             for (size_t from = 0; from < lanes_.size(); ++from) {
                 auto& steering = *lane->steering;
+                const auto* watched = lane->worker.watch.packet;
                 steering.hand_over.take(lane->worker, from, burst_);
                 if (burst_.count == 0)
                     continue;
+                for (const auto& other : lanes_)
+                    other->worker.watch.pass_on(watched, lane->worker.watch.packet);
                 more = true;
                 auto context = this->context(*lane);
                 StageTimer timer(lane->worker.stages, false, 0);

@@ -56,6 +56,10 @@ Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     }
     if (!fixed.empty())
         return fail("cannot change while running: " + fixed, "restart sluice to change it");
+    auto interfaces = pipeline::in_place_of(config_.interfaces, std::move(candidate.interfaces));
+    if (!interfaces)
+        return std::unexpected(interfaces.error());
+    candidate.interfaces = std::move(*interfaces);
     if (listen_ && candidate.control != config_.control) {
         if (auto done = listen_(candidate.control); !done)
             return done;

@@ -54,24 +54,25 @@ std::vector<std::string> device_interfaces(const GatewayConfig& config) {
     return names;
 }
 
-pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<const MacAddress> device_macs) {
-    const auto devices = device_interfaces(config);
+pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<const OpenedDevice> devices) {
+    const auto names = device_interfaces(config);
     std::vector<pipeline::Interface> all;
     for (const auto& [name, settings, at] : config.interfaces) {
         const auto* parent = settings.parent.empty() ? nullptr : config.interfaces.find(settings.parent);
         const std::string& device = settings.parent.empty() ? name : settings.parent;
-        const auto port = static_cast<size_t>(std::ranges::find(devices, device) - devices.begin());
-        const MacAddress inherited = port < device_macs.size() ? device_macs[port] : MacAddress();
+        const auto port = static_cast<size_t>(std::ranges::find(names, device) - names.begin());
+        const OpenedDevice opened = port < devices.size() ? devices[port] : OpenedDevice();
         const uint16_t inherited_mtu =
             parent != nullptr ? parent->mtu.value_or(pipeline::kDefaultMtu) : pipeline::kDefaultMtu;
         all.push_back({.id = static_cast<InterfaceId>(all.size()),
                        .port = static_cast<pipeline::PortId>(port),
                        .vlan = settings.vlan.value_or(pipeline::kNoVlan),
                        .mtu = settings.mtu.value_or(inherited_mtu),
-                       .mac = settings.mac.value_or(inherited),
+                       .mac = settings.mac.value_or(opened.mac),
                        .rp_filter = settings.rp_filter,
                        .martian_filter = settings.martian_filter,
                        .bc_forwarding = settings.bc_forwarding,
+                       .large_receive = opened.large_receive,
                        .name = name,
                        .parent = settings.parent,
                        .addresses = settings.addresses});
@@ -80,13 +81,13 @@ pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<cons
 }
 
 Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
-                                                         std::span<const MacAddress> device_macs,
+                                                         std::span<const OpenedDevice> devices,
                                                          routing::NeighbourService& neighbours,
                                                          FirewallControl& firewall, Instant now) {
     auto firewall_tables = firewall.prepare(config, now);
     if (!firewall_tables)
         return std::unexpected(firewall_tables.error());
-    auto interfaces = make_interfaces(config, device_macs);
+    auto interfaces = make_interfaces(config, devices);
     config::Problems problems;
     neighbours.configure(interfaces, neighbours_of(config, problems), now);
     auto fib = build_fib(
@@ -101,7 +102,7 @@ Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& co
     std::unique_ptr<const steering::Plan> plan;
     if (firewall.workers() > 1)
         plan = std::make_unique<const steering::Plan>(
-            plan_options(firewall.workers(), firewall_tables->get(), interfaces), *fib);
+            plan_options(firewall.workers(), firewall.places(), firewall_tables->get(), interfaces), *fib);
     return std::make_unique<const Snapshot>(
         generation, routing::Tables(std::move(interfaces), std::move(fib), neighbours.table()), config.icmp,
         std::move(*firewall_tables), std::move(plan));

@@ -26,9 +26,15 @@ struct Snapshot {
     std::unique_ptr<const steering::Plan> plan;              // null: there is one worker
 };
 
-// The interfaces of a configuration. `device_macs`: the address of each device, in the order of the file; the
-// ports are numbered likewise.
-pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<const MacAddress> device_macs);
+// What the packet path has to know of a device.
+struct OpenedDevice {
+    MacAddress mac;
+    bool large_receive = false;
+};
+
+// The interfaces of a configuration. `devices`: as they were opened, in the order of the file; the ports are
+// numbered likewise.
+pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<const OpenedDevice> devices);
 
 // The devices' own names in that order.
 std::vector<std::string> device_interfaces(const GatewayConfig& config);
@@ -36,7 +42,7 @@ std::vector<std::string> device_interfaces(const GatewayConfig& config);
 // Tells the neighbour service about the configuration and builds what the workers read. The configuration was
 // checked when it was read; what is left to go wrong is a full neighbour table.
 Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
-                                                         std::span<const MacAddress> device_macs,
+                                                         std::span<const OpenedDevice> devices,
                                                          routing::NeighbourService& neighbours,
                                                          FirewallControl& firewall, Instant now);
 

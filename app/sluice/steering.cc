@@ -40,24 +40,27 @@ std::bitset<kMaxInterfaces> ways_out(const filter::CompiledRules& rules, const f
 
 }  // namespace
 
-Expected<std::unique_ptr<SharedSteering>> SharedSteering::create(size_t workers, size_t flows,
-                                                                 uint64_t seed) {
-    auto rings = pipeline::HandOverRings::create(workers);
-    if (!rings)
-        return std::unexpected(rings.error());
-    Random random(seed);
-    Random of_directory(random.next());
-    return std::unique_ptr<SharedSteering>(
-        new SharedSteering{.random = random, .rings = std::move(*rings), .directory{flows, of_directory}});
+SharedSteering::SharedSteering(size_t workers, size_t flows, uint64_t seed)
+    : random(seed), rings(workers), directory(flows, random) {}
+
+bool may_own_unequally(const filter::Ruleset& ruleset) {
+    const auto& rules = ruleset.rules();
+    return ruleset.limits().empty() && ruleset.connlimits().empty() &&
+           std::ranges::none_of(rules.nat, [](const auto& nat) {
+               return gives_sources(nat.rule) || nat.rule.hairpin.value_or(false);
+           });
 }
 
-steering::PlanOptions plan_options(size_t workers, const filter::FirewallTables* firewall,
+steering::PlanOptions plan_options(size_t workers, std::span<const uint8_t> places,
+                                   const filter::FirewallTables* firewall,
                                    const pipeline::Interfaces& interfaces) {
     steering::PlanOptions options{.workers = static_cast<uint16_t>(workers)};
     if (firewall == nullptr)
         return options;
     options.tracks = firewall->tracks;
     options.settings = firewall->settings;
+    if (may_own_unequally(*firewall->ruleset))
+        options.places.assign(places.begin(), places.end());
     options.by_addresses = !firewall->settings.helpers.empty();
     const auto& rules = firewall->ruleset->rules();
     bool has_external = false;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "base/error.hh"
 #include "base/random.hh"
 #include "filter/stage.hh"
 #include "pipeline/hand_over.hh"
@@ -20,7 +19,7 @@ namespace sluice {
 // Of all workers; there is none where there is one worker.
 struct SharedSteering {
     // `flows`: of all workers.
-    static Expected<std::unique_ptr<SharedSteering>> create(size_t workers, size_t flows, uint64_t seed);
+    SharedSteering(size_t workers, size_t flows, uint64_t seed);
 
     Random random;
     pipeline::HandOverRings rings;
@@ -39,8 +38,14 @@ struct WorkerSteering {
     steering::FlowHomes homes;
 };
 
-// What the workers are to go by with this firewall (null: none).
-steering::PlanOptions plan_options(size_t workers, const filter::FirewallTables* firewall,
+// Whether workers may own unequal parts of the flows under these rules. Ports of NAT and the rates of limits
+// are divided equally, and who owns more flows would run out of them sooner.
+bool may_own_unequally(const filter::Ruleset& ruleset);
+
+// What the workers are to go by with this firewall (null: none). `places`: of the hash's, where workers may
+// own unequal parts (steering::places_for()).
+steering::PlanOptions plan_options(size_t workers, std::span<const uint8_t> places,
+                                   const filter::FirewallTables* firewall,
                                    const pipeline::Interfaces& interfaces);
 
 }  // namespace sluice

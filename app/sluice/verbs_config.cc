@@ -68,16 +68,18 @@ admin::Response check(const Box& box, const admin::Request& request) {
 }
 
 admin::Response diff(Box& box, const admin::Request& request) {
-    const auto candidate = candidate_of(box, request);
+    auto candidate = candidate_of(box, request);
     if (!candidate)
         return refused(candidate.error());
     const auto differences = box.config.difference(*candidate);
     json::object answer{{"changes", differences_json(differences)}};
     // Rules that cannot be put in force here cut nothing here; their interfaces may be others.
-    if (std::ranges::any_of(differences, &config::Difference::fixed)) {
+    auto interfaces = pipeline::in_place_of(box.config.config().interfaces, candidate->interfaces);
+    if (!interfaces || std::ranges::any_of(differences, &config::Difference::fixed)) {
         answer["flows_cut"] = nullptr;
         return admin::Response::json(std::move(answer));
     }
+    candidate->interfaces = std::move(*interfaces);
     auto rules = box.gateway.firewall().compile_aside(*candidate, pipeline::read_clock());
     if (!rules)
         return admin::Response::error(409, rules.error());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pipeline/large.hh"
 #include "pipeline/loop.hh"
 
 namespace sluice {
@@ -32,6 +33,24 @@ void WorkerPath::adopt(const Snapshot* newest) {
         planned_ = options;
     }
     snapshot_ = newest;
+}
+
+void WorkerPath::process_parts(pipeline::PortId port, const pipeline::Burst& burst, StageTimer& timer) {
+    const InterfaceId device = snapshot_->tables.interfaces.of_port(port);
+    const bool cut = snapshot_->firewall && firewall_.has_early();
+    pipeline::BurstParts parts(worker_, burst, device, cut);
+    for (pipeline::Burst part; parts.next(part);)
+        process_whole(port, part, timer);
+}
+
+void WorkerPath::take_over_parts(const pipeline::Burst& burst, StageTimer& timer) {
+    pipeline::BurstParts parts(worker_, burst, kNoInterface, false);
+    for (pipeline::Burst part; parts.next(part);) {
+        auto context = this->context();
+        run_own_stages(context, firewall_, part, timer);
+        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
+        timer.end(pipeline::Stage::transmit);
+    }
 }
 
 void WorkerPath::errands(std::span<dpdk::Packet*> packets) {

@@ -1,6 +1,7 @@
 // The packet path of one live worker: what the loop of lib/pipeline calls.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <span>
@@ -34,7 +35,8 @@ class WorkerPath {
           firewall_(firewall),
           steering_(steering),
           published_(published),
-          devices_(devices) {}
+          devices_(devices),
+          has_large_(std::ranges::any_of(devices, &dpdk::Device::large_receive)) {}
 
     // Takes the snapshot that is used until the next call.
     void begin_round() {
@@ -47,12 +49,13 @@ class WorkerPath {
         const bool sampled = worker_.stages.sample();
         StageTimer timer(worker_.stages, sampled, began);
         timer.end(pipeline::Stage::receive);
-        auto context = this->context();
-        run_stages(context, firewall_, steering_, snapshot_->plan.get(), port, burst, timer);
-        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
-        timer.end(pipeline::Stage::transmit);
+        const uint16_t received = burst.count;
+        if (devices_[index(port)].large_receive()) [[unlikely]]
+            process_parts(port, burst, timer);
+        else
+            process_whole(port, burst, timer);
         if (sampled)
-            worker_.stages.add_packets(burst.count);
+            worker_.stages.add_packets(received);
     }
 
     // A burst that another worker has handed over.
@@ -62,6 +65,10 @@ class WorkerPath {
         auto context = this->context();
         steering_->steerer.take(worker_, *snapshot_->plan, burst);
         timer.end(pipeline::Stage::steer);
+        if (has_large_) [[unlikely]] {
+            take_over_parts(burst, timer);
+            return;
+        }
         run_own_stages(context, firewall_, burst, timer);
         pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
         timer.end(pipeline::Stage::transmit);
@@ -91,6 +98,15 @@ class WorkerPath {
     routing::Context context() {
         return {worker_, state_, snapshot_->tables, snapshot_->firewall ? &firewall_ : nullptr};
     }
+    void process_whole(pipeline::PortId port, pipeline::Burst& burst, StageTimer& timer) {
+        auto context = this->context();
+        run_stages(context, firewall_, steering_, snapshot_->plan.get(), port, burst, timer);
+        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
+        timer.end(pipeline::Stage::transmit);
+    }
+    // With large frames, whose segments take more room than a burst has. Early rules see segments.
+    void process_parts(pipeline::PortId port, const pipeline::Burst& burst, StageTimer& timer);
+    void take_over_parts(const pipeline::Burst& burst, StageTimer& timer);
     void adopt(const Snapshot* newest);
     void run_job();
     void bring_home();
@@ -110,6 +126,7 @@ class WorkerPath {
     const Snapshot* snapshot_ = nullptr;
     std::optional<routing::IcmpConfig> icmp_;  // that the bucket was made for
     std::span<const dpdk::Device> devices_;
+    bool has_large_;  // a device may give large frames
 };
 
 }  // namespace sluice

@@ -13,9 +13,13 @@ constexpr uint32_t kMostFlows = 1U << 28;
 constexpr Duration kShortestTimeout = std::chrono::seconds(1);
 constexpr config::Percent kLargestReserve{5000};
 
-uint32_t share(uint64_t whole, size_t workers) {
-    return static_cast<uint32_t>((whole + workers - 1) / workers);
-}
+struct Share {
+    size_t parts;
+    size_t of;
+    [[nodiscard]] uint32_t take(uint64_t whole) const {
+        return static_cast<uint32_t>((whole * parts + of - 1) / of);
+    }
+};
 
 void check_conntrack(const ConntrackConfig& conntrack, config::Context& context) {
     std::vector<Helper> helpers = conntrack.helpers;
@@ -76,14 +80,16 @@ Settings ConntrackConfig::settings() const {
 }
 
 Limits ConntrackConfig::limits(
-    size_t workers, const std::function<std::vector<InterfaceId>(std::string_view)>& interfaces_named) const {
+    size_t parts, size_t of,
+    const std::function<std::vector<InterfaceId>(std::string_view)>& interfaces_named) const {
+    const Share share{parts, of};
     Limits result;
-    result.max = share(max, workers);
-    result.reserve = share(reserve.of(max), workers);
+    result.max = share.take(max);
+    result.reserve = share.take(reserve.of(max));
     result.when_full = when_full;
     result.pressure = pressure;
     for (const auto& entry : per_source) {
-        const uint32_t most = share(entry.value, workers);
+        const uint32_t most = share.take(entry.value);
         for (const InterfaceId interface : interfaces_named(entry.name)) {
             uint32_t& limit = result.per_source.at(index(interface));
             limit = limit == 0 ? most : std::min(limit, most);

@@ -53,10 +53,10 @@ struct ConntrackConfig {
     // What a file that names nothing but the profile says.
     static ConntrackConfig of(Profile profile);
     [[nodiscard]] Settings settings() const;
-    // One worker's share of the bounds, rounded up. `interfaces_named` gives the interfaces of a name,
-    // several for a zone; where several entries apply to an interface the lowest holds.
+    // A worker's share of the bounds, so many parts `of` so many, rounded up. `interfaces_named` gives the
+    // interfaces of a name, several for a zone; where several entries apply to an interface the lowest holds.
     [[nodiscard]] Limits limits(
-        size_t workers,
+        size_t parts, size_t of,
         const std::function<std::vector<InterfaceId>(std::string_view)>& interfaces_named) const;
 };
 

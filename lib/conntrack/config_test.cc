@@ -145,7 +145,7 @@ TEST(ConntrackConfig, LimitsOfAWorker) {
             return {InterfaceId{1}, InterfaceId{2}};
         return {name == "lan" ? InterfaceId{1} : InterfaceId{2}};
     };
-    const Limits one = conntrack.limits(1, named);
+    const Limits one = conntrack.limits(1, 1, named);
     EXPECT_EQ(one.max, 1001U);
     EXPECT_EQ(one.reserve, 100U);
     EXPECT_EQ(one.per_source[0], 0U);
@@ -153,10 +153,13 @@ TEST(ConntrackConfig, LimitsOfAWorker) {
     EXPECT_EQ(one.per_source[2], 100U);
     EXPECT_EQ(one.when_full, WhenFull::refuse_new);
     EXPECT_TRUE(one.pressure);
-    const Limits half = conntrack.limits(2, named);
+    const Limits half = conntrack.limits(1, 2, named);
     EXPECT_EQ(half.max, 501U);
     EXPECT_EQ(half.reserve, 50U);
     EXPECT_EQ(half.per_source[1], 15U);
+    const Limits most = conntrack.limits(96, 128, named);
+    EXPECT_EQ(most.max, 751U);
+    EXPECT_EQ(most.per_source[1], 23U);
 }
 
 TEST(ConntrackConfig, NamesOfPerSourceMustExist) {

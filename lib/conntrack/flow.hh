@@ -45,7 +45,14 @@ inline constexpr FlowRef kNoFlow = 0xffffffff;
 
 // What a direction's packets have in common, written and understood by the decision cache alone. Zero:
 // nothing.
-using Decision = std::array<uint64_t, 2>;
+struct Decision {
+    uint64_t what = 0;
+    uint64_t made_from = 0;
+    // Two comparisons of words: of an array the compiler makes a call.
+    bool operator==(const Decision& other) const {
+        return what == other.what && made_from == other.made_from;
+    }
+};
 
 // Packets of a direction and the bytes of their IP packets, in twelve bytes: 2^44 packets and 2^52 bytes,
 // 4500 TB, before they begin anew.
@@ -55,6 +62,12 @@ class [[gnu::packed]] FlowCounters {
         const uint64_t low = low_packets_ + packets;
         low_packets_ = static_cast<uint32_t>(low);
         word_ += (low >> 32 << kBytesBits) + bytes;
+    }
+    // One packet.
+    void add_packet(uint64_t bytes) {
+        word_ += bytes;
+        if (++low_packets_ == 0) [[unlikely]]
+            word_ += uint64_t{1} << kBytesBits;
     }
     [[nodiscard]] uint64_t packets() const { return word_ >> kBytesBits << 32 | low_packets_; }
     [[nodiscard]] uint64_t bytes() const { return word_ & ((uint64_t{1} << kBytesBits) - 1); }
@@ -89,6 +102,18 @@ struct Ip4PortsTuple {
     // Source and destination exchanged.
     [[nodiscard]] Ip4PortsTuple turned_around() const {
         return {.addresses = std::rotr(addresses, 32), .ports = std::rotr(ports, 16), .protocol = protocol};
+    }
+};
+
+// Such tuples of many packets, by place; borrowed.
+struct Ip4PortsKeys {
+    const uint64_t* addresses;
+    const uint64_t* rest;  // Ip4PortsTuple::rest()
+
+    Ip4PortsTuple operator[](size_t place) const {
+        return {.addresses = addresses[place],
+                .ports = static_cast<uint32_t>(rest[place]),
+                .protocol = wire::IpProtocol{static_cast<uint8_t>(rest[place] >> 32)}};
     }
 };
 
@@ -168,6 +193,9 @@ class Flow {
     }
     [[nodiscard]] const FlowHalf& half(Direction direction) const {
         return direction == Direction::original ? original_ : reply_;
+    }
+    [[nodiscard]] Direction direction_of(const FlowHalf& half) const {
+        return &half == &original_ ? Direction::original : Direction::reply;
     }
     [[nodiscard]] FlowCounters& counters(Direction direction) { return half(direction).counters; }
     [[nodiscard]] const FlowCounters& counters(Direction direction) const { return half(direction).counters; }

@@ -1,6 +1,7 @@
 #include "conntrack/flow_table.hh"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -49,7 +50,7 @@ bool FlowTable::matches(const Flow& flow, Direction direction, const Tuple& tupl
 FlowTable::FlowTable(size_t capacity, const TupleHash& hash, bool touch)
     : capacity_(std::clamp(capacity, size_t{1}, size_t{kIp6 / 2})),
       hash_(hash),
-      indexes_{table::FlowIndex(2 * capacity_), table::FlowIndex(2 * capacity_)} {
+      indexes_{table::GrowingIndex(2 * capacity_), table::GrowingIndex(2 * capacity_)} {
     const std::array<size_t, 2> bytes{(capacity_ + kSpare) * sizeof(Flow),
                                       (capacity_ + kSpare) * sizeof(Flow6)};
     for (size_t family = 0; family < pools_.size(); ++family) {
@@ -205,47 +206,42 @@ void FlowTable::find_burst(std::span<const Tuple> tuples, Found* found) const {
 }
 
 // The buckets of a burst. A function of its own, whose loop has all registers to itself.
-[[gnu::noinline]] void FlowTable::prefetch_buckets(std::span<const Ip4PortsTuple> tuples,
+[[gnu::noinline]] void FlowTable::prefetch_buckets(const Ip4PortsKeys& keys, uint64_t places,
                                                    uint64_t* hashes) const {
-    const auto& index = indexes_[0];
-    for (const auto& tuple : tuples) {
-        const uint64_t hash = hash_of(tuple);
-        *hashes++ = hash;
+    const auto& index = indexes_[0].now();
+    for (; places != 0; places &= places - 1) {
+        const auto place = static_cast<size_t>(std::countr_zero(places));
+        const uint64_t hash = hash_.of_ip4(keys.addresses[place], keys.rest[place]);
+        hashes[place] = hash;
         index.prefetch(hash);
     }
 }
 
-void FlowTable::find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) const {
-    const auto& index = indexes_[0];
+void FlowTable::guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses,
+                            uint64_t* hashes) const {
+    const auto& index = indexes_[0].now();
     auto* const flows = reinterpret_cast<Flow*>(pools_[0].memory.get());
-    std::array<uint64_t, kBurst> hashes;
-    prefetch_buckets(tuples, hashes.data());
-    for (size_t place = 0; place < tuples.size(); ++place) {
-        const uint32_t entry = index.candidate(hashes[place]);
-        if (entry == table::FlowIndex::kNone) {
-            found[place] = {};
-            // It probably begins a flow.
-            index.prefetch(hash_of(tuples[place].turned_around()));
-            continue;
+    prefetch_buckets(keys, places, hashes);
+    for (; places != 0; places &= places - 1) {
+        const auto place = static_cast<size_t>(std::countr_zero(places));
+        uint32_t entry = index.candidate(hashes[place]);
+        if (entry == table::FlowIndex::kNone) [[unlikely]] {
+            if (indexes_[0].is_moving())
+                entry = indexes_[0].before().candidate(hashes[place]);
+            if (entry == table::FlowIndex::kNone) {
+                guesses[place] = {};
+                // It probably begins a flow.
+                indexes_[0].prefetch(hash_of(keys[place].turned_around()));
+                continue;
+            }
         }
         Flow* const flow = &flows[entry >> 1];
         const Direction direction{static_cast<uint8_t>(entry & 1)};
-        found[place] = {flow, direction};
+        guesses[place] = {flow, &flow->half(direction)};
         flow->prefetch(direction);
         // A UDP flow's tracker is done with it once it is assured.
-        if (tuples[place].protocol != wire::IpProtocol::udp)
+        if (keys[place].protocol != wire::IpProtocol::udp)
             flow->prefetch_track();
-    }
-    for (size_t place = 0; place < tuples.size(); ++place) {
-        const Ip4PortsTuple& tuple = tuples[place];
-        const auto [flow, direction] = found[place];
-        if (flow != nullptr && flow->half(direction).is(tuple) && flow->protocol_ == tuple.protocol)
-            [[likely]] {
-            if (flow->status.has_any(kSnat | kDnat))
-                flow->prefetch_tuple(opposite(direction));
-            continue;
-        }
-        found[place] = find(tuple, hashes[place]);
     }
 }
 
@@ -290,6 +286,8 @@ bool FlowTable::file(Flow& flow, Ticks now, uint64_t original_hash, uint64_t rep
     const FlowRef place = ref(flow);
     auto& index = indexes_[flow.family_ == Family::ip6];
     const uint32_t entry = (place & ~kIp6) << 1;
+    if (index.is_full()) [[unlikely]]
+        index.grow(hash_of_entry(place & kIp6));
     if (!index.insert(original_hash, entry))
         return false;
     if (!index.insert(reply_hash, entry | 1)) {
@@ -314,6 +312,13 @@ void FlowTable::erase(Flow& flow) {
     flow.link_.next = erased_;
     erased_ = place;
     --size_;
+}
+
+bool FlowTable::move_entries() {
+    constexpr size_t kBuckets = 32;  // some ten microseconds' worth
+    const bool ip4 = indexes_[0].move(kBuckets, hash_of_entry(0));
+    const bool ip6 = indexes_[1].move(kBuckets, hash_of_entry(kIp6));
+    return ip4 && ip6;
 }
 
 void FlowTable::prefetch_entries(std::span<const FlowRef> flows) const {

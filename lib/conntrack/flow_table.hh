@@ -11,7 +11,7 @@
 
 #include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
-#include "table/flow_index.hh"
+#include "table/growing_index.hh"
 #include "table/huge_allocator.hh"
 #include "table/timer_wheel.hh"
 
@@ -34,7 +34,15 @@ struct Found {
     explicit operator bool() const { return flow != nullptr; }
 };
 
-// A flow that was made for a packet, and where the index will have it as long as NAT leaves it alone.
+// What a packet's flow probably is, and the half of it whose tuple it would have; none: there is none in the
+// tuple's first place.
+struct Guess {
+    Flow* flow = nullptr;
+    FlowHalf* half = nullptr;
+};
+
+// A flow that was made for a packet, and where the index will have it; whoever changes its reply's tuple
+// gives that one's hash.
 struct NewFlow {
     Flow* flow = nullptr;
     uint64_t original_hash = 0;
@@ -70,11 +78,28 @@ class FlowTable {
     // Flows whose time is up are found like others until they are erased.
     [[nodiscard]] Found find(const Tuple& tuple) const;
     [[nodiscard]] Found find(const Ip4PortsTuple& tuple) const { return find(tuple, hash_of(tuple)); }
+    // The same in two steps; NewFlow has such hashes. find_rare(): of what is hardly ever there.
+    [[nodiscard]] uint64_t hash_of(const Ip4PortsTuple& tuple) const {
+        return hash_.of_ip4(tuple.addresses, tuple.rest());
+    }
+    [[nodiscard]] Found find_rare(const Ip4PortsTuple& tuple, uint64_t hash) const {
+        return indexes_[0].may_have(hash) ? find(tuple, hash) : Found{};
+    }
+    [[nodiscard]] Found find(const Ip4PortsTuple& tuple, uint64_t hash) const;
     // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples;
     // `found` has a place for each, which need not be initialised.
     static constexpr size_t kBurst = 64;
     void find_burst(std::span<const Tuple> tuples, Found* found) const;
-    void find_burst(std::span<const Ip4PortsTuple> tuples, Found* found) const;
+    // The first part of that, for the keys whose bits are set: what each probably finds, with what its packet
+    // needs of it on its way. The flow is another or none unless it has the tuple (FlowHalf::is(),
+    // protocol()); find() tells then, by the hash that is left here.
+    void guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    [[nodiscard]] Found find_guessed(Guess guess, const Ip4PortsTuple& tuple, uint64_t hash) const {
+        if (guess.flow != nullptr && guess.half->is(tuple) && guess.flow->protocol_ == tuple.protocol)
+            [[likely]]
+            return {guess.flow, guess.flow->direction_of(*guess.half)};
+        return find(tuple, hash);
+    }
     // Asks memory for where a lookup of the tuple begins.
     void prefetch_entry(const Ip4PortsTuple& tuple) const {
         indexes_[0].prefetch(hash_.of_ip4(tuple.addresses, tuple.rest()));
@@ -133,7 +158,7 @@ class FlowTable {
                     end_them();
             });
         end_them();
-        return all;
+        return move_entries() && all;
     }
 
     // Visits inserted flows: looks at `budget` places from the cursor on and moves it. visit may erase.
@@ -206,18 +231,22 @@ class FlowTable {
     };
     [[nodiscard]] Links links() { return {this}; }
     [[nodiscard]] Found find(const Tuple& tuple, uint64_t hash) const;
-    [[nodiscard]] Found find(const Ip4PortsTuple& tuple, uint64_t hash) const;
     [[nodiscard]] uint64_t hash_of(const Tuple& tuple) const { return hash_(tuple); }
-    [[nodiscard]] uint64_t hash_of(const Ip4PortsTuple& tuple) const {
-        return hash_.of_ip4(tuple.addresses, tuple.rest());
-    }
     [[nodiscard]] Found find_like(const Flow& flow, Direction direction, uint64_t hash) const;
     [[nodiscard]] uint64_t hash_of(const Flow& flow, Direction direction) const;
     [[nodiscard]] bool file(Flow& flow, Ticks now, uint64_t original_hash, uint64_t reply_hash);
     void prefetch_entries(std::span<const FlowRef> flows) const;
+    // The hash of an entry of an index.
+    [[nodiscard]] auto hash_of_entry(FlowRef family) const {
+        return [this, family](uint32_t entry) {
+            return hash_of(at(entry >> 1 | family), Direction{static_cast<uint8_t>(entry & 1)});
+        };
+    }
+    // A slice of what an index that has grown has still to move; false if more waits.
+    [[nodiscard]] bool move_entries();
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
-    void prefetch_buckets(std::span<const Ip4PortsTuple> tuples, uint64_t* hashes) const;
+    void prefetch_buckets(const Ip4PortsKeys& keys, uint64_t places, uint64_t* hashes) const;
     template <Family family>
     [[nodiscard]] NewFlow begin_as(const PortsTuple<family>& original, InterfaceId in);
     void prefetch_place(Family family) const;
@@ -229,7 +258,8 @@ class FlowTable {
     uint32_t last_id_ = 0;
     FlowRef erased_ = kNoFlow;
     TupleHash hash_;
-    std::array<table::FlowIndex, 2> indexes_;  // IPv4, IPv6; entries are places and, in bit 0, the direction
+    std::array<table::GrowingIndex, 2>
+        indexes_;  // IPv4, IPv6; entries are places and, in bit 0, the direction
     std::array<Pool, 2> pools_;
     table::TimerWheel wheel_{0};
 };

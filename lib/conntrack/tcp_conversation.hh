@@ -44,12 +44,12 @@ class TcpConversation {
                                  what.window,   flags,    options};
         const FlowFacts facts{direction, status, remaining};
         TcpTrack repeated = track;
-        const auto lives = repeat_tcp(repeated, segment, facts, settings);
+        const auto timeout = repeat_tcp(repeated, segment, facts, settings);
         const TrackResult result = track_tcp(track, segment, facts, settings);
         // The short way says and changes the same, or nothing.
-        if (lives) {
+        if (timeout) {
             ++repeats;
-            EXPECT_EQ(result, TrackResult::live(*lives));
+            EXPECT_EQ(result, TrackResult::live(settings.timeouts[*timeout]));
             EXPECT_EQ(track, repeated);
         }
         if (result.refresh)

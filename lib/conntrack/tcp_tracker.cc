@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+
+#include "conntrack/tcp_window.hh"
 
 namespace sluice::conntrack {
 namespace {
 
+using namespace detail;
 using std::chrono::seconds;
 
 // A cell of the table: the number of a TcpState, or one of the two that follow.
@@ -70,21 +72,6 @@ constexpr std::array<std::array<Row, kTcpStates>, 2> kTransitions{{
     }},
 }};
 
-constexpr size_t index(Direction direction) {
-    return static_cast<size_t>(direction);
-}
-
-constexpr bool before(uint32_t a, uint32_t b) {
-    return static_cast<int32_t>(a - b) < 0;
-}
-constexpr bool after(uint32_t a, uint32_t b) {
-    return before(b, a);
-}
-
-// An acknowledgment may be older than the last one by the sender's window, or by this if that is smaller.
-constexpr uint32_t kMinAckWindow = 66000;
-constexpr uint8_t kMaxScale = 14;  // RFC 7323 2.3
-
 // Closing by RST is a state of its own length where an address is translated (R7857-2.2).
 Duration timeout_of(TcpState state, const FlowFacts& flow, const Timeouts& timeouts) {
     static_assert(static_cast<size_t>(Timeout::tcp_syn_sent) + 1 == static_cast<size_t>(TcpState::syn_sent));
@@ -93,23 +80,6 @@ Duration timeout_of(TcpState state, const FlowFacts& flow, const Timeouts& timeo
     if (state == TcpState::close && flow.status.has_any(kSnat | kDnat))
         return timeouts[Timeout::tcp_close_nat];
     return timeouts[static_cast<Timeout>(static_cast<size_t>(state) - 1)];
-}
-
-// What a SYN offers. A segment without options changes nothing.
-void read_offers(wire::Bytes options, TcpEndFlags& flags, uint8_t& scale) {
-    if (options.empty())
-        return;
-    scale = 0;
-    flags.keep_only(kTcpLiberal);
-    wire::TcpOptionWalk walk(options);
-    while (const auto option = walk.next()) {
-        if (option->type == wire::TcpOptionType::sack_permitted && option->bytes.size() == 2)
-            flags.set(kTcpSackPermitted);
-        if (option->type == wire::TcpOptionType::window_scale && option->bytes.size() == 3) {
-            flags.set(kTcpWindowScale);
-            scale = std::min(option->bytes[2], kMaxScale);
-        }
-    }
 }
 
 // The highest right edge of the segment's SACK blocks, or its acknowledgment (RFC 2018 3).
@@ -153,180 +123,6 @@ InvalidReason begin(TcpTrack& track, const TcpSegment& segment, const Settings& 
     }
     return InvalidReason::none;
 }
-
-enum class WindowVerdict : uint8_t {
-    accept,
-    ignore,  // goes through, but tells nothing
-    invalid,
-};
-struct WindowResult {
-    WindowVerdict verdict = WindowVerdict::accept;
-    InvalidReason reason = InvalidReason::none;
-};
-
-// One segment against the windows of both ends.
-class WindowCheck {
-  public:
-    // `highest`: what the segment acknowledges, selectively or not.
-    WindowCheck(TcpTrack& track, const TcpSegment& segment, uint32_t highest, Direction direction,
-                const Settings& settings)
-        : track_(track),
-          segment_(segment),
-          direction_(direction),
-          settings_(settings),
-          sender_(track.windows[index(direction)]),
-          receiver_(track.windows[index(opposite(direction))]),
-          sender_flags_(track.flags[index(direction)]),
-          receiver_flags_(track.flags[index(opposite(direction))]),
-          sequence_(segment.sequence),
-          end_(segment.end),
-          ack_(segment.ack - segment.ack_growth),
-          sack_(highest - segment.ack_growth) {}
-
-    WindowResult judge() {
-        if (!meet_sender())
-            return {};
-        if (!has(wire::kTcpAck) || (has(wire::kTcpRst) && ack_ == 0))
-            ack_ = sack_ = receiver_.end;  // nothing is acknowledged, or a broken stack's RST says so
-        if (has(wire::kTcpRst) && sequence_ == 0 && track_.state == TcpState::syn_sent)
-            sequence_ = end_ = sender_.end;  // the answer to a SYN
-
-        if (after(sequence_, sender_.max_end))
-            return too_far();
-        if (after(sack_, receiver_.end))
-            return refuse(WindowVerdict::invalid, InvalidReason::tcp_ack);
-        // Repeats what was acknowledged, or acknowledges what was long ago: late, not wrong.
-        if (receiver_.max_window != 0 && !after(end_, oldest_end()))
-            return refuse(WindowVerdict::ignore);
-        if (!after(sack_, oldest_ack()))
-            return refuse(WindowVerdict::ignore);
-        update();
-        return {};
-    }
-
-    // Whether judge() would say so at the end of that, of an ACK of an open connection. Changes nothing.
-    [[nodiscard]] bool fits() const {
-        return sender_.max_window != 0 && receiver_.max_window != 0 && !after(sequence_, sender_.max_end) &&
-               !after(sack_, receiver_.end) && after(end_, oldest_end()) && after(sack_, oldest_ack());
-    }
-    // What an accepted segment changes.
-    void update() {
-        const uint32_t window = has(wire::kTcpSyn)
-                                    ? segment_.window
-                                    : uint32_t{segment_.window} << track_.scale[index(direction_)];
-        sender_.max_window = std::max(sender_.max_window, window + (sack_ - ack_));
-        if (after(end_, sender_.end)) {
-            sender_.end = end_;
-            sender_flags_.set(kTcpUnacknowledged);
-        }
-        if (has(wire::kTcpAck) && (!sender_flags_.has(kTcpMaxAckKnown) || after(ack_, sender_.max_ack))) {
-            sender_.max_ack = ack_;
-            sender_flags_.set(kTcpMaxAckKnown);
-        }
-        if (receiver_.max_window != 0 && after(end_, sender_.max_end))
-            receiver_.max_window += end_ - sender_.max_end;
-        if (!before(sack_ + window, receiver_.max_end))
-            receiver_.max_end = sack_ + window + (window == 0 ? 1 : 0);  // a window probe is one byte
-        if (ack_ == receiver_.end)
-            receiver_flags_.clear(kTcpUnacknowledged);
-        if (segment_.kind() == TcpKind::ack)
-            count_retransmissions();
-    }
-
-  private:
-    [[nodiscard]] bool has(wire::TcpFlags flag) const { return segment_.flags.has(flag); }
-    [[nodiscard]] uint32_t oldest_ack() const {
-        return receiver_.end - std::max(sender_.max_window, kMinAckWindow) - 1;
-    }
-    [[nodiscard]] uint32_t oldest_end() const { return sender_.end - receiver_.max_window - 1; }
-
-    // Takes the sender's numbers from its first segment, or from a new SYN. False: there is nothing to judge.
-    bool meet_sender() {
-        const bool opening = track_.state == TcpState::syn_sent || track_.state == TcpState::syn_recv;
-        if (sender_.max_window == 0) {
-            if (!has(wire::kTcpSyn)) {
-                meet_in_the_middle();
-                return true;
-            }
-            take_syn();
-            return has(wire::kTcpAck);
-        }
-        if (has(wire::kTcpSyn) && opening && after(end_, sender_.end)) {
-            take_syn();
-            return direction_ == Direction::original || has(wire::kTcpAck);
-        }
-        return true;
-    }
-    void take_syn() {
-        sender_.end = sender_.max_end = end_;
-        sender_.max_window = std::max<uint32_t>(segment_.window, 1);
-        read_offers(segment_.options, sender_flags_, track_.scale[index(direction_)]);
-        // Windows are scaled if both ends have offered it (RFC 7323 2.2).
-        if (direction_ == Direction::reply &&
-            !(sender_flags_.has(kTcpWindowScale) && receiver_flags_.has(kTcpWindowScale)))
-            track_.scale = {};
-    }
-    void meet_in_the_middle() {
-        sender_.end = end_;
-        sender_.max_window =
-            std::max<uint32_t>(uint32_t{segment_.window} << track_.scale[index(direction_)], 1);
-        sender_.max_end = end_ + sender_.max_window;
-        if (receiver_.max_window == 0)
-            receiver_.end = receiver_.max_end = sack_;  // all we know of the other end
-        else if (sack_ == receiver_.end + 1)
-            ++receiver_.end;  // the answer to a keep-alive
-    }
-
-    // Beyond what the receiver can take.
-    WindowResult too_far() {
-        const uint32_t excess = end_ - sender_.max_end + 1;
-        const bool plausible = receiver_.max_window != 0 && after(end_, oldest_end()) &&
-                               excess <= receiver_.max_window && after(sack_, oldest_ack()) &&
-                               !after(sack_, receiver_.end);
-        if (!plausible)
-            return refuse(WindowVerdict::invalid, InvalidReason::tcp_sequence);
-        // More than was offered, but not absurd: the receiver may have taken it, so that its acknowledgment
-        // must be understood.
-        sender_.end = end_;
-        sender_flags_.set(kTcpUnacknowledged);
-        return refuse(WindowVerdict::ignore);
-    }
-    [[nodiscard]] WindowResult refuse(WindowVerdict verdict,
-                                      InvalidReason reason = InvalidReason::none) const {
-        if (settings_.tcp_be_liberal || sender_flags_.has(kTcpLiberal))
-            return {};
-        return {verdict, reason};
-    }
-
-    void count_retransmissions() {
-        const bool same = track_.last_direction == direction_ && track_.last_sequence == sequence_ &&
-                          track_.last_ack == ack_ && track_.last_end == end_ &&
-                          track_.last_window == segment_.window;
-        if (same) {
-            track_.retransmissions = static_cast<uint8_t>(std::min(track_.retransmissions + 1, 255));
-            return;
-        }
-        track_.last_direction = direction_;
-        track_.last_sequence = sequence_;
-        track_.last_ack = ack_;
-        track_.last_end = end_;
-        track_.last_window = segment_.window;
-        track_.retransmissions = 0;
-    }
-
-    TcpTrack& track_;
-    const TcpSegment& segment_;
-    Direction direction_;
-    const Settings& settings_;
-    TcpWindow& sender_;
-    TcpWindow& receiver_;
-    TcpEndFlags& sender_flags_;
-    TcpEndFlags& receiver_flags_;
-    uint32_t sequence_;
-    uint32_t end_;
-    uint32_t ack_;
-    uint32_t sack_;
-};
 
 // The connection is ended, and the end that asks for another has seen to that itself.
 bool may_reopen(const TcpTrack& track, Direction direction) {
@@ -491,11 +287,20 @@ TrackResult advance(TcpTrack& track, TcpKind kind, TcpState from, TcpState next,
     return result;
 }
 
-// No options, or timestamps alone, as they are laid out in nearly every segment (RFC 7323 appendix A).
-bool has_no_sack(wire::Bytes options) {
-    constexpr std::array<uint8_t, 4> kTimestamps{1, 1, 8, 10};
-    return options.empty() ||
-           (options.size() == 12 && std::memcmp(options.data(), kTimestamps.data(), kTimestamps.size()) == 0);
+// A segment with ACK and neither SYN, FIN nor RST, of an open and assured connection: whose time it gets
+// then, or nothing if there is more to say about it; nothing has changed then.
+[[gnu::always_inline]] inline std::optional<Timeout> repeat_open(TcpTrack& track, const TcpSegment& segment,
+                                                                 Direction direction,
+                                                                 const Settings& settings) {
+    if (track.state != TcpState::established || !has_no_sack(segment.options)) [[unlikely]]
+        return std::nullopt;
+    WindowCheck window(track, segment, segment.ack, direction, settings);
+    if (!window.fits()) [[unlikely]]
+        return std::nullopt;
+    window.update();
+    track.last_kind = TcpKind::ack;
+    track.last_direction = direction;
+    return timeout_of_ack(track, settings);
 }
 
 }  // namespace
@@ -580,17 +385,17 @@ TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFact
     return advance(track, kind, from, static_cast<TcpState>(next), flow, settings);
 }
 
-std::optional<Duration> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
-                                   const Settings& settings) {
+std::optional<Timeout> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
+                                  const Settings& settings) {
     constexpr Status kOpen = kConfirmed | kSeenReply | kAssured;
-    if (track.state != TcpState::established || segment.kind() != TcpKind::ack || !flow.status.has(kOpen) ||
-        !has_no_sack(segment.options))
+    if (segment.kind() != TcpKind::ack || !flow.status.has(kOpen))
         return std::nullopt;
-    WindowCheck window(track, segment, segment.ack, flow.direction, settings);
-    if (!window.fits())
-        return std::nullopt;
-    window.update();
-    return advance(track, TcpKind::ack, TcpState::established, TcpState::established, flow, settings).timeout;
+    return repeat_open(track, segment, flow.direction, settings);
+}
+
+std::optional<Timeout> repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction,
+                                  const Settings& settings) {
+    return repeat_open(track, TcpSegment::of_ack(segment), direction, settings);
 }
 
 }  // namespace sluice::conntrack

@@ -116,6 +116,17 @@ struct TcpSegment {
                 .flags = flags,
                 .options = view.options()};
     }
+    // Of one with a whole header that has ACK and neither SYN, FIN, RST nor URG; other flags are left out.
+    static TcpSegment of_ack(wire::Bytes segment) {
+        const auto view = wire::TcpView::unchecked(segment);
+        const uint32_t sequence = view.sequence();
+        return {.sequence = sequence,
+                .ack = view.acknowledgment(),
+                .end = sequence + static_cast<uint32_t>(segment.size() - view.header_length()),
+                .window = view.window(),
+                .flags = wire::kTcpAck,
+                .options = view.options()};
+    }
     [[nodiscard]] constexpr TcpKind kind() const {
         if (flags.has(wire::kTcpRst))
             return TcpKind::rst;
@@ -132,10 +143,16 @@ TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFact
                       const Settings& settings);
 
 // The same for the segment that nearly all are: an ACK, with data or without, of an open connection, inside
-// the windows, that acknowledges nothing selectively. Its flow is to live for so long then. Nothing: it is
+// the windows, that acknowledges nothing selectively. Its flow gets this time then. Nothing: it is
 // another, or there is more to say about it; nothing has changed, and track_tcp() is to judge.
-std::optional<Duration> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
-                                   const Settings& settings);
+std::optional<Timeout> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
+                                  const Settings& settings);
+
+// The same for a segment known to have a whole header with ACK and neither SYN, FIN, RST nor URG, of a
+// connection that packets go both ways of and that is assured. A call in the loop over a burst: inlined, it
+// would leave that no registers.
+std::optional<Timeout> repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction,
+                                  const Settings& settings);
 
 // Whether the connection is ending, so that under pressure it may go early although it is assured.
 constexpr bool is_closing(TcpState state) {

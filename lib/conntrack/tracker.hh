@@ -50,6 +50,11 @@ struct Round {
     Instant now;
     Ticks tick;
     Ticks stream_deadline;  // of a UDP flow that has a packet now, once it is a stream
+    // Whether a flow is neither over nor has a later deadline, in which case the wheel would have to be told.
+    [[nodiscard]] bool may_become_stream(Ticks deadline) const {
+        const Ticks first = tick + 1;
+        return deadline - first <= stream_deadline - first;
+    }
 };
 
 // One per worker; nothing in it is shared except the counters, which others may read.
@@ -76,18 +81,35 @@ class Tracker {
     // tracker_repeat.hh.
     template <Family family>
     [[nodiscard]] bool repeat(Found found, const uint8_t* header, uint32_t length, const Round& round);
+    // The same for TCP segments of a flow in a row that came as one, with the header of the first one and
+    // `payload` bytes of data in all, `size` in each but the last; no checksum is looked at. As IP packets
+    // they have `bytes`. True if each of them would have been repeated.
+    struct Segments {
+        uint32_t count;
+        uint32_t payload;
+        uint32_t size;
+        uint32_t bytes;
+    };
+    [[nodiscard]] bool repeat_segments(Found found, wire::Bytes tcp_header, const Segments& segments,
+                                       const Round& round);
     [[nodiscard]] Round round(Instant now) const {
         return {.now = now,
                 .tick = ticks_at(now),
                 .stream_deadline =
                     ticks_from(now + std::min(settings_.timeouts[Timeout::udp_stream], kMaxTimeout))};
     }
+    // The same for a packet of IPv4 of which nothing is left to be checked: a UDP datagram, or a TCP segment
+    // with ACK and neither SYN, FIN, RST nor URG, that has the tuple of this half of a flow; for flows of
+    // which packets go both ways for a while. False also where repeat() would do.
+    template <wire::IpProtocol protocol>
+    [[nodiscard]] bool repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header, uint32_t length,
+                                    const Round& round);
     // The same for the first packet of a flow, of UDP or a lone SYN, which has come by a wire: the flow it
     // begins, to be confirmed or released, or none if there is more to say; no flow has its tuples.
     template <Family family>
     [[nodiscard]] NewFlow begin_plainly(const uint8_t* header, uint32_t length, InterfaceId in, Instant now);
-    // In place of confirm(), if no other flow was confirmed since and NAT has left it alone. `tracked` is of
-    // that flow.
+    // In place of confirm(), if no other flow was confirmed since; what NAT made of its reply's tuple nobody
+    // else has. `tracked` is of that flow.
     [[nodiscard]] bool confirm_plainly(Tracked& tracked, const NewFlow& begun, Instant now);
     // In which state a packet of this direction finds the flow.
     [[nodiscard]] static CtState state_of(const Flow& flow, Direction direction) {
@@ -162,7 +184,8 @@ class Tracker {
   private:
     static constexpr Status kUnrepeatable = kDying | kFixedTimeout | kSeqAdjust;
     template <Family family>
-    [[nodiscard]] std::optional<Duration> repeat_tcp_of(Found found, const uint8_t* header, uint32_t length);
+    [[nodiscard]] std::optional<Timeout> repeat_tcp_of(Found found, const uint8_t* header, uint32_t length);
+    void change_deadline(Flow& flow, Ticks deadline);
     [[nodiscard]] std::optional<Duration> repeat_young_udp(Found found, Instant now);
     [[nodiscard]] bool may_repeat_young(Found found) const;
     enum class Ending : uint8_t { expired, evicted, deleted };

@@ -33,8 +33,8 @@ template <Family family>
 
 // TCP, and what is not common for UDP. Calls, so that the loop over a burst keeps its registers.
 template <Family family>
-[[gnu::noinline]] std::optional<Duration> Tracker::repeat_tcp_of(Found found, const uint8_t* header,
-                                                                 uint32_t length) {
+[[gnu::noinline]] std::optional<Timeout> Tracker::repeat_tcp_of(Found found, const uint8_t* header,
+                                                                uint32_t length) {
     constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
     constexpr wire::TcpFlags kOthers = wire::kTcpSyn | wire::kTcpFin | wire::kTcpRst | wire::kTcpUrg;
     const auto tcp = wire::TcpView::checked({header + kHeader, length - kHeader});
@@ -64,6 +64,37 @@ template <Family family>
     return !status.has_any(kUnrepeatable) && !is_first_reply && !under_pressure;
 }
 
+// The wheel need not be told of a life that is prolonged.
+[[gnu::always_inline]] inline void Tracker::change_deadline(Flow& flow, Ticks deadline) {
+    if (is_due(flow.deadline_, deadline)) [[likely]]
+        flow.deadline_ = deadline;
+    else
+        table_.set_deadline(flow, deadline);
+}
+
+template <wire::IpProtocol protocol>
+[[gnu::always_inline]] inline bool Tracker::repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header,
+                                                         uint32_t length, const Round& round) {
+    constexpr Status kStream = kSeenReply | kAssured;
+    if (flow.protocol_ != protocol || flow.status.only(kStream | kUnrepeatable) != kStream) [[unlikely]]
+        return false;
+    if constexpr (protocol == wire::IpProtocol::udp) {
+        if (!round.may_become_stream(flow.deadline_)) [[unlikely]]
+            return false;
+        flow.deadline_ = round.stream_deadline;
+    } else {
+        if (is_due(flow.deadline_, round.tick)) [[unlikely]]
+            return false;
+        const wire::Bytes segment(header + wire::kIpv4HeaderSize, length - wire::kIpv4HeaderSize);
+        const auto timeout = repeat_ack(flow.track<TcpTrack>(), segment, flow.direction_of(half), settings_);
+        if (!timeout) [[unlikely]]
+            return false;
+        change_deadline(flow, ticks_from(round.now + std::min(settings_.timeouts[*timeout], kMaxTimeout)));
+    }
+    half.counters.add_packet(length);
+    return true;
+}
+
 template <Family family>
 [[gnu::always_inline]] inline bool Tracker::repeat(Found found, const uint8_t* header, uint32_t length,
                                                    const Round& round) {
@@ -88,17 +119,13 @@ template <Family family>
             deadline = ticks_from(round.now + std::min(*lives, kMaxTimeout));
         }
     } else {
-        const auto lives = repeat_tcp_of<family>(found, header, length);
-        if (!lives) [[unlikely]]
+        const auto timeout = repeat_tcp_of<family>(found, header, length);
+        if (!timeout) [[unlikely]]
             return false;
-        deadline = ticks_from(round.now + std::min(*lives, kMaxTimeout));
+        deadline = ticks_from(round.now + std::min(settings_.timeouts[*timeout], kMaxTimeout));
     }
-    // The wheel need not be told of a life that is prolonged.
-    if (is_due(flow.deadline_, deadline)) [[likely]]
-        flow.deadline_ = deadline;
-    else
-        table_.set_deadline(flow, deadline);
-    flow.counters(found.direction).add(1, length);
+    change_deadline(flow, deadline);
+    flow.counters(found.direction).add_packet(length);
     return true;
 }
 

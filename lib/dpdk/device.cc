@@ -98,7 +98,11 @@ Device::Device(Device&& other) noexcept
       offloads_(std::move(other.offloads_)),
       refused_(std::move(other.refused_)),
       descriptors_(std::move(other.descriptors_)),
-      has_interrupts_(other.has_interrupts_) {}
+      has_interrupts_(other.has_interrupts_),
+      large_receive_(other.large_receive_),
+      large_send_(other.large_send_),
+      ip4_checksum_(other.ip4_checksum_),
+      brings_flows_home_(other.brings_flows_home_) {}
 
 Device::~Device() {
     if (port_ == RTE_MAX_ETHPORTS)
@@ -226,11 +230,36 @@ uint16_t Device::transmit_shared(uint16_t queue, Packet** packets, uint16_t coun
     return rte_eth_tx_burst(port_, queue, packets, count);
 }
 
+bool Device::takes_large(size_t worker, Packet* packet, const HeaderLengths& headers) const {
+    if (!large_send_)
+        return false;
+    const bool is_ip4 = data(packet)[headers.link] >> 4 == 4;
+    const uint64_t before = packet->ol_flags;
+    packet->ol_flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM |
+                       (is_ip4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) |
+                       (is_ip4 && ip4_checksum_ ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+    packet->tx_offload =
+        rte_mbuf_tx_offload(headers.link, headers.ip, headers.tcp, packet->tso_segsz, 0, 0, 0);
+    if (rte_eth_tx_prepare(port_, static_cast<uint16_t>(worker % queues_), &packet, 1) == 1)
+        return true;
+    packet->ol_flags = before;
+    return false;
+}
+
 void Device::negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf) {
     const auto rx = choose_rx_offloads(profile_.offloads.rx, info.rx_offload_capa);
     const auto tx = choose_tx_offloads(profile_.offloads.tx, info.tx_offload_capa);
     conf.rxmode.offloads = rx.bits;
     conf.txmode.offloads = tx.bits;
+    constexpr uint64_t kLargeSend =
+        RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+    // What checks checksums on receive may leave them undone (net_vhost, which gives large frames unasked
+    // too).
+    constexpr uint64_t kLargeReceive =
+        RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+    large_receive_ = (rx.bits & kLargeReceive) != 0;
+    large_send_ = (tx.bits & kLargeSend) == kLargeSend;
+    ip4_checksum_ = (tx.bits & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
     offloads_ = rx.used;
     offloads_.insert(offloads_.end(), tx.used.begin(), tx.used.end());
     refused_ = rx.refused;
@@ -243,6 +272,7 @@ void Device::negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf) {
         if (profile_.rss.key == RssKey::symmetric && info.hash_key_size <= kSymmetricKey.size()) {
             conf.rx_adv_conf.rss_conf.rss_key = const_cast<uint8_t*>(kSymmetricKey.data());
             conf.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
+            brings_flows_home_ = true;
         }
         offloads_.insert(offloads_.end(), rss.used.begin(), rss.used.end());
     }

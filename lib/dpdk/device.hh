@@ -32,6 +32,13 @@ struct DeviceRequest {
     Steering steering = Steering::automatic;
 };
 
+// Bytes of the headers of a TCP packet, link header first.
+struct HeaderLengths {
+    uint16_t link;
+    uint16_t ip;
+    uint16_t tcp;
+};
+
 struct NicCounter {
     std::string name;
     uint64_t value;
@@ -63,7 +70,16 @@ class Device {
         return transmit_shared(static_cast<uint16_t>(worker % queues_), packets, count);
     }
 
+    // Asks the device to cut a large frame into segments by itself. False: it cannot, and nothing was changed
+    // but possibly the TCP checksum. To be transmitted by the same worker then.
+    bool takes_large(size_t worker, Packet* packet, const HeaderLengths& headers) const;
+    // Whether it may give large frames, and packets that lack their transport checksum.
+    [[nodiscard]] bool large_receive() const { return large_receive_; }
+
     [[nodiscard]] uint16_t queues() const { return queues_; }
+    // Whether it spreads packets over queues by the symmetric hash, so that both directions of a flow come by
+    // one.
+    [[nodiscard]] bool brings_flows_home() const { return brings_flows_home_; }
     [[nodiscard]] const std::string& driver() const { return driver_; }
     [[nodiscard]] const std::string& profile_used() const { return profile_name_; }
     [[nodiscard]] const DeviceProfile& profile() const { return profile_; }
@@ -109,6 +125,10 @@ class Device {
     std::vector<std::string> refused_;
     std::vector<std::vector<int>> descriptors_;  // by queue
     bool has_interrupts_ = false;
+    bool large_receive_ = false;
+    bool large_send_ = false;
+    bool ip4_checksum_ = false;  // in what it sends
+    bool brings_flows_home_ = false;
 };
 
 // The address when the device string is a PCI address, which EAL must be told at start.

@@ -1,5 +1,6 @@
 // The packet buffer: an mbuf with headroom, and the few operations on it that the pipeline needs. Every
-// packet in Sluice lies in one segment; the pool's buffers are as large as the largest MTU needs.
+// packet in Sluice lies in one buffer, as large as the largest MTU needs, but for large frames: a device made
+// one of several TCP segments, and its data may go on in a chain of further buffers (pipeline/large.hh).
 #pragma once
 
 #include <rte_mbuf.h>
@@ -35,9 +36,16 @@ inline uint16_t length(const Packet* packet) {
 inline bool is_contiguous(const Packet* packet) {
     return packet->nb_segs == 1;
 }
-// Bytes of the whole packet, also where it came in several segments.
+// Bytes of the whole packet, also where it came in several buffers.
 inline uint32_t total_length(const Packet* packet) {
     return packet->pkt_len;
+}
+// Whether the device says that the frame stands for several TCP segments, and how much data each has.
+inline bool is_large(const Packet* packet) {
+    return (packet->ol_flags & RTE_MBUF_F_RX_LRO) != 0 && packet->tso_segsz != 0;
+}
+inline uint16_t segment_size(const Packet* packet) {
+    return packet->tso_segsz;
 }
 inline std::span<const uint8_t> bytes(const Packet* packet) {
     return {data(packet), length(packet)};
@@ -49,7 +57,7 @@ inline std::span<uint8_t> bytes(Packet* packet) {
 inline void move_start(Packet* packet, int by) {
     packet->data_off = static_cast<uint16_t>(packet->data_off + by);
     packet->data_len = static_cast<uint16_t>(packet->data_len - by);
-    packet->pkt_len = packet->data_len;
+    packet->pkt_len = static_cast<uint32_t>(static_cast<int>(packet->pkt_len) - by);
 }
 // Cuts or extends the end; the caller knows that the buffer is long enough.
 inline void set_length(Packet* packet, uint16_t length) {
@@ -63,6 +71,11 @@ inline uint16_t room(const Packet* packet) {
 // True where the device has checked the IPv4 header checksum and found it right.
 inline bool ip4_checksum_is_good(const Packet* packet) {
     return (packet->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+}
+// True where the device vouches for what the packet carries but left its TCP or UDP checksum undone, as the
+// other end of a virtual link may.
+inline bool lacks_transport_checksum(const Packet* packet) {
+    return (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 inline void prefetch_data(const Packet* packet) {
     rte_prefetch0(data(packet));

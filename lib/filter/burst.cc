@@ -11,7 +11,10 @@
 #include "nat/flow_translation.hh"
 #include "nat/rewrite.hh"
 #include "nat/rewrite_ports.hh"
+#include "pipeline/large.hh"
+#include "pipeline/places.hh"
 #include "routing/exit.hh"
+#include "routing/large.hh"
 #include "routing/send.hh"
 #include "routing/stage.hh"
 
@@ -22,7 +25,9 @@ using conntrack::CtState;
 using conntrack::Found;
 using conntrack::Ip4PortsTuple;
 using nat::Manip;
+using pipeline::for_each_place;
 using pipeline::Path;
+using pipeline::place_bit;
 using pipeline::Verdict;
 using telemetry::Protocol;
 
@@ -40,26 +45,20 @@ bool has_ports(uint8_t protocol) {
            protocol == static_cast<uint8_t>(wire::IpProtocol::udp);
 }
 
-// The flows of a burst by place; none where there is none, or where rules might see the packet otherwise than
-// conntrack does (trail.hh). Not initialised: whoever makes it fills as many places as there are packets.
-struct BurstFlows {
-    BurstFlows() {}
-    Found& operator[](size_t place) { return found[place]; }
+// By place, and not initialised: whoever makes it fills as many places as there are packets.
+template <typename T>
+struct ByPlace {
+    ByPlace() {}
+    T& operator[](size_t place) { return values[place]; }
+    const T& operator[](size_t place) const { return values[place]; }
     union {
-        std::array<Found, pipeline::kMaxBurst> found;
+        std::array<T, pipeline::kMaxBurst> values;
     };
 };
 
-// Which packets of a burst are looked up together.
-struct Places {
-    size_t count = 0;
-    std::array<uint8_t, pipeline::kMaxBurst> of;
-
-    void scatter(const BurstFlows& found, BurstFlows& flows) const {
-        for (size_t i = 0; i < count; ++i)
-            flows[of[i]] = found.found[i];
-    }
-};
+conntrack::Ip4PortsKeys keys_of(const pipeline::Burst& burst) {
+    return {.addresses = burst.keys.addresses.data(), .rest = burst.keys.rest.data()};
+}
 
 // False for fragments, and for what has no ports. On its fast path a packet has no options.
 bool read_tuple(const uint8_t* header, uint16_t length, Ip4PortsTuple& tuple) {
@@ -83,49 +82,63 @@ bool read_tuple(const uint8_t* header, uint16_t length, conntrack::Tuple& tuple)
     return true;
 }
 
+// The flows of a burst. Of packets that rules might see otherwise than conntrack does (trail.hh) there are
+// none.
+struct BurstFlows {
+    uint64_t keyed = 0;  // places with a key have a guess and a hash, others what was found
+    ByPlace<conntrack::Guess> guesses;
+    ByPlace<uint64_t> hashes;
+    ByPlace<Found> found;
+
+    // Places with a key whose packets probably begin a flow.
+    [[nodiscard]] uint64_t guessed_new() const {
+        uint64_t result = 0;
+        for_each_place(keyed,
+                       [&](size_t place) { result |= uint64_t{guesses[place].flow == nullptr} << place; });
+        return result;
+    }
+};
+
 [[gnu::noinline]] void find_ip6_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst,
-                                      BurstFlows& flows) {
-    Places places;
+                                      uint64_t places, BurstFlows& flows) {
+    std::array<uint8_t, pipeline::kMaxBurst> of;
     std::array<conntrack::Tuple, pipeline::kMaxBurst> tuples;
-    for (uint16_t i = 0; i < burst.count; ++i) {
+    size_t count = 0;
+    for_each_place(places, [&](size_t i) {
         const auto& meta = burst.meta[i];
         const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
-        if (meta.path == Path::ip6_fast && read_tuple(header, meta.l3_length, tuples[places.count])) {
-            places.of[places.count++] = static_cast<uint8_t>(i);
-        }
-    }
-    BurstFlows found;
-    table.find_burst(std::span(tuples).first(places.count), found.found.data());
-    places.scatter(found, flows);
+        flows.found[i] = {};
+        if (meta.path == Path::ip6_fast && read_tuple(header, meta.l3_length, tuples[count]))
+            of[count++] = static_cast<uint8_t>(i);
+    });
+    ByPlace<Found> found;
+    table.find_burst(std::span(tuples).first(count), found.values.data());
+    for (size_t i = 0; i < count; ++i)
+        flows.found[of[i]] = found[i];
 }
 
-void find_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst, BurstFlows& flows) {
-    Places places;
-    std::array<Ip4PortsTuple, pipeline::kMaxBurst> tuples;
-    bool has_ip6 = false;
-    for (uint16_t i = 0; i < burst.count; ++i) {
+// Of packets that the parser has not found plain: tagged ones, and those of other workers.
+[[gnu::noinline]] void complete_keys(pipeline::Burst& burst, uint64_t places) {
+    for_each_place(places, [&](size_t i) {
         const auto& meta = burst.meta[i];
-        const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
-        if (meta.path == Path::ip4_fast && read_tuple(header, meta.l3_length, tuples[places.count]))
-            [[likely]] {
-            places.of[places.count++] = static_cast<uint8_t>(i);
-        } else {
-            flows[i] = {};
-            has_ip6 = has_ip6 || meta.path == Path::ip6_fast;
-        }
+        Ip4PortsTuple tuple;
+        if (meta.path != Path::ip4_fast ||
+            !read_tuple(dpdk::data(burst.packets[i]) + meta.l3, meta.l3_length, tuple))
+            return;
+        burst.keys.addresses[i] = tuple.addresses;
+        burst.keys.rest[i] = tuple.rest();
+        burst.keys.places |= place_bit(i);
+    });
+}
+
+void find_flows(const conntrack::FlowTable& table, pipeline::Burst& burst, BurstFlows& flows) {
+    const uint64_t all = pipeline::first_places(burst.count);
+    if (burst.keys.places != all) [[unlikely]] {
+        complete_keys(burst, all & ~burst.keys.places);
+        find_ip6_flows(table, burst, all & ~burst.keys.places, flows);
     }
-    const auto wanted = std::span(tuples).first(places.count);
-    if (places.count == burst.count) [[likely]] {
-        table.find_burst(wanted, flows.found.data());
-        return;
-    }
-    if (places.count != 0) {
-        BurstFlows found;
-        table.find_burst(wanted, found.found.data());
-        places.scatter(found, flows);
-    }
-    if (has_ip6)
-        find_ip6_flows(table, burst, flows);
+    flows.keyed = burst.keys.places;
+    table.guess_burst(keys_of(burst), flows.keyed, flows.guesses.values.data(), flows.hashes.values.data());
 }
 
 // How packets of a direction leave: as an answer comes, turned around.
@@ -179,6 +192,9 @@ class Firewall::KeptDecision {
     uint64_t word_;
 };
 
+// None that a flow ever has: it is not valid, nor zero.
+constexpr conntrack::Decision kNoDecision{1, 1};
+
 // What packets of a burst that repeat decisions share: what holds for all of them, and what they add to
 // counters.
 struct Firewall::Repeats {
@@ -187,6 +203,8 @@ struct Firewall::Repeats {
     routing::Exit exit;
     uint64_t repeated4 = 0;
     uint64_t repeated6 = 0;
+    // That of the last packet, if it stays good for all of the burst and the exit is open.
+    conntrack::Decision decision = kNoDecision;
     // Packets in a row that repeated one path.
     PathId path = kNoPath;
     uint64_t path_packets = 0;
@@ -216,8 +234,8 @@ void Firewall::keep_decision(const routing::Context& context, const routing::Pas
         return;
     const KeptDecision decision(path, context.tables.fib->index_of(*passage.next_hop), passage.in,
                                 passage.tracked.state, judgement_.hook, trail_.reads_sets());
-    flow->decision(passage.tracked.direction) = {decision.word(),
-                                                 made_from(tables_->generation, sets_generation_)};
+    flow->decision(passage.tracked.direction) = {
+        decision.word(), made_from(tables_->generation, trail_.reads_sets() ? sets_generation_ : 0)};
 }
 
 void Firewall::count_path(Repeats& repeats) {
@@ -231,13 +249,14 @@ void Firewall::count_path(Repeats& repeats) {
                                                              const pipeline::PacketMeta& meta, Found found,
                                                              Repeats& repeats) {
     const auto& kept = found.flow->decision(found.direction);
-    const KeptDecision decision(kept[0]);
+    const KeptDecision decision(kept.what);
+    repeats.decision = kNoDecision;  // exit and path may be another's from here on
     if (!decision.is_for(meta.in))
         return false;
     // Those that read no set hold while the tables do.
-    if (kept[1] >> 32 != repeats.tables ||
-        (decision.reads_sets() &&
-         static_cast<uint32_t>(kept[1]) != static_cast<uint32_t>(tables_->sets->generation()))) [[unlikely]]
+    if (kept.made_from >> 32 != repeats.tables ||
+        (decision.reads_sets() && static_cast<uint32_t>(kept.made_from) !=
+                                      static_cast<uint32_t>(tables_->sets->generation()))) [[unlikely]]
         return false;
     auto& exit = repeats.exit;
     if (decision.next_hop() != exit.next_hop()) [[unlikely]]
@@ -256,7 +275,9 @@ void Firewall::count_path(Repeats& repeats) {
     repeated(packet, decision, meta.l3_length, context.worker, repeats);
     ++repeats.repeated4;
     routing::count_hop(header, Family::ip4);
-    exit.send(context, packet);
+    exit.send(context, packet, header - pipeline::kEthernetHeader, dpdk::length(packet));
+    if (!decision.reads_sets() && context.worker.watch.packet == nullptr)
+        repeats.decision = kept;
     return true;
 }
 
@@ -267,7 +288,7 @@ template <Family family>
                                                          const pipeline::PacketMeta& meta, Found found,
                                                          Repeats& repeats) {
     conntrack::Flow& flow = *found.flow;
-    const KeptDecision decision(flow.decision(found.direction)[0]);
+    const KeptDecision decision(flow.decision(found.direction).what);
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
     uint8_t* const header = dpdk::data(packet) + meta.l3;
     const bool translated = flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
@@ -333,48 +354,191 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
             if (const auto verdict = begin_flow<Family::ip6>(context, packet, meta))
                 return *verdict;
     }
+    if (meta.path == Path::ip4_large && repeat_large<Family::ip4>(context, packet, meta))
+        return Verdict::sent();
+    if (meta.path == Path::ip6_large && repeat_large<Family::ip6>(context, packet, meta))
+        return Verdict::sent();
     return routing::forward_slowly(context, packet, meta);
 }
 
-void Firewall::prefetch_mappings(const pipeline::Burst& burst, std::span<const Found> flows) const {
-    if (std::ranges::all_of(flows, [](const Found& found) { return static_cast<bool>(found); })) [[likely]]
+// A large frame of an open connection, whose segments would all repeat one decision. False if some of them
+// have to ask for themselves; nothing has happened then.
+template <Family family>
+bool Firewall::repeat_large(routing::Context& context, dpdk::Packet* packet,
+                            const pipeline::PacketMeta& meta) {
+    constexpr bool kIp4 = family == Family::ip4;
+    uint8_t* const header = dpdk::data(packet) + meta.l3;
+    std::conditional_t<kIp4, Ip4PortsTuple, conntrack::Tuple> tuple;
+    if (!tables_->tracks || !read_tuple(header, meta.l3_length, tuple))
+        return false;
+    const Found found = tracker_.table().find(tuple);
+    if (!found)
+        return false;
+    conntrack::Flow& flow = *found.flow;
+    const auto& kept = flow.decision(found.direction);
+    const KeptDecision decision(kept.what);
+    const auto sets = static_cast<uint32_t>(tables_->sets->generation());
+    if (!decision.is_for(meta.in) || kept.made_from >> 32 != tables_->generation ||
+        (decision.reads_sets() && static_cast<uint32_t>(kept.made_from) != sets))
+        return false;
+    const auto& hop = context.tables.fib->next_hop(decision.next_hop());
+    const bool translated = flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
+    const auto neighbour = neighbour_of<family>(context, found, header, translated, hop);
+    const auto parts = pipeline::LargeFrame::of(packet, meta.l3);
+    if (!neighbour.link.usable() || parts.largest() > hop.mtu)
+        return false;
+    // Each segment would get an identification of its own.
+    if (kIp4 && nat::FlowTranslation::changes(flow.status, found.direction, Manip::source) &&
+        !wire::Ipv4View::unchecked(header).dont_fragment())
+        return false;
+    const uint32_t segments = parts.segments();
+    const wire::Bytes tcp_header(dpdk::data(packet) + parts.tcp, size_t{parts.headers} - parts.tcp);
+    if (!tracker_.repeat_segments(found, tcp_header,
+                                  {.count = segments,
+                                   .payload = parts.payload,
+                                   .size = parts.segment_size,
+                                   .bytes = parts.ip_bytes()},
+                                  tracker_.round(context.worker.now)))
+        return false;
+    if (translated)
+        translate_headers(packet, meta, parts, found);
+    state_->repeat(decision.path(), segments, parts.ip_bytes(), context.worker.now);
+    conntrack_counters_.add(conntrack::Count::found, segments);
+    conntrack_counters_.add(conntrack::Count::decision_repeated, segments);
+    auto& protocol = context.worker.counters.protocol;
+    protocol.add(kIp4 ? Protocol::IpInReceives : Protocol::Ip6InReceives, segments);
+    protocol.add(kIp4 ? Protocol::IpForwDatagrams : Protocol::Ip6OutForwDatagrams, segments);
+    routing::send_large(context, packet, meta, hop, neighbour, family);
+    return true;
+}
+
+// The TCP checksum becomes whatever it does: it is made anew for each segment.
+void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                                 const pipeline::LargeFrame& parts, const Found& found) {
+    const wire::MutableBytes bytes(dpdk::data(packet) + meta.l3, meta.l3_length);
+    if (meta.path == Path::ip4_large) {
+        nat::rewrite_ip4_ports(bytes.data(), dpdk::data(packet) + parts.tcp, found.flow->protocol(),
+                               ends_after(*found.flow, found.direction));
         return;
+    }
+    const auto ip = ip6_of(packet, meta);
+    const auto translation = nat::FlowTranslation::of(*found.flow, found.direction);
+    for (const auto manip : {Manip::destination, Manip::source})
+        if (translation.changes(manip))
+            (void)nat::rewrite(ip, bytes, manip, translation.target(manip));
+}
+
+// Packets in a row, the first at `place`, which do what the packet before them did; of these protocols
+// nothing of a packet but its flow is left to be looked at. The place of the first that does not: nothing has
+// happened to it. A function of its own, whose loop has all registers to itself.
+template <wire::IpProtocol protocol>
+[[gnu::noinline]] size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                              size_t place, size_t end, Repeats& repeats) {
+    const auto decision = repeats.decision;
+    const auto round = repeats.round;
+    const auto keys = keys_of(burst);
+    const size_t first = place;
+    uint64_t bytes = 0;
+    routing::Exit::Row row(repeats.exit);
+    for (; place < end; ++place) {
+        const auto [flow, half] = guesses[place];
+        dpdk::Packet* const packet = burst.packets[place];
+        uint8_t* const frame = dpdk::data(packet);
+        uint8_t* const header = frame + pipeline::kEthernetHeader;
+        const uint16_t length = burst.meta[place].l3_length;
+        if (flow == nullptr || half->decision != decision || !half->is(keys[place]) ||
+            !tracker_.repeat_sound<protocol>(*flow, *half, header, length, round)) [[unlikely]]
+            break;
+        if (flow->status.has_any(conntrack::kSnat | conntrack::kDnat)) [[unlikely]]
+            translate_again(packet, burst.meta[place], {flow, flow->direction_of(*half)});
+        bytes += length;
+        routing::count_hop(header, Family::ip4);
+        row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
+    }
+    const size_t count = place - first;
+    row.commit(bytes + count * pipeline::kEthernetHeader);
+    repeats.repeated4 += count;
+    repeats.path_packets += count;
+    repeats.path_bytes += bytes;
+    return place;
+}
+
+void Firewall::prefetch_mappings(const pipeline::Burst& burst, uint64_t places) const {
     constexpr size_t kMost = nat::Translator::kAhead;
     static_assert(pipeline::kMaxBurst <= kMost);
     std::array<Ip4PortsTuple, kMost> leaving;
     size_t count = 0;
-    for (size_t i = 0; i < flows.size(); ++i) {
-        const auto& meta = burst.meta[i];
-        if (!flows[i] && meta.path == Path::ip4_fast &&
-            read_tuple(dpdk::data(burst.packets[i]) + meta.l3, meta.l3_length, leaving[count]))
-            ++count;
-    }
+    for_each_place(places, [&](size_t i) { leaving[count++] = keys_of(burst)[i]; });
     std::array<Ip4PortsTuple, kMost> answers;
     translator_->prefetch_beginnings(std::span(leaving).first(count), answers);
     for (const auto& answer : std::span(answers).first(count))
         tracker_.table().prefetch_entry(answer);
 }
 
+// The place of the first packet from `place` on that does not do what the packet before it did.
+[[gnu::always_inline]] inline size_t Firewall::repeat_like_the_last(const pipeline::Burst& burst,
+                                                                    const conntrack::Guess* guesses,
+                                                                    size_t place, Repeats& repeats) {
+    const auto ends = [&](uint64_t places) {
+        return place + std::min(static_cast<size_t>(std::countr_one(places >> place)), repeats.exit.room());
+    };
+    const uint64_t here = place_bit(place);
+    const auto& keys = burst.keys;
+    if (((keys.datagrams | keys.acks) & here) == 0 || guesses[place].flow == nullptr ||
+        guesses[place].half->decision != repeats.decision)
+        return place;
+    if ((keys.datagrams & here) != 0)
+        return repeat_row<wire::IpProtocol::udp>(burst, guesses, place, ends(keys.datagrams), repeats);
+    return repeat_row<wire::IpProtocol::tcp>(burst, guesses, place, ends(keys.acks), repeats);
+}
+
+// The last packet of the burst before is as good an example as any, if this one came the same way.
+void Firewall::resume(routing::Context& context, const pipeline::Burst& burst, Repeats& repeats) {
+    const uint64_t places = burst.keys.datagrams | burst.keys.acks;
+    const KeptDecision decision(last_decision_.what);
+    if (places == 0 || !decision.is_for(burst.meta[static_cast<size_t>(std::countr_zero(places))].in) ||
+        last_decision_.made_from >> 32 != repeats.tables || context.worker.watch.packet != nullptr)
+        return;
+    repeats.exit.turn_to(context, decision.next_hop());
+    if (!repeats.exit.is_open())
+        return;
+    repeats.path = decision.path();
+    repeats.decision = last_decision_;
+}
+
 void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
     BurstFlows flows;
-    if (tables_->tracks)
-        find_flows(tracker_.table(), burst, flows);
-    else
-        std::fill_n(flows.found.begin(), burst.count, Found());
-    if (begins_plainly_ && translator_ != nullptr)
-        prefetch_mappings(burst, std::span(flows.found).first(burst.count));
     Repeats repeats{.tables = tables_->generation, .round = tracker_.round(context.worker.now), .exit = {}};
-    for (uint16_t i = 0; i < burst.count; ++i) {
+    if (tables_->tracks) {
+        find_flows(tracker_.table(), burst, flows);
+        resume(context, burst, repeats);
+    } else {
+        std::fill_n(flows.found.values.begin(), burst.count, Found());
+    }
+    if (begins_plainly_ && translator_ != nullptr) {
+        if (const uint64_t beginning = flows.guessed_new(); beginning != 0)
+            prefetch_mappings(burst, beginning);
+    }
+    for (size_t i = 0; i < burst.count; ++i) {
+        if (repeats.decision != kNoDecision)
+            i = repeat_like_the_last(burst, flows.guesses.values.data(), i, repeats);
+        if (i == burst.count)
+            break;
+        const bool is_keyed = (flows.keyed >> i & 1) != 0;
+        const Found found =
+            is_keyed ? tracker_.table().find_guessed(flows.guesses[i], keys_of(burst)[i], flows.hashes[i])
+                     : flows.found[i];
         dpdk::Packet* packet = burst.packets[i];
         const auto& meta = burst.meta[i];
-        if (flows[i] && repeat_decision(context, packet, meta, flows[i], repeats)) [[likely]]
+        if (found && repeat_decision(context, packet, meta, found, repeats)) [[likely]]
             continue;
-        const auto verdict = forward_alone(context, packet, meta, begins_plainly_ && !flows[i]);
+        const auto verdict = forward_alone(context, packet, meta, begins_plainly_ && !found);
         if (verdict != Verdict::sent())
             pipeline::finish(context.worker, packet, meta.in, verdict);
     }
     count_path(repeats);
     repeats.add_to(context.worker.counters.protocol, conntrack_counters_);
+    last_decision_ = repeats.decision;
 }
 
 }  // namespace sluice::filter

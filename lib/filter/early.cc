@@ -9,14 +9,17 @@
 #include "filter/program.hh"
 #include "filter/stage.hh"
 #include "pipeline/parse.hh"
+#include "pipeline/places.hh"
 #include "wire/bytes.hh"
 
 namespace sluice::filter {
 namespace {
 
 using pipeline::Burst;
+using pipeline::for_each_place;
 using pipeline::PacketMeta;
 using pipeline::Path;
+using pipeline::place_bit;
 using pipeline::Verdict;
 
 constexpr size_t kMacs = 12;  // bytes of the two addresses in front of a frame
@@ -40,16 +43,6 @@ bool is_ip(const PacketMeta& meta) {
     return meta.path != Path::done && meta.path != Path::neighbour;
 }
 
-uint64_t bit(size_t place) {
-    return uint64_t{1} << place;
-}
-
-template <typename Fn>
-void for_each_place(uint64_t places, Fn&& fn) {
-    for (; places != 0; places &= places - 1)
-        fn(static_cast<size_t>(std::countr_zero(places)));
-}
-
 RulePacket asked_about(const Burst& burst, size_t place, const wire::IpPacket& ip, Instant now) {
     RulePacket asked(ip, now);
     asked.in = burst.meta[place].in;
@@ -60,6 +53,7 @@ RulePacket asked_about(const Burst& burst, size_t place, const wire::IpPacket& i
 void end(routing::Context& context, Burst& burst, size_t place, telemetry::DropReason reason) {
     pipeline::finish(context.worker, burst.packets[place], burst.meta[place].in, Verdict::drop(reason));
     burst.meta[place].path = Path::done;
+    burst.keys.forget(place);
 }
 
 }  // namespace
@@ -69,13 +63,13 @@ void Firewall::early(routing::Context& context, Burst& burst) {
     uint64_t open = 0;
     for (size_t place = 0; place < burst.count; ++place) {
         if (is_ip(burst.meta[place]))
-            open |= bit(place);
+            open |= place_bit(place);
     }
     for (const EarlyStep& step : ruleset.early_steps()) {
         uint64_t wanted = 0;
         for_each_place(open, [&](size_t place) {
             if (step.in[index(burst.meta[place].in)])
-                wanted |= bit(place);
+                wanted |= place_bit(place);
         });
         if (step.lookup != nullptr) {
             open &= ~drop_listed(context, burst, step, wanted);
@@ -84,7 +78,7 @@ void Firewall::early(routing::Context& context, Burst& burst) {
         for_each_place(wanted, [&](size_t place) {
             state_->counters().count(step.rule->id, burst.meta[place].l3_length, context.worker.now);
             if (!ask_program(context, burst, place, *step.rule))
-                open &= ~bit(place);
+                open &= ~place_bit(place);
         });
     }
     const auto asked = static_cast<uint32_t>(ruleset.early_steps().size());
@@ -148,6 +142,7 @@ bool Firewall::ask_program(routing::Context& context, Burst& burst, size_t place
     if (answer.verdict == bpf::Verdict::pass) {
         if (!answer.changed)
             return true;
+        burst.keys.forget(place);
         const auto parsed = pipeline::parse_packet(interfaces, interfaces[meta.in].port, packet, meta);
         if (parsed != Verdict::next()) {
             pipeline::finish(context.worker, packet, meta.in, parsed);
@@ -175,6 +170,7 @@ bool Firewall::ask_program(routing::Context& context, Burst& burst, size_t place
             return false;
     }
     meta.path = Path::done;
+    burst.keys.forget(place);
     return false;
 }
 

@@ -1,11 +1,16 @@
 // The short way of a packet that begins a flow: what the slow path does about one like most others, without
 // the questions whose answers are known. The rules are asked as ever.
+#include "filter/masquerade.hh"
 #include "filter/stage.hh"
+#include "nat/flow_translation.hh"
+#include "nat/rewrite_ports.hh"
+#include "nat/translator_plain.hh"
 #include "routing/send.hh"
 #include "routing/slow.hh"
 
 namespace sluice::filter {
 
+using conntrack::Direction;
 using pipeline::Verdict;
 
 bool Firewall::begins_plainly() const {
@@ -60,7 +65,7 @@ std::optional<Verdict> Firewall::begin_flow(routing::Context& context, dpdk::Pac
         tables.source_filter.contains(view.source()) ||
         tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off) [[unlikely]]
         return std::nullopt;
-    const auto begun = tracker_.begin_plainly<family>(header, meta.l3_length, meta.in, context.worker.now);
+    auto begun = tracker_.begin_plainly<family>(header, meta.l3_length, meta.in, context.worker.now);
     if (begun.flow == nullptr) [[unlikely]]
         return std::nullopt;
 
@@ -80,9 +85,12 @@ std::optional<Verdict> Firewall::begin_flow(routing::Context& context, dpdk::Pac
     judgement_.tracked = true;
     judgement_.state = passage.tracked.state;
     count_hop(view);
-    auto verdict = ask(context, passage, Table::filter, Hook::forward);
+    const auto seen = wire::IpPacket::of(view);
+    RulePacket asked = rule_packet(context, passage, seen);
+    auto verdict = ask_about(context, passage, asked, Table::filter, Hook::forward);
     if (verdict == Verdict::next() && translator_ != nullptr)
-        verdict = postrouting(context, passage);
+        verdict = family == Family::ip4 ? translate_plainly(context, passage, asked, begun)
+                                        : postrouting(context, passage);
     else if (verdict == Verdict::next())
         verdict = confirm_plainly(context, passage, begun);
     if (verdict != Verdict::next())
@@ -92,6 +100,80 @@ std::optional<Verdict> Firewall::begin_flow(routing::Context& context, dpdk::Pac
     context.worker.counters.protocol.add(kForwarded<family>);
     routing::send_counted(context, packet, meta, hop, neighbour, family);
     return Verdict::sent();
+}
+
+// What translate() and confirm() would do.
+Verdict Firewall::translate_plainly(routing::Context& context, routing::Passage& passage, RulePacket& asked,
+                                    conntrack::NewFlow& begun) {
+    const NatStatement* statement = nullptr;
+    const auto verdict = ask_about(context, passage, asked, Table::nat, Hook::postrouting, &statement);
+    if (verdict != Verdict::next())
+        return verdict;
+    auto& flow = *begun.flow;
+    if (statement == nullptr) {  // it keeps its source, since nobody else has its tuples
+        flow.status.set(conntrack::kSnatDone);
+        return confirm_plainly(context, passage, begun);
+    }
+
+    const Instant now = context.worker.now;
+    const auto tuple = flow.half(Direction::original).tuple(flow.protocol());
+    const auto remote = nat::Ip4Endpoint::destination_of(tuple);
+    Ip4Address own;
+    if (statement->rule.kind == nat::NatKind::masquerade)
+        own = masquerade_ip4(context, passage.out, *passage.next_hop, remote.ip4());
+    const auto& table = tracker_.table();
+    conntrack::Found other;
+    const auto is_free = [&](const nat::Ip4Endpoint& external) {
+        const conntrack::Ip4PortsTuple answer{.addresses = uint64_t{external.address} << 32 | remote.address,
+                                              .ports = uint32_t{external.port} << 16 | remote.port,
+                                              .protocol = tuple.protocol};
+        begun.reply_hash = table.hash_of(answer);
+        other = table.find_rare(answer, begun.reply_hash);
+        return !other || other.flow->is_expired(conntrack::ticks_at(now));
+    };
+    const bool has_own = statement->rule.kind != nat::NatKind::masquerade || !own.is_unspecified();
+    const auto chosen =
+        has_own ? translator_->choose_plainly(statement->rule, tuple, passage.out, own, is_free, now)
+                : std::nullopt;
+    if (!chosen) [[unlikely]]
+        return translate_by(context, passage, statement);
+    if (!*chosen) [[unlikely]]
+        return refuse(context, passage, chosen->error());
+
+    const auto& [external, mapping] = **chosen;
+    flow.status.set(conntrack::kSnatDone | conntrack::kMappedSource);
+    if (statement->rule.kind == nat::NatKind::masquerade)
+        flow.status.set(nat::kMasqueraded);
+    auto& answer = flow.half(Direction::reply);
+    if (external != nat::Ip4Endpoint::source_of(tuple)) [[likely]] {
+        flow.status.set(conntrack::kSnat);
+        answer.addresses[1] = external.address;
+        answer.ports[1] = external.port;
+        uint8_t* const header = passage.packet.data();
+        nat::rewrite_ip4_ports(header, header + wire::kIpv4HeaderSize, tuple.protocol,
+                               {.addresses = uint64_t{remote.address} << 32 | external.address,
+                                .ports = uint32_t{remote.port} << 16 | external.port});
+        translator_->renew_identification(passage.packet);
+    }
+    if (other) [[unlikely]]  // its time is up
+        return confirm(context, passage);
+    if (!tracker_.confirm_plainly(passage.tracked, begun, now)) [[unlikely]]
+        return refused(passage);
+    translator_->flow_began(mapping, remote.ip4());
+    return tell_of(passage, now);
+}
+
+// With what the rules said, for those that have more to say.
+Verdict Firewall::translate_by(routing::Context& context, routing::Passage& passage,
+                               const NatStatement* statement) {
+    if (const auto verdict = choose_by(context, passage, statement, nat::Manip::source);
+        verdict != Verdict::next())
+        return verdict;
+    passage.tracked.flow->status.set(conntrack::kSnatDone);
+    const auto packet = wire::IpPacket::of(wire::Ipv4View::unchecked(passage.packet.data()));
+    if (const auto verdict = exchange(passage, packet, false, nat::Manip::source); verdict != Verdict::next())
+        return verdict;
+    return confirm(context, passage);
 }
 
 template std::optional<Verdict> Firewall::begin_flow<Family::ip4>(routing::Context&, dpdk::Packet*,

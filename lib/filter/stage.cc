@@ -110,7 +110,7 @@ void Firewall::adopt(const FirewallTables* tables) {
     state_ = tables == nullptr ? nullptr : tables->states[index(worker_)].get();
     if (tables == nullptr)
         return;
-    tracker_.apply(tables->limits, tables->settings);
+    tracker_.apply(tables->limits[index(worker_)], tables->settings);
     translator_ = tables->translators.empty() ? nullptr : tables->translators[index(worker_)];
     if (translator_ != nullptr)
         translator_->apply(tables->nat);
@@ -223,8 +223,12 @@ Verdict Firewall::confirm(Context& context, Passage& passage) {
 
 Verdict Firewall::confirm_plainly(Context& context, Passage& passage, const conntrack::NewFlow& begun) {
     if (!tracker_.confirm_plainly(passage.tracked, begun, context.worker.now)) [[unlikely]]
-        return Verdict::drop(reason_of(passage.tracked.refusal));
-    return flow_began(passage, context.worker.now);
+        return refused(passage);
+    return tell_of(passage, context.worker.now);
+}
+
+Verdict Firewall::refused(const Passage& passage) {
+    return Verdict::drop(reason_of(passage.tracked.refusal));
 }
 
 void Firewall::bring_home(conntrack::FlowCursor& cursor, size_t budget, Instant now) {
@@ -236,10 +240,15 @@ void Firewall::bring_home(conntrack::FlowCursor& cursor, size_t budget, Instant 
 
 Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook,
                       const NatStatement** statement) {
-    const auto& ruleset = *tables_->ruleset;
-    if (ruleset.base(table, hook) == nullptr)
+    if (tables_->ruleset->base(table, hook) == nullptr)
         return Verdict::next();
     const auto packet = packet_of(passage);
+    RulePacket asked = rule_packet(context, passage, packet);
+    return ask_about(context, passage, asked, table, hook, statement);
+}
+
+RulePacket Firewall::rule_packet(const Context& context, const Passage& passage,
+                                 const wire::IpPacket& packet) const {
     RulePacket asked(packet, context.worker.now);
     asked.in = passage.in;
     asked.out = passage.out;
@@ -247,6 +256,16 @@ Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook
     asked.ct = flow_of(passage.tracked, tracker_.table());
     if (passage.source_mac != nullptr)
         asked.mac_saddr.emplace(MacAddress::load(passage.source_mac));
+    return asked;
+}
+
+Verdict Firewall::ask_about(Context& context, Passage& passage, RulePacket& asked, Table table, Hook hook,
+                            const NatStatement** statement) {
+    const auto& ruleset = *tables_->ruleset;
+    const auto* const chain = ruleset.base(table, hook);
+    if (chain == nullptr)
+        return Verdict::next();
+    const auto& packet = asked.ip;
     Trail unused;
     Trail& trail = passage.in == kNoInterface || table == Table::nat ? unused : trail_;
     if (table == Table::nat)
@@ -278,7 +297,6 @@ Verdict Firewall::ask(Context& context, Passage& passage, Table table, Hook hook
             reject(context, passage, outcome.reject);
             return Verdict::drop(drops::rule_reject);
     }
-    const auto* chain = ruleset.base(table, hook);
     return Verdict::drop(outcome.rule == chain->policy_id ? drops::chain_policy : drops::rule);
 }
 

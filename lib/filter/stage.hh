@@ -28,6 +28,10 @@
 #include "routing/hooks.hh"
 #include "steering/flow_homes.hh"
 
+namespace sluice::pipeline {
+struct LargeFrame;
+}
+
 namespace sluice::filter {
 
 // What all workers read: part of the published snapshot.
@@ -37,7 +41,7 @@ struct FirewallTables {
     uint32_t generation = 0;  // no two tables have the same
     const sets::SetRegistry* sets = nullptr;  // for its generation
     std::shared_ptr<const Ruleset> ruleset;
-    conntrack::Limits limits;  // of one worker
+    std::vector<conntrack::Limits> limits;  // by worker
     conntrack::Settings settings;
     nat::NatSettings nat;
     bool nat_tells = false;  // senders get an ICMP error where NAT has no endpoint for them
@@ -119,12 +123,29 @@ class Firewall final : public routing::Hooks {
     // In nat it gives the statement of the rule that decided, if one did.
     [[nodiscard]] pipeline::Verdict ask(routing::Context& context, routing::Passage& passage, Table table,
                                         Hook hook, const NatStatement** statement = nullptr);
+    // The same in two steps: a packet that does not change meanwhile may be asked about more than once.
+    [[nodiscard]] RulePacket rule_packet(const routing::Context& context, const routing::Passage& passage,
+                                         const wire::IpPacket& packet) const;
+    [[nodiscard]] pipeline::Verdict ask_about(routing::Context& context, routing::Passage& passage,
+                                              RulePacket& asked, Table table, Hook hook,
+                                              const NatStatement** statement = nullptr);
     [[nodiscard]] pipeline::Verdict track(routing::Context& context, routing::Passage& passage);
     // NAT at a hook (translation.cc): asks about a flow that begins, then changes the packet's end.
     [[nodiscard]] pipeline::Verdict translate(routing::Context& context, routing::Passage& passage,
                                               Hook hook);
     [[nodiscard]] pipeline::Verdict choose(routing::Context& context, routing::Passage& passage, Hook hook,
                                            nat::Manip manip);
+    // With what the rules said.
+    [[nodiscard]] pipeline::Verdict choose_by(routing::Context& context, routing::Passage& passage,
+                                              const NatStatement* statement, nat::Manip manip);
+    // Changes the packet's end as its flow has it.
+    [[nodiscard]] pipeline::Verdict exchange(const routing::Passage& passage, const wire::IpPacket& packet,
+                                             bool is_error, nat::Manip manip);
+    // In place of postrouting(), for a packet of IPv4 that begins a flow by the short way.
+    [[nodiscard]] pipeline::Verdict translate_plainly(routing::Context& context, routing::Passage& passage,
+                                                      RulePacket& asked, conntrack::NewFlow& begun);
+    [[nodiscard]] pipeline::Verdict translate_by(routing::Context& context, routing::Passage& passage,
+                                                 const NatStatement* statement);
     // Nothing: as it is.
     using Choice = std::expected<std::optional<nat::Endpoint>, nat::NatRefusal>;
     [[nodiscard]] Choice choose_destination(const routing::Context& context, const routing::Passage& passage,
@@ -141,9 +162,11 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] Choice choose_expected(const routing::Context& context, const routing::Passage& passage,
                                          const conntrack::ExpectedTranslation& expected, nat::Manip manip);
     [[nodiscard]] pipeline::Verdict flow_began(routing::Passage& passage, Instant now);
+    // The others who have to know than NAT.
+    [[nodiscard]] pipeline::Verdict tell_of(routing::Passage& passage, Instant now);
     static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
     // What NAT will read is on its way: of packets of a burst without flows, and of flows that are over.
-    void prefetch_mappings(const pipeline::Burst& burst, std::span<const conntrack::Found> flows) const;
+    void prefetch_mappings(const pipeline::Burst& burst, uint64_t places) const;
     static void flows_end_soon(const void* firewall, std::span<const conntrack::Flow* const> flows);
     // Helpers read the packet, and what they find is translated (helpers.cc).
     [[nodiscard]] pipeline::Verdict help(routing::Context& context, routing::Passage& passage);
@@ -153,15 +176,23 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] pipeline::Verdict confirm(routing::Context& context, routing::Passage& passage);
     [[nodiscard]] pipeline::Verdict confirm_plainly(routing::Context& context, routing::Passage& passage,
                                                     const conntrack::NewFlow& begun);
+    // Of a packet whose flow could not be confirmed.
+    [[nodiscard]] static pipeline::Verdict refused(const routing::Passage& passage);
     void reject(routing::Context& context, const routing::Passage& passage, RejectKind asked);
     void note(const routing::Passage& passage, Hook hook, const Outcome& outcome);
     void keep_decision(const routing::Context& context, const routing::Passage& passage);
     struct Repeats;
     void count_path(Repeats& repeats);
+    void resume(routing::Context& context, const pipeline::Burst& burst, Repeats& repeats);
     class KeptDecision;
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
                                        const pipeline::PacketMeta& meta, conntrack::Found found,
                                        Repeats& repeats);
+    template <wire::IpProtocol protocol>
+    [[nodiscard]] size_t repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                    size_t place, size_t end, Repeats& repeats);
+    [[nodiscard]] size_t repeat_like_the_last(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                              size_t place, Repeats& repeats);
     template <Family family>
     [[nodiscard]] bool repeat_by_its_neighbour(routing::Context& context, dpdk::Packet* packet,
                                                const pipeline::PacketMeta& meta, conntrack::Found found,
@@ -172,6 +203,11 @@ class Firewall final : public routing::Hooks {
                          const conntrack::Found& found);
     [[nodiscard]] pipeline::Verdict forward_alone(routing::Context& context, dpdk::Packet* packet,
                                                   const pipeline::PacketMeta& meta, bool may_begin);
+    template <Family family>
+    [[nodiscard]] bool repeat_large(routing::Context& context, dpdk::Packet* packet,
+                                    const pipeline::PacketMeta& meta);
+    static void translate_headers(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                                  const pipeline::LargeFrame& parts, const conntrack::Found& found);
     // Packets that begin flows (newcomer.cc). Whether the short way is all there is to the hooks now; the
     // verdict on a packet that went it, or nothing: nothing has happened then.
     [[nodiscard]] bool begins_plainly() const;
@@ -207,7 +243,8 @@ class Firewall final : public routing::Hooks {
     // Of the packet from a wire that is on its way past the hooks.
     Judgement judgement_;
     Trail trail_;
-    uint32_t sets_generation_ = 0;  // before its first hook
+    conntrack::Decision last_decision_;  // that the last burst ended with
+    uint32_t sets_generation_ = 0;       // before its first hook
 };
 
 }  // namespace sluice::filter

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "filter/drops.hh"
+#include "filter/masquerade.hh"
 #include "filter/stage.hh"
 #include "nat/drops.hh"
 #include "nat/port_search.hh"
@@ -150,8 +151,7 @@ std::optional<IpAddress> masquerade_address(const Context& context, const Passag
         passage.next_hop != nullptr
             ? *passage.next_hop
             : fib.next_hop(fib.route({.in = passage.in, .saddr = leaving.source(), .daddr = to}));
-    const bool has_gateway = hop.kind == routing::NextHopKind::gateway && hop.gateway.is_ip4();
-    const auto source = context.tables.source_for(passage.out, has_gateway ? hop.gateway.ip4() : to.ip4());
+    const auto source = masquerade_ip4(context, passage.out, hop, to.ip4());
     return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
 }
 
@@ -187,7 +187,11 @@ Verdict Firewall::translate(Context& context, Passage& passage, Hook hook) {
             return verdict;
         flow.status.set(done);
     }
-    const auto translation = nat::FlowTranslation::of(flow, passage.tracked.direction);
+    return exchange(passage, packet, is_error, manip);
+}
+
+Verdict Firewall::exchange(const Passage& passage, const wire::IpPacket& packet, bool is_error, Manip manip) {
+    const auto translation = nat::FlowTranslation::of(*passage.tracked.flow, passage.tracked.direction);
     const bool good = is_error ? rewrite_error(packet, passage.packet, tables_->settings, translation, manip)
                                : !translation.changes(manip) ||
                                      rewrite(packet, passage.packet, manip, translation.target(manip));
@@ -208,6 +212,10 @@ Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip ma
     const NatStatement* statement = nullptr;
     if (const auto verdict = ask(context, passage, Table::nat, hook, &statement); verdict != Verdict::next())
         return verdict;
+    return choose_by(context, passage, statement, manip);
+}
+
+Verdict Firewall::choose_by(Context& context, Passage& passage, const NatStatement* statement, Manip manip) {
     const auto chosen = manip == Manip::destination ? choose_destination(context, passage, statement)
                                                     : choose_source(context, passage, statement);
     if (!chosen && chosen.error() == NatRefusal::filtered && is_syn(packet_of(passage)))
@@ -215,7 +223,7 @@ Verdict Firewall::choose(Context& context, Passage& passage, Hook hook, Manip ma
     if (!chosen)
         return refuse(context, passage, chosen.error());
     if (*chosen)
-        give(flow, manip, **chosen);
+        give(*passage.tracked.flow, manip, **chosen);
     return Verdict::next();
 }
 
@@ -387,6 +395,12 @@ nat::MappedEnds mapped_ends(const conntrack::Flow& flow) {
             .destination = flow.status.has(conntrack::kMappedDestination)};
 }
 
+// Of IPv4.
+nat::Translator::TranslatedFlow translated(const conntrack::Flow& flow) {
+    return {.original = flow.half(Direction::original).tuple(flow.protocol()),
+            .reply = flow.half(Direction::reply).tuple(flow.protocol())};
+}
+
 }  // namespace
 
 // Of a flow that has just been confirmed: who else has to know is told.
@@ -396,6 +410,11 @@ Verdict Firewall::flow_began(Passage& passage, Instant now) {
         flow.status.has_any(conntrack::kMappedSource | conntrack::kMappedDestination))
         translator_->flow_began(flow.tuple(Direction::original), flow.tuple(Direction::reply),
                                 mapped_ends(flow));
+    return tell_of(passage, now);
+}
+
+Verdict Firewall::tell_of(Passage& passage, Instant now) {
+    auto& flow = *passage.tracked.flow;
     if (!held_syns_.empty() && flow.protocol() == wire::IpProtocol::tcp)
         held_syns_.forget(flow.tuple(Direction::reply));
     if (homes_ == nullptr || homes_->began(flow))
@@ -409,23 +428,26 @@ void Firewall::flow_ended(void* firewall, const conntrack::Flow& flow, Instant n
     const auto& self = *static_cast<Firewall*>(firewall);
     if (self.homes_ != nullptr && flow.status.has(steering::kPublished))
         self.homes_->ended(flow);
-    if (auto* const translator = self.translator_; translator != nullptr)
-        translator->flow_ended(flow.tuple(Direction::original), flow.tuple(Direction::reply),
-                               mapped_ends(flow), now);
+    auto* const translator = self.translator_;
+    if (translator == nullptr)
+        return;
+    const auto ends = mapped_ends(flow);
+    const bool is_plain = ends.source && !ends.destination && flow.family() == Family::ip4;
+    if (!is_plain || !translator->flow_ended(translated(flow), now)) [[unlikely]]
+        translator->flow_ended(flow.tuple(Direction::original), flow.tuple(Direction::reply), ends, now);
 }
 
 void Firewall::flows_end_soon(const void* firewall, std::span<const conntrack::Flow* const> flows) {
     const auto* const translator = static_cast<const Firewall*>(firewall)->translator_;
     if (translator == nullptr)
         return;
-    std::array<nat::Translator::TranslatedFlow, nat::Translator::kAhead> translated;
+    std::array<nat::Translator::TranslatedFlow, nat::Translator::kAhead> all;
     static_assert(conntrack::FlowTable::kBurst <= nat::Translator::kAhead);
     size_t count = 0;
     for (const auto* const flow : flows)
         if (flow->status.has(conntrack::kMappedSource) && flow->family() == Family::ip4)
-            translated[count++] = {.original = flow->half(Direction::original).tuple(flow->protocol()),
-                                   .reply = flow->half(Direction::reply).tuple(flow->protocol())};
-    translator->prefetch_ends(std::span(std::as_const(translated)).first(count));
+            all[count++] = translated(*flow);
+    translator->prefetch_ends(std::span(std::as_const(all)).first(count));
 }
 
 }  // namespace sluice::filter

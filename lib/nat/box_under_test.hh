@@ -5,13 +5,14 @@
 #include <expected>
 #include <iterator>
 #include <list>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "nat/manip.hh"
 #include "nat/port_search.hh"
-#include "nat/translator.hh"
+#include "nat/translator_plain.hh"
 
 namespace sluice::nat {
 
@@ -32,6 +33,17 @@ inline NatRule snat(std::vector<NatTarget> targets) {
 
 inline NatLimits limits_for(size_t mappings) {
     return {.mappings = mappings, .port_spaces = 64, .hold_down = 1U << 16, .history = 1024};
+}
+
+// Of IPv4.
+inline Ip4Endpoint words_of(const Endpoint& endpoint) {
+    return {.address = endpoint.address.ip4().wire().wire(), .port = endpoint.port};
+}
+inline conntrack::Ip4PortsTuple words_of(const conntrack::Tuple& tuple) {
+    return {.addresses =
+                uint64_t{tuple.destination().ip4().wire().wire()} << 32 | tuple.source().ip4().wire().wire(),
+            .ports = uint32_t{tuple.dport} << 16 | tuple.sport,
+            .protocol = tuple.protocol()};
 }
 
 // Flows are in it from their first packet on, as after confirmation.
@@ -66,6 +78,11 @@ class BoxUnderTest {
         return open(rule, tuple_between(inside, remote, protocol));
     }
     Opened open(const NatRule& rule, const conntrack::Tuple& tuple) {
+        const bool has_ports =
+            tuple.protocol() == wire::IpProtocol::udp || tuple.protocol() == wire::IpProtocol::tcp;
+        if (goes_short_way && has_ports && tuple.family() == Family::ip4)
+            if (const auto plain = open_plainly(rule, tuple))
+                return *plain;
         const auto source =
             nat_.choose_source(rule, {.tuple = tuple, .out = kWan, .out_addresses = addresses}, probe(), now);
         if (!source)
@@ -97,7 +114,11 @@ class BoxUnderTest {
                        {.source = true, .destination = true});
     }
     void close(FlowRef flow) {
-        nat_.flow_ended(flow->original, flow->reply, flow->ends, now);
+        const bool is_plain = goes_short_way && flow->ends.source && !flow->ends.destination &&
+                              flow->original.family() == Family::ip4;
+        if (!is_plain ||
+            !nat_.flow_ended({.original = words_of(flow->original), .reply = words_of(flow->reply)}, now))
+            nat_.flow_ended(flow->original, flow->reply, flow->ends, now);
         taken_.erase(flow->reply);
         flows.erase(flow);
     }
@@ -133,6 +154,8 @@ class BoxUnderTest {
     Instant now{std::chrono::hours(1)};
     std::vector<IpAddress> addresses{ip("203.0.113.1")};  // of the interface wan
     std::list<Flow> flows;
+    bool goes_short_way = false;  // where there is one
+    size_t went_short_way = 0;
 
   private:
     struct Hash {
@@ -141,9 +164,30 @@ class BoxUnderTest {
         }
     };
 
+    std::optional<Opened> open_plainly(const NatRule& rule, const conntrack::Tuple& tuple) {
+        const auto leaving = [&](const Ip4Endpoint& external) {
+            return with_endpoint(tuple, Manip::source, {external.ip4(), external.port});
+        };
+        const auto chosen = nat_.choose_plainly(
+            rule, words_of(tuple), kWan, addresses.front().ip4(),
+            [&](const Ip4Endpoint& external) {
+                return !taken_.contains(*conntrack::inverted(leaving(external)));
+            },
+            now);
+        if (!chosen)
+            return std::nullopt;
+        ++went_short_way;
+        if (!*chosen)
+            return std::unexpected(chosen->error());
+        nat_.flow_began((*chosen)->mapping, tuple.destination().ip4());
+        return add(tuple, leaving((*chosen)->external), {.source = true});
+    }
     Opened confirm(const conntrack::Tuple& original, const conntrack::Tuple& leaving, MappedEnds ends) {
+        nat_.flow_began(original, *conntrack::inverted(leaving), ends);
+        return add(original, leaving, ends);
+    }
+    FlowRef add(const conntrack::Tuple& original, const conntrack::Tuple& leaving, MappedEnds ends) {
         const auto reply = *conntrack::inverted(leaving);
-        nat_.flow_began(original, reply, ends);
         taken_.insert(reply);
         flows.push_back({original, reply, ends});
         return std::prev(flows.end());

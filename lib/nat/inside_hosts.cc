@@ -1,15 +1,9 @@
 #include "nat/inside_hosts.hh"
 
-#include "nat/keyed_hash.hh"
-
 namespace sluice::nat {
 
 InsideHosts::InsideHosts(size_t capacity, const conntrack::TupleHash& hash)
     : hash_(hash), hosts_(capacity), index_(capacity) {}
-
-uint64_t InsideHosts::hash_of(const IpAddress& address) const {
-    return hash_between(hash_, address, 0, address, 0, wire::IpProtocol{});
-}
 
 HostRef InsideHosts::ref(const IpAddress& address) const {
     return index_.find(hash_of(address), [&](HostRef host) { return hosts_[host].address == address; });

@@ -6,6 +6,7 @@
 
 #include "base/address.hh"
 #include "conntrack/tuple.hh"
+#include "nat/keyed_hash.hh"
 #include "nat/slots.hh"
 #include "table/flow_index.hh"
 
@@ -38,6 +39,12 @@ class InsideHosts {
         return host == kNoHost ? nullptr : &hosts_[host];
     }
     [[nodiscard]] HostRef ref(const IpAddress& address) const;
+    // The same of IPv4; the hash is the address's.
+    [[nodiscard]] HostRef ref(Ip4Address address, uint64_t hash) const {
+        return index_.find(hash, [&](HostRef host) {
+            return hosts_[host].address.is_ip4() && hosts_[host].address.ip4() == address;
+        });
+    }
     [[nodiscard]] const InsideHost& operator[](HostRef host) const { return hosts_[host]; }
 
     // One mapping more of a host that has some.
@@ -48,7 +55,9 @@ class InsideHosts {
 
     // For lookups of many: the index's line, then, once that is there, the host that will probably be found.
     // Gives its place.
-    [[nodiscard]] uint64_t hash_of(const IpAddress& address) const;
+    [[nodiscard]] uint64_t hash_of(const IpAddress& address) const {
+        return hash_between(hash_, address, 0, address, 0, wire::IpProtocol{});
+    }
     void prefetch(uint64_t hash) const { index_.prefetch(hash); }
     HostRef prefetch_found(uint64_t hash) const {
         const HostRef host = index_.candidate(hash);

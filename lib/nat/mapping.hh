@@ -35,4 +35,18 @@ struct Mapping {
     Instant began{};
 };
 
+// One of IPv4 with ports that has its external endpoint for itself, as it begins; otherwise like a Mapping.
+struct Ip4Mapping {
+    Ip4Endpoint inside;
+    Ip4Endpoint external;
+    Ip4Endpoint remote;
+    wire::IpProtocol protocol{};
+    Dependence filtering{};
+    bool hairpin = false;
+    InterfaceId out = kNoInterface;
+    PortSpaceRef port_space = kNoPortSpace;
+    HostRef host = kNoHost;
+    Instant began{};
+};
+
 }  // namespace sluice::nat

@@ -1,7 +1,5 @@
 #include "nat/mapping_table.hh"
 
-#include "nat/keyed_hash.hh"
-
 namespace sluice::nat {
 namespace {
 
@@ -22,12 +20,14 @@ MappingTable::MappingTable(size_t capacity, const conntrack::TupleHash& hash)
       by_external_(capacity),
       unsettled_(capacity, false) {}
 
-MappingTable::Entry MappingTable::entry_of(const Mapping& mapping) {
+template <typename AnyMapping>
+MappingTable::Entry MappingTable::entry_of(const AnyMapping& mapping,
+                                           const std::array<uint32_t, kSides>& addresses, Family family,
+                                           bool overlaps) {
     using Words = std::array<uint32_t, 2>;
     static_assert(sizeof(Instant) == sizeof(Words));
     return {.began = std::bit_cast<Words>(mapping.began),
-            .addresses = {word_of(mapping.inside.address), word_of(mapping.external.address),
-                          word_of(mapping.remote.address), 0},
+            .addresses = addresses,
             .ports = {mapping.inside.port, mapping.external.port, mapping.remote.port},
             .out = mapping.out,
             .flows = 0,
@@ -37,12 +37,12 @@ MappingTable::Entry MappingTable::entry_of(const Mapping& mapping) {
             .next = kNoMapping,
             .previous = kNoMapping,
             .protocol = mapping.protocol,
-            .family = mapping.inside.address.family(),
+            .family = family,
             .filtering = mapping.filtering,
             .hairpin = mapping.hairpin,
             .had_flows = false,
-            .overlaps = mapping.overlaps,
-            .settled = true};
+            .overlaps = overlaps,
+            .settled = false};
 }
 
 Mapping MappingTable::operator[](MappingRef ref) const {
@@ -175,7 +175,11 @@ void MappingTable::take_out_of_chain(MappingRef ref) {
 }
 
 MappingRef MappingTable::create(const Mapping& mapping, bool is_first) {
-    const MappingRef ref = entries_.take(entry_of(mapping));
+    const MappingRef ref =
+        entries_.take(entry_of(mapping,
+                               {word_of(mapping.inside.address), word_of(mapping.external.address),
+                                word_of(mapping.remote.address), 0},
+                               mapping.inside.address.family(), mapping.overlaps));
     if (ref == kNoMapping)
         return kNoMapping;
     if (mapping.inside.address.is_ip6())
@@ -191,7 +195,27 @@ MappingRef MappingTable::create(const Mapping& mapping, bool is_first) {
         entries_.give_back(ref);
         return kNoMapping;
     }
-    keep(ref);
+    unsettled_[unsettled_count_++] = ref;
+    return ref;
+}
+
+MappingRef MappingTable::create_first(const Ip4Mapping& mapping, uint64_t inside_hash) {
+    const MappingRef ref = entries_.take(
+        entry_of(mapping, {mapping.inside.address, mapping.external.address, mapping.remote.address, 0},
+                 Family::ip4, false));
+    if (ref == kNoMapping)
+        return kNoMapping;
+    const uint64_t external_hash = hash_of(mapping.external, mapping.external, mapping.protocol);
+    if (!by_external_.insert(external_hash, ref)) [[unlikely]] {
+        entries_.give_back(ref);
+        return kNoMapping;
+    }
+    if (!by_inside_.insert(inside_hash, ref)) [[unlikely]] {
+        by_external_.erase(external_hash, ref);
+        entries_.give_back(ref);
+        return kNoMapping;
+    }
+    unsettled_[unsettled_count_++] = ref;
     return ref;
 }
 
@@ -217,11 +241,6 @@ void MappingTable::add_flow(MappingRef ref) {
         take_out_of_chain(ref);
         static_cast<void>(put_in_chain(ref, false));  // in place of the one that was first
     }
-}
-
-bool MappingTable::end_flow(MappingRef ref) {
-    Entry& entry = entries_[ref];
-    return --entry.flows == 0 && entry.settled;
 }
 
 bool MappingTable::add_contact(MappingRef ref, const IpAddress& remote) {

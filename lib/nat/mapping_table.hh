@@ -8,6 +8,7 @@
 
 #include "conntrack/tuple.hh"
 #include "nat/endpoint.hh"
+#include "nat/keyed_hash.hh"
 #include "nat/mapping.hh"
 #include "nat/slots.hh"
 #include "table/flow_index.hh"
@@ -32,6 +33,54 @@ class MappingTable {
     [[nodiscard]] MappingRef create(const Mapping& mapping, bool is_first = false);
     void erase(MappingRef ref);
 
+    // The same for mappings of IPv4 with ports that overlap with none; hashes are hash_of()'s. It is the
+    // first of its inside endpoint and remote.
+    [[nodiscard]] MappingRef create_first(const Ip4Mapping& mapping, uint64_t inside_hash);
+    [[nodiscard]] MappingRef first(const Ip4Endpoint& inside, const Ip4Endpoint& remote,
+                                   wire::IpProtocol protocol, uint64_t inside_hash) const {
+        return by_inside_.find(inside_hash, [&](MappingRef ref) {
+            return is_alone(ref, protocol) && is_end(ref, Side::inside, inside) &&
+                   is_end(ref, Side::remote, remote);
+        });
+    }
+    [[nodiscard]] MappingRef between(const Ip4Endpoint& inside, const Ip4Endpoint& external,
+                                     wire::IpProtocol protocol) const {
+        return by_external_.find(hash_of(external, external, protocol), [&](MappingRef ref) {
+            return is_alone(ref, protocol) && is_end(ref, Side::external, external) &&
+                   is_end(ref, Side::inside, inside);
+        });
+    }
+    // From the inside endpoint to the remote, or from the external endpoint to itself.
+    [[nodiscard]] uint64_t hash_of(const Ip4Endpoint& from, const Ip4Endpoint& to,
+                                   wire::IpProtocol protocol) const {
+        return hash_between(hash_, from, to, protocol);
+    }
+    [[nodiscard]] Ip4Endpoint external_ip4(MappingRef ref) const { return ip4_end(ref, Side::external); }
+    // One more flow, with this remote: add_flow() and, where filtering asks for it, add_contact(). False if
+    // the contact is to be counted elsewhere.
+    [[nodiscard]] bool add_flow(MappingRef ref, Ip4Address remote) {
+        Entry& entry = entries_[ref];
+        ++entry.flows;
+        entry.had_flows = true;
+        if (entry.filtering != Dependence::address_dependent)
+            return true;
+        uint32_t& contact = entry.addresses[static_cast<size_t>(Side::contact)];
+        if (entry.contact_flows == 0)
+            contact = remote.wire().wire();
+        else if (contact != remote.wire().wire())
+            return false;
+        ++entry.contact_flows;
+        return true;
+    }
+    [[nodiscard]] bool end_contact(MappingRef ref, Ip4Address remote) {
+        Entry& entry = entries_[ref];
+        if (entry.contact_flows == 0 ||
+            entry.addresses[static_cast<size_t>(Side::contact)] != remote.wire().wire())
+            return false;
+        --entry.contact_flows;
+        return true;
+    }
+
     // The mappings of an inside endpoint that overlap or do not, for a remote as Mapping::remote has it.
     // First comes that which overlaps and got a flow last, or which does not and is the oldest.
     [[nodiscard]] MappingRef first(const Endpoint& inside, const Endpoint& remote, wire::IpProtocol protocol,
@@ -55,7 +104,10 @@ class MappingTable {
     // A flow is about to begin: though its last flow ends it is not erased before the next settle().
     void keep(MappingRef ref);
     // One flow less. True if the mapping is to be erased now: it was the last and settle() will not come by.
-    [[nodiscard]] bool end_flow(MappingRef ref);
+    [[nodiscard]] bool end_flow(MappingRef ref) {
+        Entry& entry = entries_[ref];
+        return --entry.flows == 0 && entry.settled;
+    }
     // Gives the mappings that were made or kept since the last time and have no flow to idle(ref), which is
     // to erase them.
     template <typename Idle>
@@ -74,19 +126,12 @@ class MappingTable {
     [[nodiscard]] bool end_contact(MappingRef ref, const IpAddress& remote);
     [[nodiscard]] bool has_contact(MappingRef ref, const IpAddress& remote) const;
 
-    // Asks memory for what create() will read and write, for mappings that are probably about to begin.
-    [[nodiscard]] uint64_t hash_of_first(const Endpoint& inside, const Endpoint& remote,
-                                         wire::IpProtocol protocol, bool overlaps) const {
-        return inside_hash(inside, remote, protocol, overlaps);
-    }
+    // Asks memory for what create() will read and write, for mappings that are probably about to begin. Of
+    // those that overlap the hash of inside endpoint and remote is hash_of()'s inverted.
     void prefetch_first(uint64_t hash) const { by_inside_.prefetch(hash); }
-    [[nodiscard]] uint64_t hash_of_external(const Endpoint& external, wire::IpProtocol protocol) const {
-        return external_hash(external, protocol);
-    }
-    // Of one that overlaps.
-    [[nodiscard]] uint64_t hash_of_shared(const Endpoint& inside, const Endpoint& external,
-                                          wire::IpProtocol protocol) const {
-        return shared_hash(inside, external, protocol);
+    [[nodiscard]] uint64_t hash_of_external(const Ip4Endpoint& inside, const Ip4Endpoint& external,
+                                            wire::IpProtocol protocol, bool overlaps) const {
+        return overlaps ? ~hash_of(external, inside, protocol) : hash_of(external, external, protocol);
     }
     void prefetch_external(uint64_t hash) const { by_external_.prefetch(hash); }
     void prefetch_free(size_t count) const { entries_.prefetch_free(count); }
@@ -97,6 +142,32 @@ class MappingTable {
         if (ref != kNoMapping)
             entries_.prefetch(ref);
         return ref;
+    }
+    // What is to be done when a mapping ends. Addresses are those of IPv4.
+    struct Ending {
+        Ip4Endpoint inside;
+        Ip4Endpoint external;
+        Instant began;
+        HostRef host;
+        PortSpaceRef port_space;
+        wire::IpProtocol protocol;
+        Family family;
+        Dependence filtering;
+        bool had_flows;
+        bool overlaps;
+    };
+    [[nodiscard]] Ending ending(MappingRef ref) const {
+        const Entry& entry = entries_[ref];
+        return {.inside = ip4_end(ref, Side::inside),
+                .external = ip4_end(ref, Side::external),
+                .began = std::bit_cast<Instant>(entry.began),
+                .host = entry.host,
+                .port_space = entry.port_space,
+                .protocol = entry.protocol,
+                .family = entry.family,
+                .filtering = entry.filtering,
+                .had_flows = entry.had_flows,
+                .overlaps = entry.overlaps};
     }
     // Where a mapping's port and host are counted.
     struct Holdings {
@@ -149,7 +220,23 @@ class MappingTable {
     static_assert(sizeof(Slots<Entry>::Slot) == 64);
     using Addresses6 = std::array<Ip6Address, kSides>;
 
-    [[nodiscard]] static Entry entry_of(const Mapping& mapping);
+    // Of a mapping that has no flows yet; settle() is to look at it.
+    template <typename AnyMapping>
+    [[nodiscard]] static Entry entry_of(const AnyMapping& mapping,
+                                        const std::array<uint32_t, kSides>& addresses, Family family,
+                                        bool overlaps);
+    // One of IPv4 that overlaps with none.
+    [[nodiscard]] bool is_alone(MappingRef ref, wire::IpProtocol protocol) const {
+        const Entry& entry = entries_[ref];
+        return entry.protocol == protocol && entry.family == Family::ip4 && !entry.overlaps;
+    }
+    [[nodiscard]] Ip4Endpoint ip4_end(MappingRef ref, Side side) const {
+        return {.address = entries_[ref].addresses[static_cast<size_t>(side)],
+                .port = entries_[ref].ports[static_cast<size_t>(side)]};
+    }
+    [[nodiscard]] bool is_end(MappingRef ref, Side side, const Ip4Endpoint& endpoint) const {
+        return ip4_end(ref, side) == endpoint;
+    }
     [[nodiscard]] IpAddress address(MappingRef ref, Side side) const {
         const Entry& entry = entries_[ref];
         if (entry.family == Family::ip4) [[likely]]

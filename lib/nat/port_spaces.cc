@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "nat/keyed_hash.hh"
-
 namespace sluice::nat {
 
 PortSpaces::PortSpaces(size_t capacity, size_t hold_down, const PortShare& share,
@@ -40,6 +38,10 @@ PortSpaceRef PortSpaces::open(const IpAddress& external, wire::IpProtocol protoc
         index_.erase(hash_of(owners_[ref].external, owners_[ref].protocol), ref);
         *idle = std::move(made);
         owners_[ref] = {external, protocol};
+    }
+    if (external.is_ip4()) {
+        const uint32_t bit = bit_of(external.ip4());
+        addresses_[bit / 64] |= uint64_t{1} << bit % 64;
     }
     // Were the index out of luck, the space would be found by nobody and be replaced like any idle one.
     return index_.insert(hash_of(external, protocol), ref) ? ref : kNoPortSpace;

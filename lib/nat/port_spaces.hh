@@ -1,6 +1,7 @@
 // The port spaces of one worker, by external address and protocol, and the ports in them that are held down.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "base/address.hh"
 #include "base/time.hh"
 #include "conntrack/tuple.hh"
+#include "nat/keyed_hash.hh"
 #include "nat/port_space.hh"
 #include "nat/settings.hh"
 #include "table/flow_index.hh"
@@ -30,6 +32,19 @@ class PortSpaces {
     // is no such.
     [[nodiscard]] PortSpaceRef open(const IpAddress& external, wire::IpProtocol protocol);
     [[nodiscard]] PortSpaceRef find(const IpAddress& external, wire::IpProtocol protocol) const;
+    [[nodiscard]] PortSpaceRef find(Ip4Address external, wire::IpProtocol protocol) const {
+        const Ip4Endpoint end{external.wire().wire(), 0};
+        return index_.find(hash_between(hash_, end, end, protocol), [&](PortSpaceRef ref) {
+            const Owner& owner = owners_[ref];
+            return owner.protocol == protocol && owner.external.is_ip4() && owner.external.ip4() == external;
+        });
+    }
+
+    // Whether an address may have spaces: false of nearly all that have none.
+    [[nodiscard]] bool may_have(Ip4Address external) const {
+        const uint32_t bit = bit_of(external);
+        return (addresses_[bit / 64] >> bit % 64 & 1) != 0;
+    }
 
     PortSpace& operator[](PortSpaceRef ref) { return *spaces_[ref]; }
     const PortSpace& operator[](PortSpaceRef ref) const { return *spaces_[ref]; }
@@ -70,6 +85,11 @@ class PortSpaces {
     };
     [[nodiscard]] uint64_t hash_of(const IpAddress& external, wire::IpProtocol protocol) const;
     void end_first_hold();
+    static constexpr int kAddressBits = 13;
+    // Nothing secret: whoever chooses addresses that share a bit has them looked up, no more.
+    static uint32_t bit_of(Ip4Address external) {
+        return (external.wire().wire() * 0x9e3779b1U) >> (32 - kAddressBits);
+    }
 
     size_t capacity_;
     PortShare share_;
@@ -77,7 +97,8 @@ class PortSpaces {
     std::vector<std::unique_ptr<PortSpace>> spaces_;
     std::vector<Owner> owners_;  // of each; apart from them, since they lie far from one another
     table::FlowIndex index_;
-    std::vector<Hold> holds_;  // a ring, in the order they began
+    std::array<uint64_t, (1U << kAddressBits) / 64> addresses_{};  // a bit for each that ever had a space
+    std::vector<Hold> holds_;                                      // a ring, in the order they began
     size_t first_hold_ = 0;
     size_t held_ = 0;
     uint64_t cut_short_ = 0;

@@ -4,6 +4,7 @@
 
 #include "nat/manip.hh"
 #include "nat/port_search.hh"
+#include "nat/translator_plain.hh"
 
 namespace sluice::nat {
 namespace {
@@ -11,9 +12,7 @@ namespace {
 using conntrack::Tuple;
 using wire::IpProtocol;
 
-// Ports tried that are free as far as mappings know and still belong to a flow, before the address counts as
-// exhausted; and addresses tried where pooling is soft.
-constexpr int kMostClashes = 128;
+// Addresses tried where pooling is soft.
 constexpr int kMostAddresses = 64;
 
 // Of the remote endpoint what a mapping depends on.
@@ -59,22 +58,6 @@ Translator::Translator(const NatLimits& limits, const NatSettings& settings, con
       contacts_(limits.mappings, hash_),
       identifications_(share, hash_.key[0]),
       log_(limits.history) {}
-
-Translator::Terms Translator::terms_of(const NatRule& rule, IpProtocol protocol) const {
-    const auto mapping = rule.mapping.value_or(settings_.mapping);
-    const bool may_overlap = rule.port_overlap.value_or(settings_.port_overlap) &&
-                             mapping == Dependence::address_and_port_dependent;
-    return {.mapping = mapping,
-            .filtering = rule.filtering.value_or(settings_.filtering),
-            .pooling = rule.pooling.value_or(settings_.pooling),
-            .hairpin = rule.hairpin.value_or(settings_.hairpin),
-            .parity = rule.parity.value_or(settings_.parity),
-            // Without ports there is nothing else to tell hosts apart by than where they send to.
-            .overlaps = may_overlap || !has_port(protocol),
-            .random = rule.random,
-            .persistent = rule.persistent,
-            .ports_per_host = rule.ports_per_host.value_or(settings_.ports_per_host)};
-}
 
 std::expected<Endpoint, NatRefusal> Translator::choose_source(const NatRule& rule, const Leaving& packet,
                                                               const UsedProbe& used, Instant now) {
@@ -192,22 +175,10 @@ std::expected<Translator::Port, NatRefusal> Translator::find_port(const IpAddres
     const auto is_usable = [&](uint16_t port) {
         return !used(with_endpoint(tuple, Manip::source, {external, port}));
     };
-    if (!terms.random && range.contains(tuple.sport) && space.is_free(tuple.sport) && is_usable(tuple.sport))
-        return Port{ref, tuple.sport};
-    Parity parity = Parity::any;
-    if (terms.parity && !tuple.is_icmp())
-        parity = tuple.sport % 2 == 0 ? Parity::even : Parity::odd;
-    auto from = static_cast<uint16_t>(range.first + random_.below(range.size()));  // R7857-9
-    for (int attempt = 0; attempt < kMostClashes; ++attempt) {
-        const auto port = space.next_free(range, from, parity);
-        if (!port)
-            break;
-        if (is_usable(*port))
-            return Port{ref, *port};
-        from = *port == range.last ? range.first : static_cast<uint16_t>(*port + 1);
-    }
-    space.count_refused();
-    return std::unexpected(NatRefusal::exhausted);
+    const auto port = pick_port(space, range, terms, tuple.sport, !tuple.is_icmp(), is_usable);
+    if (!port)
+        return std::unexpected(NatRefusal::exhausted);
+    return Port{ref, *port};
 }
 
 MappingRef Translator::create(Mapping mapping, bool is_first) {
@@ -238,7 +209,9 @@ Translator::Choice Translator::map(const Endpoint& external, PortSpaceRef space,
                           .port_space = space,
                           .host = inside.host,
                           .began = now};
-    if (settings_.hold_down_at_start && is_to_be_held(mapping) && now < started_ + settings_.hold_down)
+    if (settings_.hold_down_at_start &&
+        is_to_be_held(mapping.protocol, mapping.filtering, mapping.overlaps) &&
+        now < started_ + settings_.hold_down)
         return std::unexpected(NatRefusal::held_down);
     if (create(mapping, inside.is_first) == kNoMapping)
         return std::unexpected(NatRefusal::table_full);
@@ -484,27 +457,41 @@ void Translator::flow_ended(const Tuple& original, const Tuple& reply, MappedEnd
     }
 }
 
-bool Translator::is_to_be_held(const Mapping& mapping) const {
-    return settings_.hold_down > Duration::zero() && !mapping.overlaps &&
-           mapping.protocol != IpProtocol::icmp && mapping.protocol != IpProtocol::icmpv6 &&
-           (mapping.protocol != IpProtocol::tcp || settings_.hold_down_tcp) &&
-           (mapping.filtering == Dependence::endpoint_independent || settings_.hold_down_filtered);
+bool Translator::flow_ended(const TranslatedFlow& flow, Instant now) {
+    const MappingRef ref = mappings_.between(Ip4Endpoint::source_of(flow.original),
+                                             Ip4Endpoint::destination_of(flow.reply), flow.original.protocol);
+    if (ref == kNoMapping)
+        return false;
+    const Ip4Address remote = Ip4Endpoint::source_of(flow.reply).ip4();
+    if (mappings_.filtering(ref) == Dependence::address_dependent && !mappings_.end_contact(ref, remote))
+        contacts_.end(ref, remote);
+    if (mappings_.end_flow(ref))
+        end_mapping(ref, now);
+    return true;
+}
+
+bool Translator::is_to_be_held(IpProtocol protocol, Dependence filtering, bool overlaps) const {
+    return settings_.hold_down > Duration::zero() && !overlaps && protocol != IpProtocol::icmp &&
+           protocol != IpProtocol::icmpv6 && (protocol != IpProtocol::tcp || settings_.hold_down_tcp) &&
+           (filtering == Dependence::endpoint_independent || settings_.hold_down_filtered);
 }
 
 void Translator::end_mapping(MappingRef ref, Instant now) {
-    const Mapping mapping = mappings_[ref];
-    if (mapping.had_flows)
-        log_.add(mapping, now);
-    if (mapping.port_space != kNoPortSpace) {
-        PortSpace& space = spaces_[mapping.port_space];
-        if (mapping.overlaps)
-            space.unshare(mapping.external.port);
-        else if (mapping.had_flows && is_to_be_held(mapping))
-            spaces_.hold(mapping.port_space, mapping.external.port, now + settings_.hold_down);
+    const auto ending = mappings_.ending(ref);
+    if (ending.had_flows && ending.family == Family::ip4) [[likely]]
+        log_.add(ending.inside, ending.external, ending.protocol, ending.began, now);
+    else if (ending.had_flows)
+        log_.add(mappings_[ref], now);
+    if (ending.port_space != kNoPortSpace) {
+        PortSpace& space = spaces_[ending.port_space];
+        if (ending.overlaps)
+            space.unshare(ending.external.port);
+        else if (ending.had_flows && is_to_be_held(ending.protocol, ending.filtering, ending.overlaps))
+            spaces_.hold(ending.port_space, ending.external.port, now + settings_.hold_down);
         else
-            space.give_back(mapping.external.port);
+            space.give_back(ending.external.port);
     }
-    hosts_.end_mapping(mapping.host);
+    hosts_.end_mapping(ending.host);
     mappings_.erase(ref);
     ++ended_;
 }

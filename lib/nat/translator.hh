@@ -76,6 +76,18 @@ class Translator {
                                                                     const Leaving& packet,
                                                                     const UsedProbe& used, Instant now);
 
+    // The same for the first packet of a flow of TCP or UDP over IPv4, as it would leave without, if it is
+    // like most others; otherwise nothing, and nothing has happened but that a port space was made. `own` is
+    // what masquerade gives. Asks is_free(Ip4Endpoint) in place of `used`. Defined in translator_plain.hh.
+    struct PlainSource {
+        Ip4Endpoint external;
+        MappingRef mapping = kNoMapping;  // good until a flow ends
+    };
+    template <typename IsFree>
+    [[nodiscard]] std::optional<std::expected<PlainSource, NatRefusal>> choose_plainly(
+        const NatRule& rule, const conntrack::Ip4PortsTuple& tuple, InterfaceId out, Ip4Address own,
+        IsFree&& is_free, Instant now);
+
     // The source of a packet from inside that goes to another inside host by the external address
     // `reached_by`, through inbound() or a dnat rule with `hairpin`: it is shown an external source
     // (R4787-9a), the one that outsiders see if there is one. `packet.out` is the interface where the
@@ -129,12 +141,29 @@ class Translator {
 
     // Whether mappings have or had ports of this address.
     [[nodiscard]] bool is_external(const IpAddress& address) const;
+    [[nodiscard]] bool is_external(Ip4Address address) const {
+        return spaces_.may_have(address) && is_external(IpAddress(address));
+    }
+    [[nodiscard]] bool is_external(const Ip6Address& address) const {
+        return is_external(IpAddress(address));
+    }
 
     // A translated flow was confirmed, and has ended in whatever way. The tuples as the flow has them, the
     // same ends both times.
     void flow_began(const conntrack::Tuple& original, const conntrack::Tuple& reply, MappedEnds ends);
     void flow_ended(const conntrack::Tuple& original, const conntrack::Tuple& reply, MappedEnds ends,
                     Instant now);
+    // The same of a flow of TCP or UDP over IPv4 whose source alone is translated. Its beginning: with the
+    // mapping that choose_plainly() gave. Its end: false if there is more to it, and nothing has happened.
+    struct TranslatedFlow {
+        conntrack::Ip4PortsTuple original;
+        conntrack::Ip4PortsTuple reply;
+    };
+    void flow_began(MappingRef mapping, Ip4Address remote) {
+        if (!mappings_.add_flow(mapping, remote)) [[unlikely]]
+            contacts_.add(mapping, remote);
+    }
+    [[nodiscard]] bool flow_ended(const TranslatedFlow& flow, Instant now);
 
     // Ask memory for what is read when flows begin and end, for some together; wrong guesses cost no more
     // than what they fetched. At most kAhead flows, of IPv4, with ports.
@@ -143,11 +172,7 @@ class Translator {
     // the answers to each will probably look like.
     void prefetch_beginnings(std::span<const conntrack::Ip4PortsTuple> leaving,
                              std::span<conntrack::Ip4PortsTuple> answers) const;
-    // Flows whose source is translated.
-    struct TranslatedFlow {
-        conntrack::Ip4PortsTuple original;
-        conntrack::Ip4PortsTuple reply;
-    };
+    // Of flows whose source is translated.
     void prefetch_ends(std::span<const TranslatedFlow> flows) const;
 
     // Between bursts: ends mappings that no flow began with, and frees ports that have been held down long
@@ -201,6 +226,11 @@ class Translator {
                                                             const std::optional<PortRange>& ports,
                                                             const Terms& terms, const conntrack::Tuple& tuple,
                                                             const UsedProbe& used);
+    // A free port of a space: the packet's own, or else one from a random place on. The refusal is counted.
+    template <typename IsUsable>
+    [[nodiscard]] std::optional<uint16_t> pick_port(PortSpace& space, const PortRange& range,
+                                                    const Terms& terms, uint16_t own, bool has_parity,
+                                                    IsUsable&& is_usable);
     // The endpoint is the inside endpoint's from now on, if there is room to know it.
     // What is known of an inside endpoint that is about to have one.
     struct Inside {
@@ -215,7 +245,8 @@ class Translator {
     [[nodiscard]] MappingRef create(Mapping mapping, bool is_first);
     // Whether no mapping has it for itself alone, and no other worker.
     [[nodiscard]] bool may_overlap(const Endpoint& external, wire::IpProtocol protocol) const;
-    [[nodiscard]] bool is_to_be_held(const Mapping& mapping) const;
+    // Whether the port of one with these properties is to be held down.
+    [[nodiscard]] bool is_to_be_held(wire::IpProtocol protocol, Dependence filtering, bool overlaps) const;
     // Whether mappings do, as the settings are.
     [[nodiscard]] bool usually_overlaps() const;
     [[nodiscard]] bool reaches_limit(HostRef host, const Terms& terms) const;

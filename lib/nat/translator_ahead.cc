@@ -6,25 +6,6 @@
 #include "nat/translator.hh"
 
 namespace sluice::nat {
-namespace {
-
-Ip4Address source_of(const conntrack::Ip4PortsTuple& tuple) {
-    return Ip4Address::from_wire(Be32::from_wire(static_cast<uint32_t>(tuple.addresses)));
-}
-
-Ip4Address destination_of(const conntrack::Ip4PortsTuple& tuple) {
-    return Ip4Address::from_wire(Be32::from_wire(static_cast<uint32_t>(tuple.addresses >> 32)));
-}
-
-Endpoint from(const conntrack::Ip4PortsTuple& tuple) {
-    return {source_of(tuple), static_cast<uint16_t>(tuple.ports)};
-}
-
-Endpoint to(const conntrack::Ip4PortsTuple& tuple) {
-    return {destination_of(tuple), tuple.dport()};
-}
-
-}  // namespace
 
 bool Translator::usually_overlaps() const {
     return settings_.port_overlap && settings_.mapping == Dependence::address_and_port_dependent;
@@ -37,13 +18,15 @@ void Translator::prefetch_beginnings(std::span<const conntrack::Ip4PortsTuple> l
     const bool overlaps = usually_overlaps();
     std::array<uint64_t, kAhead> hashes;
     for (size_t i = 0; i < leaving.size(); ++i) {
-        const Endpoint inside = from(leaving[i]);
-        Endpoint remote{Ip4Address{}, 0};
+        const auto inside = Ip4Endpoint::source_of(leaving[i]);
+        Ip4Endpoint scope;
         if (!overlaps && settings_.mapping != Dependence::endpoint_independent)
-            remote = {to(leaving[i]).address,
-                      settings_.mapping == Dependence::address_dependent ? uint16_t{0} : to(leaving[i]).port};
-        mappings_.prefetch_first(mappings_.hash_of_first(inside, remote, leaving[i].protocol, overlaps));
-        hashes[i] = hosts_.hash_of(inside.address);
+            scope = Ip4Endpoint::destination_of(leaving[i]);
+        if (settings_.mapping == Dependence::address_dependent)
+            scope.port = 0;
+        const uint64_t hash = mappings_.hash_of(inside, scope, leaving[i].protocol);
+        mappings_.prefetch_first(overlaps ? ~hash : hash);
+        hashes[i] = hosts_.hash_of(inside.ip4());
         hosts_.prefetch(hashes[i]);
     }
     mappings_.prefetch_free(leaving.size());
@@ -51,16 +34,16 @@ void Translator::prefetch_beginnings(std::span<const conntrack::Ip4PortsTuple> l
     for (size_t i = 0; i < leaving.size(); ++i)
         hosts[i] = hosts_.prefetch_found(hashes[i]);
     for (size_t i = 0; i < leaving.size(); ++i) {
-        const Endpoint inside = from(leaving[i]);
         answers[i] = leaving[i].turned_around();
         if (hosts[i] == kNoHost || !hosts_[hosts[i]].paired.is_ip4())
             continue;
-        const Endpoint external{hosts_[hosts[i]].paired, inside.port};
-        answers[i].addresses = uint64_t{external.address.ip4().wire().wire()} << 32 |
-                               static_cast<uint32_t>(answers[i].addresses);
-        mappings_.prefetch_external(overlaps ? mappings_.hash_of_shared(inside, external, leaving[i].protocol)
-                                             : mappings_.hash_of_external(external, leaving[i].protocol));
-        if (const auto space = spaces_.find(external.address, leaving[i].protocol); space != kNoPortSpace)
+        const auto inside = Ip4Endpoint::source_of(leaving[i]);
+        const Ip4Address paired = hosts_[hosts[i]].paired.ip4();
+        const Ip4Endpoint external{.address = paired.wire().wire(), .port = inside.port};
+        answers[i].addresses = uint64_t{external.address} << 32 | static_cast<uint32_t>(answers[i].addresses);
+        mappings_.prefetch_external(
+            mappings_.hash_of_external(inside, external, leaving[i].protocol, overlaps));
+        if (const auto space = spaces_.find(paired, leaving[i].protocol); space != kNoPortSpace)
             spaces_[space].prefetch(external.port);
     }
 }
@@ -69,10 +52,9 @@ void Translator::prefetch_ends(std::span<const TranslatedFlow> flows) const {
     const bool overlaps = usually_overlaps();
     std::array<uint64_t, kAhead> hashes;
     for (size_t i = 0; i < flows.size(); ++i) {
-        const Endpoint inside = from(flows[i].original);
-        const Endpoint external = to(flows[i].reply);
-        hashes[i] = overlaps ? mappings_.hash_of_shared(inside, external, flows[i].reply.protocol)
-                             : mappings_.hash_of_external(external, flows[i].reply.protocol);
+        hashes[i] = mappings_.hash_of_external(Ip4Endpoint::source_of(flows[i].original),
+                                               Ip4Endpoint::destination_of(flows[i].reply),
+                                               flows[i].reply.protocol, overlaps);
         mappings_.prefetch_external(hashes[i]);
     }
     std::array<MappingRef, kAhead> refs;

@@ -90,22 +90,15 @@ NatRule any_rule(Random& random) {
     return rule;
 }
 
-conntrack::Ip4PortsTuple short_of(const conntrack::Tuple& tuple) {
-    return {.addresses =
-                uint64_t{tuple.destination().ip4().wire().wire()} << 32 | tuple.source().ip4().wire().wire(),
-            .ports = uint32_t{tuple.dport} << 16 | tuple.sport,
-            .protocol = tuple.protocol()};
-}
-
 // For a flow that may begin and for all that there are.
 void ask_ahead(const BoxUnderTest& box, const conntrack::Tuple& leaving) {
     std::array<conntrack::Ip4PortsTuple, 1> answers;
-    box.nat().prefetch_beginnings(std::array{short_of(leaving)}, answers);
-    EXPECT_EQ(answers[0].ports, short_of(leaving).turned_around().ports);
+    box.nat().prefetch_beginnings(std::array{words_of(leaving)}, answers);
+    EXPECT_EQ(answers[0].ports, words_of(leaving).turned_around().ports);
     std::vector<Translator::TranslatedFlow> flows;
     for (const auto& flow : box.flows)
         if (flow.ends.source && flows.size() < Translator::kAhead)
-            flows.push_back({.original = short_of(flow.original), .reply = short_of(flow.reply)});
+            flows.push_back({.original = words_of(flow.original), .reply = words_of(flow.reply)});
     box.nat().prefetch_ends(flows);
 }
 

@@ -22,14 +22,14 @@ IpAddress address_of(const std::array<uint8_t, 16>& bytes, Family family) {
 void WhoLog::add(const Mapping& mapping, Instant ended) {
     if (records_.empty())
         return;
-    records_[written_++ % records_.size()] = {.began = mapping.began,
-                                              .ended = ended,
-                                              .external = bytes_of(mapping.external.address),
-                                              .inside = bytes_of(mapping.inside.address),
-                                              .external_port = mapping.external.port,
-                                              .inside_port = mapping.inside.port,
-                                              .protocol = mapping.protocol,
-                                              .family = mapping.external.address.family()};
+    take_place() = {.began = mapping.began,
+                    .ended = ended,
+                    .external = bytes_of(mapping.external.address),
+                    .inside = bytes_of(mapping.inside.address),
+                    .external_port = mapping.external.port,
+                    .inside_port = mapping.inside.port,
+                    .protocol = mapping.protocol,
+                    .family = mapping.external.address.family()};
 }
 
 bool WhoLog::Record::is_of(const Endpoint& endpoint, wire::IpProtocol of) const {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -41,6 +42,22 @@ class WhoLog {
     explicit WhoLog(size_t capacity) : records_(capacity) {}
 
     void add(const Mapping& mapping, Instant ended);
+    void add(const Ip4Endpoint& inside, const Ip4Endpoint& external, wire::IpProtocol protocol, Instant began,
+             Instant ended) {
+        if (records_.empty())
+            return;
+        Record& record = take_place();
+        record.began = began;
+        record.ended = ended;
+        record.external = {};
+        std::memcpy(record.external.data(), &external.address, sizeof external.address);
+        record.inside = {};
+        std::memcpy(record.inside.data(), &inside.address, sizeof inside.address);
+        record.external_port = external.port;
+        record.inside_port = inside.port;
+        record.protocol = protocol;
+        record.family = Family::ip4;
+    }
 
     // Gives matching records, newest first, to give(const WhoRecord&). Looks at `budget` records from the
     // cursor on and moves it; records that ended before `at` are not looked at.
@@ -80,8 +97,18 @@ class WhoLog {
         return written_ > records_.size() ? written_ - records_.size() : 0;
     }
 
+    // That of the oldest, once all are in use.
+    [[nodiscard]] Record& take_place() {
+        Record& record = records_[next_];
+        if (++next_ == records_.size())
+            next_ = 0;
+        ++written_;
+        return record;
+    }
+
     std::vector<Record> records_;
     uint64_t written_ = 0;
+    size_t next_ = 0;  // written_, modulo their number
 };
 
 }  // namespace sluice::nat

@@ -17,8 +17,11 @@ enum class Path : uint8_t {
     ip6_fast,
     ip4_slow,  // valid IPv4 that needs a closer look
     ip6_slow,
-    neighbour,  // ARP
-    done,       // dropped while parsing
+    ip4_large,  // as ip4_fast, but a large frame: several TCP segments in one
+    ip6_large,
+    large_slow,  // a large frame whose segments need a closer look
+    neighbour,   // ARP
+    done,        // dropped while parsing
 };
 
 // What the parser found. Reset for each packet.
@@ -31,10 +34,32 @@ struct PacketMeta {
 };
 static_assert(sizeof(PacketMeta) == 8);
 
+// By which lookups find the flows of IPv4 packets that have ports. The parser fills it; whoever ends a packet
+// later, changes it, or brings a burst from elsewhere makes it forget them.
+struct PortsKeys {
+    uint64_t places = 0;  // a bit for each packet that has a key
+    // Of these, those of whose transport header nothing is left to be checked (plain::Bits).
+    uint64_t datagrams = 0;
+    uint64_t acks = 0;
+    // By place: the eight bytes of the IP header from the source on; the ports in host order, the source's
+    // lowest, and the protocol above them.
+    alignas(64) std::array<uint64_t, kMaxBurst> addresses;
+    alignas(64) std::array<uint64_t, kMaxBurst> rest;
+
+    void forget() { places = datagrams = acks = 0; }
+    void forget(size_t place) {
+        const uint64_t others = ~(uint64_t{1} << place);
+        places &= others;
+        datagrams &= others;
+        acks &= others;
+    }
+};
+
 struct Burst {
     uint16_t count = 0;
     std::array<dpdk::Packet*, kMaxBurst> packets;
-    std::array<PacketMeta, kMaxBurst> meta;
+    alignas(64) std::array<PacketMeta, kMaxBurst> meta;
+    PortsKeys keys;
 };
 
 }  // namespace sluice::pipeline

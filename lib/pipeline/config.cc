@@ -172,6 +172,35 @@ void check_interfaces(const InterfacesConfig& interfaces, const ZonesConfig& zon
     check_zones(interfaces, zones, problems);
 }
 
+Expected<InterfacesConfig> in_place_of(const InterfacesConfig& used, InterfacesConfig interfaces) {
+    InterfacesConfig result;
+    const InterfacesConfig::Entry* gone = nullptr;
+    for (const auto& entry : used) {
+        const auto now = std::ranges::find(interfaces, entry.name, &InterfacesConfig::Entry::name);
+        if (now != interfaces.end()) {
+            if (gone != nullptr)
+                return fail("cannot change while running: interfaces." + gone->name + " is gone, but " +
+                                entry.name + " behind it stays",
+                            "restart sluice to change it");
+            result.add(now->name, now->value, now->at);
+            continue;
+        }
+        if (!entry.value.device.empty())
+            return fail("cannot change while running: interfaces." + entry.name + " is gone",
+                        "restart sluice to change it");
+        gone = gone != nullptr ? gone : &entry;
+    }
+    for (const auto& entry : interfaces) {
+        if (used.contains(entry.name))
+            continue;
+        if (!entry.value.device.empty())
+            return fail("cannot change while running: interfaces." + entry.name + " is a new device",
+                        "restart sluice to change it");
+        result.add(entry.name, entry.value, entry.at);
+    }
+    return result;
+}
+
 InterfaceId id_of(const InterfacesConfig& interfaces, std::string_view name) {
     const auto found = std::ranges::find(interfaces, name, &InterfacesConfig::Entry::name);
     return found == interfaces.end() ? kNoInterface : static_cast<InterfaceId>(found - interfaces.begin());

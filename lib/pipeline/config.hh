@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/address.hh"
+#include "base/error.hh"
 #include "base/interface_id.hh"
 #include "base/prefix.hh"
 #include "config/enum_names.hh"
@@ -44,7 +45,11 @@ void check_interfaces(const InterfacesConfig& interfaces, const ZonesConfig& zon
 std::vector<InterfaceId> interfaces_named(const InterfacesConfig& interfaces, const ZonesConfig& zones,
                                           std::string_view name);
 
-// The order of ids is the order of the file.
+// Of interfaces that may take the place of those that are in use: in an order in which each that stays keeps
+// its id, new ones behind. Devices cannot come or go, VLANs go only if none that stays is behind them.
+Expected<InterfacesConfig> in_place_of(const InterfacesConfig& used, InterfacesConfig interfaces);
+
+// The order of ids is that of the interfaces here.
 InterfaceId id_of(const InterfacesConfig& interfaces,
                   std::string_view name);  // kNoInterface if there is none
 

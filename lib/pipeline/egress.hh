@@ -15,25 +15,61 @@ class Egress {
     static constexpr uint16_t kCapacity = 1024;
 
     [[nodiscard]] bool push(dpdk::Packet* packet, InterfaceId out) {
+        return push(packet, dpdk::length(packet), out);
+    }
+    // Of a length that the caller has at hand; also of a packet in several buffers that the device takes as
+    // it is.
+    [[nodiscard]] bool push(dpdk::Packet* packet, uint16_t bytes, InterfaceId out) {
         if (count_ == kCapacity) [[unlikely]]
             return false;
-        const uint16_t bytes = dpdk::length(packet);
         packets_[count_] = packet;
         frames_[count_] = {bytes, out};
         bytes_ += bytes;
         ++count_;
         return true;
     }
+    [[nodiscard]] size_t room() const { return kCapacity - count_; }
+
+    // Appends frames that all leave as one interface, with its count in a register. There is room for them,
+    // and nobody else appends until commit().
+    class Tail {
+      public:
+        Tail(Egress& egress, InterfaceId out) : egress_(egress), next_(egress.count_), out_(out) {}
+        void push(dpdk::Packet* packet, uint16_t bytes) {
+            egress_.packets_[next_] = packet;
+            egress_.frames_[next_] = {bytes, out_};
+            ++next_;
+        }
+        // `bytes`: of all frames.
+        void commit(uint64_t bytes) {
+            egress_.count_ = static_cast<uint16_t>(next_);
+            egress_.bytes_ += bytes;
+        }
+
+      private:
+        Egress& egress_;
+        size_t next_;
+        InterfaceId out_;
+    };
     [[nodiscard]] std::span<dpdk::Packet*> packets() { return {packets_.data(), count_}; }
     // Kept beside the packets, which are gone once they are sent.
     [[nodiscard]] uint16_t length(size_t place) const { return frames_[place].length; }
     [[nodiscard]] InterfaceId out(size_t place) const { return frames_[place].out; }
     [[nodiscard]] uint64_t bytes() const { return bytes_; }  // of all
     [[nodiscard]] bool empty() const { return count_ == 0; }
+    [[nodiscard]] bool full() const { return count_ == kCapacity; }
     void clear() {
         count_ = 0;
         bytes_ = 0;
+        has_large_ = false;
     }
+
+    // A large frame, which is cut before the others are sent, or becomes the device's to cut.
+    [[nodiscard]] bool push_large(dpdk::Packet* packet, InterfaceId out) {
+        has_large_ = true;
+        return push(packet, 0, out);
+    }
+    [[nodiscard]] bool has_large() const { return has_large_; }
 
   private:
     struct Frame {
@@ -42,6 +78,7 @@ class Egress {
     };
     uint64_t bytes_ = 0;
     uint16_t count_ = 0;
+    bool has_large_ = false;
     std::array<dpdk::Packet*, kCapacity> packets_;
     std::array<Frame, kCapacity> frames_;
 };

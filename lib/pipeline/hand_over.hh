@@ -6,44 +6,26 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/interface_id.hh"
 #include "dpdk/bell.hh"
 #include "dpdk/packet.hh"
-#include "dpdk/packet_ring.hh"
 #include "pipeline/burst.hh"
+#include "pipeline/hand_over_ring.hh"
 #include "pipeline/worker.hh"
 
 namespace sluice::pipeline {
 
-// What was found out about a packet before it was given away; stands in its private area until it is taken.
-struct Carried {
-    PacketMeta meta;
-    uint64_t burst_began = 0;         // of the burst in which it was given away
-    bool is_to_be_collected = false;  // a fragment, to the worker that finds out whose its datagram is
-};
-static_assert(sizeof(Carried) <= dpdk::kPrivateSize);
-
-inline Carried& carried(dpdk::Packet* packet) {
-    return *static_cast<Carried*>(rte_mbuf_to_priv(packet));
-}
-
 // The rings between all workers. Made by the control thread.
 class HandOverRings {
   public:
-    static constexpr uint32_t kCapacity = 1024;
-    // Bytes of all rings together, of the engine's memory.
-    static constexpr size_t memory(size_t workers) {
-        return workers * workers * (kCapacity * sizeof(void*) + 1024);
-    }
-    static Expected<HandOverRings> create(size_t workers);
+    explicit HandOverRings(size_t workers);
 
-    [[nodiscard]] const dpdk::PacketRing& ring(size_t from, size_t to) const {
-        return rings_[from * workers_ + to];
-    }
+    // Packets that one ring holds. The more workers there are, the fewer each of them gives to another.
+    static size_t capacity(size_t workers);
+    [[nodiscard]] HandOverRing& ring(size_t from, size_t to) { return rings_[from * workers_ + to]; }
     [[nodiscard]] size_t workers() const { return workers_; }
 
     // Rung when something is given to the worker while it sleeps; outlives the rings. Without one nobody is
@@ -56,43 +38,49 @@ class HandOverRings {
         std::atomic<bool> asleep{false};
         const dpdk::Bell* bell = nullptr;
     };
-    explicit HandOverRings(size_t workers)
-        : workers_(workers), sleepers_(std::make_unique<Sleeper[]>(workers)) {}
-
     size_t workers_;
-    std::vector<dpdk::PacketRing> rings_;
+    std::vector<HandOverRing> rings_;
     std::unique_ptr<Sleeper[]> sleepers_;
 };
 
 // One worker's end.
 class HandOver {
   public:
-    HandOver(const HandOverRings& rings, WorkerId self)
-        : rings_(rings), self_(index(self)), waiting_(rings.workers()) {}
+    HandOver(HandOverRings& rings, WorkerId self);
 
-    // The packet belongs to `to` from the next flush() on; if that has no room it is dropped.
-    void give(Worker& worker, dpdk::Packet* packet, const Carried& what, WorkerId to);
+    // The packet belongs to `to` from the next flush() on; if that has no room it is dropped. One to be
+    // collected is a fragment, to the worker that finds out whose its datagram is.
+    void give(Worker& worker, dpdk::Packet* packet, const PacketMeta& meta, WorkerId to,
+              bool is_to_be_collected = false);
+    // Those of a burst at these places, each to its owner; their path is done in the burst.
+    void give(Worker& worker, Burst& burst, std::span<const uint8_t> places,
+              std::span<const WorkerId> owners);
     void flush(Worker& worker);
 
     [[nodiscard]] size_t workers() const { return rings_.workers(); }
-    // What `from` has given, up to a burst; carried() tells what each is. The burst began when the first of
-    // them did, which is the oldest.
-    void take(Worker& worker, size_t from, Burst& burst) const;
+    // What `from` has given, up to a burst, with its meta. The burst began when the first of them did, which
+    // is the oldest. Where buffers for it are short, the rest stays for later.
+    void take(Worker& worker, size_t from, Burst& burst);
+    // Of the burst taken last: a bit for each packet that is to be collected.
+    [[nodiscard]] uint64_t to_be_collected() const { return to_be_collected_; }
 
     // Before a sleep: false if something has arrived meanwhile. Otherwise whoever gives something wakes.
-    [[nodiscard]] bool fall_asleep() const;
-    void wake_up() const;
+    [[nodiscard]] bool fall_asleep();
+    void wake_up();
 
   private:
-    struct Waiting {
-        uint16_t count = 0;
-        std::array<dpdk::Packet*, kMaxBurst> packets;
-    };
-    void push(Worker& worker, size_t to);
+    // False if the ring is full.
+    bool put(Worker& worker, dpdk::Packet* packet, const PacketMeta& meta, size_t to,
+             bool is_to_be_collected);
+    void wake(size_t to);
+    void free_copied();
 
-    const HandOverRings& rings_;
+    HandOverRings& rings_;
     size_t self_;
-    std::vector<Waiting> waiting_;  // by worker
+    HandOverRing* rings_to_;  // by worker
+    uint64_t to_be_collected_ = 0;
+    uint16_t copied_count_ = 0;
+    std::array<dpdk::Packet*, kMaxBurst> copied_;  // to be freed
 };
 
 }  // namespace sluice::pipeline

@@ -35,6 +35,8 @@ struct Interface {
     RpFilter rp_filter = RpFilter::off;
     bool martian_filter = true;  // R1812-5.3.7
     bool bc_forwarding = false;  // R1812-5.3.5.2
+    // Its device may give large frames, and packets whose transport checksum is left to us.
+    bool large_receive = false;
     std::string name;
     std::string parent;  // empty for a device
     std::vector<InterfaceAddress> addresses;

@@ -105,15 +105,16 @@ bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& bu
     while (taken < run.budget) {
         const auto most = static_cast<uint16_t>(std::min<uint32_t>(run.budget - taken, kMaxBurst));
         timer.begin();
-        burst.count = polled.device->receive(polled.queue, burst.packets.data(), most);
-        if (burst.count == 0)
+        const uint16_t received = polled.device->receive(polled.queue, burst.packets.data(), most);
+        if (received == 0)
             break;
-        taken += burst.count;
+        burst.count = received;
+        taken += received;
         worker.loop.bursts.add(1);
         worker.now = read_clock();
         path.process(polled.port, burst, worker.burst_began);
         timer.end();
-        if (burst.count < most)
+        if (received < most)
             break;
     }
     if (taken >= run.budget)

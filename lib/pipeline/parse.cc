@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "pipeline/drops.hh"
+#include "pipeline/large.hh"
+#include "pipeline/places.hh"
+#include "pipeline/plain.hh"
 #include "pipeline/quick_parse.hh"
 #include "wire/ethernet.hh"
 #include "wire/ipv4.hh"
@@ -10,10 +13,6 @@
 
 namespace sluice::pipeline {
 namespace {
-
-// How far ahead packet data is fetched: far enough to hide a miss, near enough to stay in the first-level
-// cache.
-constexpr uint16_t kPrefetchAhead = 6;
 
 telemetry::DropReason reason_of(wire::Ipv4Error error) {
     switch (error) {
@@ -60,6 +59,18 @@ bool is_ordinary_ip6(const uint8_t* address) {
     return high != 0 && address[0] != 0xff && !(address[0] == 0xfe && (address[1] & 0xc0) == 0x80);
 }
 
+bool is_fast(wire::Ipv4View view, const PacketMeta& meta) {
+    return !view.has_options() && !meta.link_multicast && view.ttl() > 1 && is_ordinary(view.source()) &&
+           is_ordinary(view.destination());
+}
+
+bool is_fast(wire::Ipv6View view, const PacketMeta& meta) {
+    const uint8_t* const header = view.header().data();
+    return !meta.link_multicast && view.hop_limit() > 1 &&
+           view.next_header() != wire::IpProtocol::hop_by_hop && is_ordinary_ip6(header + 8) &&
+           is_ordinary_ip6(header + 24);
+}
+
 Verdict parse_ip4(dpdk::Packet* packet, PacketMeta& meta) {
     const auto bytes = std::span<const uint8_t>(dpdk::data(packet) + meta.l3, dpdk::length(packet) - meta.l3);
     // R1812-5.2.2
@@ -69,9 +80,7 @@ Verdict parse_ip4(dpdk::Packet* packet, PacketMeta& meta) {
         return Verdict::drop(reason_of(view.error()));
     meta.l3_length = view->total_length();
     dpdk::set_length(packet, static_cast<uint16_t>(meta.l3 + meta.l3_length));
-    const bool fast = !view->has_options() && !meta.link_multicast && view->ttl() > 1 &&
-                      is_ordinary(view->source()) && is_ordinary(view->destination());
-    meta.path = fast ? Path::ip4_fast : Path::ip4_slow;
+    meta.path = is_fast(*view, meta) ? Path::ip4_fast : Path::ip4_slow;
     return Verdict::next();
 }
 
@@ -83,10 +92,28 @@ Verdict parse_ip6(dpdk::Packet* packet, PacketMeta& meta) {
     // A payload of 65535 bytes and the header do not fit 16 bits, nor any frame that a device gives.
     meta.l3_length = static_cast<uint16_t>(view->total_length());
     dpdk::set_length(packet, static_cast<uint16_t>(meta.l3 + meta.l3_length));
-    const bool fast = !meta.link_multicast && view->hop_limit() > 1 &&
-                      view->next_header() != wire::IpProtocol::hop_by_hop && is_ordinary_ip6(header + 8) &&
-                      is_ordinary_ip6(header + 24);
-    meta.path = fast ? Path::ip6_fast : Path::ip6_slow;
+    meta.path = is_fast(*view, meta) ? Path::ip6_fast : Path::ip6_slow;
+    return Verdict::next();
+}
+
+// As fast as its segments would be, if TCP follows directly.
+Verdict parse_large(const dpdk::Packet* packet, wire::EtherType type, PacketMeta& meta) {
+    const auto large = LargeFrame::find(packet, meta.l3);
+    const uint8_t* const header = dpdk::data(packet) + meta.l3;
+    const bool is_ip4 = type == wire::EtherType::ipv4;
+    if (!large || (!is_ip4 && type != wire::EtherType::ipv6) || header[0] >> 4 != (is_ip4 ? 4 : 6))
+        return Verdict::drop(drops::large_malformed);
+    meta.l3_length = static_cast<uint16_t>(dpdk::total_length(packet) - meta.l3);
+    if (is_ip4) {
+        const auto view = wire::Ipv4View::unchecked(header);
+        if (!dpdk::ip4_checksum_is_good(packet) && !view.checksum_verifies())
+            return Verdict::drop(drops::ip4_bad_checksum);
+        meta.path = is_fast(view, meta) ? Path::ip4_large : Path::large_slow;
+    } else {
+        const auto view = wire::Ipv6View::unchecked(header);
+        const bool is_direct = view.next_header() == wire::IpProtocol::tcp;
+        meta.path = is_direct && is_fast(view, meta) ? Path::ip6_large : Path::large_slow;
+    }
     return Verdict::next();
 }
 
@@ -129,7 +156,8 @@ Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* pa
             .l3_length = 0,
             .path = Path::done,
             .link_multicast = false};
-    if (!dpdk::is_contiguous(packet)) [[unlikely]]
+    const bool large = dpdk::is_large(packet);
+    if (!dpdk::is_contiguous(packet) && !large) [[unlikely]]
         return Verdict::drop(drops::frame_too_long);
     if (dpdk::length(packet) < kEthernetHeader) [[unlikely]]
         return Verdict::drop(drops::frame_too_short);
@@ -149,7 +177,11 @@ Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* pa
     }
     if ((dpdk::data(packet)[6] & 1) != 0 || frame.source() == in.mac) [[unlikely]]
         return Verdict::drop(drops::bad_source_mac);
-    return parse_payload(packet, type, meta);
+    return large ? parse_large(packet, type, meta) : parse_payload(packet, type, meta);
+}
+
+Verdict parse_segment(dpdk::Packet* packet, PacketMeta& meta) {
+    return dpdk::data(packet)[meta.l3] >> 4 == 4 ? parse_ip4(packet, meta) : parse_ip6(packet, meta);
 }
 
 namespace {
@@ -168,26 +200,106 @@ void parse_at_length(Worker& worker, const Interfaces& interfaces, PortId port, 
         finish(worker, packet, meta.in, verdict);
 }
 
+// Chosen once, by what the machine has.
+const plain::Parse parse_plain = plain::choose();
+
+// Where the frames of a burst begin, their bytes on the way.
+class FrameStarts {
+  public:
+    FrameStarts() {}
+    void add(const dpdk::Packet* packet) {
+        const uint8_t* const start = dpdk::data(packet);
+        const bool is_readable = dpdk::is_contiguous(packet) && dpdk::room(packet) >= plain::kRead;
+        starts_[count_] = is_readable ? start : kNothing.data();
+        lengths_[count_] = is_readable ? dpdk::length(packet) : 0;
+        ++count_;
+        __builtin_prefetch(start);
+    }
+    // With frames of no length behind the last.
+    plain::Frames padded() {
+        size_t end = count_;
+        for (; end % plain::kGroup != 0; ++end) {
+            starts_[end] = kNothing.data();
+            lengths_[end] = 0;
+        }
+        return {.start = starts_.data(), .length = lengths_.data(), .count = end};
+    }
+
+  private:
+    static_assert(kMaxBurst % plain::kGroup == 0);
+    alignas(64) static constexpr std::array<uint8_t, plain::kRead> kNothing{};
+    size_t count_ = 0;
+    std::array<const uint8_t*, kMaxBurst> starts_;
+    alignas(64) std::array<uint64_t, kMaxBurst> lengths_;
+};
+
+void count_received(Worker& worker, InterfaceId device, uint64_t packets, uint64_t bytes) {
+    worker.counters.received.add(packets);
+    auto& counters = worker.counters.interface(device);
+    counters.rx_packets.add(packets);
+    counters.rx_bytes.add(bytes);
+}
+
+bool is_ordinary_ip(Path path) {
+    return path == Path::ip4_fast || path == Path::ip4_slow || path == Path::ip6_fast ||
+           path == Path::ip6_slow;
+}
+
+// The packets of a device that gives large frames, and leaves transport checksums to us. The quick parser
+// knows neither.
+void parse_virtual(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
+    const InterfaceId device = interfaces.of_port(port);
+    const QuickIp6Parser quick_parse(device, interfaces[device].mac);
+    burst.keys.forget();
+    uint64_t total = 0;
+    for (size_t i = 0; i < burst.count; ++i) {
+        dpdk::Packet* packet = burst.packets[i];
+        total += dpdk::total_length(packet);
+        PacketMeta& meta = burst.meta[i];
+        if (dpdk::is_large(packet) || !quick_parse(packet, meta))
+            parse_at_length(worker, interfaces, port, packet, meta);
+        if (is_ordinary_ip(meta.path) && dpdk::lacks_transport_checksum(packet))
+            complete_transport_checksum({dpdk::data(packet) + meta.l3, meta.l3_length});
+    }
+    count_received(worker, device, burst.count, total);
+}
+
 }  // namespace
 
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
-    for (uint16_t i = 0; i < burst.count && i < kPrefetchAhead; ++i)
-        dpdk::prefetch_data(burst.packets[i]);
-    const InterfaceId device = interfaces.of_port(port);
-    const QuickParser quick_parse(device, interfaces[device].mac);
-    uint64_t total = 0;
-    const size_t last = burst.count == 0 ? 0 : burst.count - 1;
-    for (size_t i = 0; i < burst.count; ++i) {
-        dpdk::prefetch_data(burst.packets[std::min(i + kPrefetchAhead, last)]);
-        dpdk::Packet* packet = burst.packets[i];
-        total += dpdk::total_length(packet);
-        if (!quick_parse(packet, burst.meta[i])) [[unlikely]]
-            parse_at_length(worker, interfaces, port, packet, burst.meta[i]);
+    if (interfaces[interfaces.of_port(port)].large_receive) [[unlikely]] {
+        parse_virtual(worker, interfaces, port, burst);
+        return;
     }
-    worker.counters.received.add(burst.count);
-    auto& counters = worker.counters.interface(device);
-    counters.rx_packets.add(burst.count);
-    counters.rx_bytes.add(total);
+    const InterfaceId device = interfaces.of_port(port);
+    const MacAddress own = interfaces[device].mac;
+    uint64_t total = 0;
+    FrameStarts frames;
+    for (size_t i = 0; i < burst.count; ++i) {
+        total += dpdk::total_length(burst.packets[i]);
+        frames.add(burst.packets[i]);
+    }
+    static_assert(sizeof(PacketMeta) == sizeof(uint64_t));
+    const auto plain =
+        parse_plain({.own = word_of(own), .meta = meta_of(device, Path::ip4_fast)}, frames.padded(),
+                    {.meta = reinterpret_cast<uint64_t*>(burst.meta.data()),
+                     .addresses = burst.keys.addresses.data(),
+                     .rest = burst.keys.rest.data()});
+    burst.keys.places = plain.ports;
+    burst.keys.datagrams = plain.datagrams;
+    burst.keys.acks = plain.acks;
+    for_each_place(plain.padded, [&](size_t i) {
+        dpdk::set_length(burst.packets[i], kEthernetHeader + burst.meta[i].l3_length);
+    });
+    if (const uint64_t others = first_places(burst.count) & ~plain.ip4_fast; others != 0) {
+        const QuickIp6Parser quick_parse(device, own);
+        for_each_place(others, [&](size_t i) {
+            dpdk::Packet* const packet = burst.packets[i];
+            if (!quick_parse(packet, burst.meta[i])) [[unlikely]]
+                parse_at_length(worker, interfaces, port, packet, burst.meta[i]);
+        });
+    }
+    count_received(worker, device, burst.count, total);
 }
 
 }  // namespace sluice::pipeline

@@ -15,4 +15,8 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
 // One packet of the above: the verdict is `next` or a drop. `meta.in` and `meta.l3` are set in any case.
 Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* packet, PacketMeta& meta);
 
+// A segment that was cut from a large frame, whose link header was looked at: of `meta`, all but its length
+// and path is set.
+Verdict parse_segment(dpdk::Packet* packet, PacketMeta& meta);
+
 }  // namespace sluice::pipeline

@@ -2,16 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <memory>
 #include <vector>
 
 #include "base/random.hh"
 #include "pipeline/drops.hh"
+#include "pipeline/plain.hh"
 #include "pipeline/quick_parse.hh"
 #include "wire/ethernet.hh"
 #include "wire/ipv4.hh"
 #include "wire/ipv6.hh"
+#include "wire/tcp.hh"
 
 namespace sluice::pipeline {
 namespace {
@@ -65,6 +69,11 @@ bool operator==(const PacketMeta& a, const PacketMeta& b) {
            a.link_multicast == b.link_multicast;
 }
 
+bool is_fast(Verdict verdict, const PacketMeta& meta, Path path) {
+    return verdict == Verdict::next() && meta.in == InterfaceId{0} && meta.l3 == kEthernetHeader &&
+           meta.path == path;
+}
+
 // The short cut must take what the long way calls fast, and nothing else.
 void expect_agreement(const std::vector<uint8_t>& content) {
     const auto interfaces = one_device_with_a_vlan();
@@ -72,11 +81,9 @@ void expect_agreement(const std::vector<uint8_t>& content) {
     Frame at_length(content);
     PacketMeta quick_meta{};
     PacketMeta meta{};
-    const bool taken = QuickParser(InterfaceId{0}, kOwn)(quick.packet.get(), quick_meta);
+    const bool taken = QuickIp6Parser(InterfaceId{0}, kOwn)(quick.packet.get(), quick_meta);
     const auto verdict = parse_packet(interfaces, PortId{0}, at_length.packet.get(), meta);
-    const bool fast = verdict == Verdict::next() && meta.in == InterfaceId{0} && meta.l3 == kEthernetHeader &&
-                      (meta.path == Path::ip4_fast || meta.path == Path::ip6_fast);
-    ASSERT_EQ(taken, fast);
+    ASSERT_EQ(taken, is_fast(verdict, meta, Path::ip6_fast));
     if (taken) {
         ASSERT_TRUE(quick_meta == meta);
         ASSERT_EQ(quick.packet->data_len, at_length.packet->data_len);
@@ -85,45 +92,210 @@ void expect_agreement(const std::vector<uint8_t>& content) {
     }
 }
 
-TEST(QuickParser, AgreesWithTheLongWayOnWholePackets) {
-    expect_agreement(ip4_frame());
+TEST(QuickIp6Parser, AgreesWithTheLongWayOnWholePackets) {
     expect_agreement(ip6_frame());
     PacketMeta meta{};
-    Frame frame(ip4_frame());
-    ASSERT_TRUE(QuickParser(InterfaceId{0}, kOwn)(frame.packet.get(), meta));
-    EXPECT_EQ(meta.path, Path::ip4_fast);
-    EXPECT_EQ(frame.packet->data_len, 14 + 40);  // padding is cut off
+    Frame frame(ip6_frame());
+    ASSERT_TRUE(QuickIp6Parser(InterfaceId{0}, kOwn)(frame.packet.get(), meta));
+    EXPECT_EQ(meta.path, Path::ip6_fast);
+    EXPECT_EQ(frame.packet->data_len, 14 + 60);  // padding is cut off
 }
 
-TEST(QuickParser, AgreesWithTheLongWayOnAlteredPackets) {
+TEST(QuickIp6Parser, AgreesWithTheLongWayOnAlteredPackets) {
     Random random(3);
-    for (int round = 0; round < 200000; ++round) {
-        auto frame = round % 2 == 0 ? ip4_frame() : ip6_frame();
+    for (int round = 0; round < 100000; ++round) {
+        auto frame = ip6_frame();
         const uint32_t changes = 1 + random.below(3);
         for (uint32_t i = 0; i < changes; ++i)
             frame[random.below(54)] = static_cast<uint8_t>(random.next());
-        // Half of them with a checksum that is right, or nothing but it would ever be looked at.
-        const size_t header = (frame[14] & 0x0fU) * size_t{4};
-        if (round % 4 < 2 && frame[12] == 0x08 && header >= 20 && 14 + header <= frame.size())
-            wire::MutableIpv4View::unchecked(frame.data() + 14).refresh_checksum();
         if (random.below(8) == 0)
             frame.resize(random.below(80));
         expect_agreement(frame);
     }
 }
 
-TEST(QuickParser, AgreesWithTheLongWayOnEveryFirstByteOfAnAddress) {
+TEST(QuickIp6Parser, AgreesWithTheLongWayOnEveryFirstByteOfAnAddress) {
+    for (int value = 0; value < 65536; ++value) {
+        auto frame = ip6_frame();
+        frame[38] = static_cast<uint8_t>(value >> 8);
+        frame[39] = static_cast<uint8_t>(value);
+        expect_agreement(frame);
+    }
+}
+
+// A burst's worth of frames, parsed in each way.
+class Plain : public ::testing::Test {
+  protected:
+    // All agree, and with parse_packet() about which are fast.
+    void expect_agreement(const std::vector<std::vector<uint8_t>>& contents) {
+        const auto interfaces = one_device_with_a_vlan();
+        const auto singly = parsed(plain::parse_singly, contents);
+        const auto avx2 = parsed(plain::parse_avx2, contents);
+        expect_equal(avx2, singly, contents);
+        if (plain::has_avx512())
+            expect_equal(parsed(plain::parse_avx512, contents), singly, contents);
+        for (size_t i = 0; i < contents.size(); ++i) {
+            Frame frame(contents[i]);
+            PacketMeta meta{};
+            const auto verdict = parse_packet(interfaces, PortId{0}, frame.packet.get(), meta);
+            const bool fast = (singly.bits.ip4_fast >> i & 1) != 0;
+            ASSERT_EQ(fast, is_fast(verdict, meta, Path::ip4_fast)) << i;
+            if (fast) {
+                ASSERT_EQ(singly.meta[i], std::bit_cast<uint64_t>(meta)) << i;
+                ASSERT_EQ((singly.bits.padded >> i & 1) != 0, frame.packet->data_len != contents[i].size());
+            }
+            ports_ += singly.bits.ports >> i & 1;
+            sound_ += (singly.bits.datagrams | singly.bits.acks) >> i & 1;
+        }
+    }
+    uint64_t ports_ = 0;  // packets that had them
+    uint64_t sound_ = 0;
+
+  private:
+    struct Parsed {
+        plain::Bits bits;
+        std::array<uint64_t, kMaxBurst> meta{};
+        std::array<uint64_t, kMaxBurst> addresses{};
+        std::array<uint64_t, kMaxBurst> rest{};
+    };
+    // Bytes behind a frame's end are what happens to be there.
+    Parsed parsed(plain::Parse parse, const std::vector<std::vector<uint8_t>>& contents) {
+        std::vector<std::array<uint8_t, 2048>> room(kMaxBurst);
+        std::array<const uint8_t*, kMaxBurst> starts{};
+        std::array<uint64_t, kMaxBurst> lengths{};
+        for (size_t i = 0; i < kMaxBurst; ++i) {
+            for (auto& byte : room[i])
+                byte = static_cast<uint8_t>(random_.next());
+            starts[i] = room[i].data();
+            if (i < contents.size()) {
+                std::ranges::copy(contents[i], room[i].begin());
+                lengths[i] = contents[i].size();
+            }
+        }
+        Parsed parsed;
+        const size_t groups = (contents.size() + plain::kGroup - 1) / plain::kGroup;
+        parsed.bits = parse({.own = word_of(kOwn), .meta = meta_of(InterfaceId{0}, Path::ip4_fast)},
+                            {starts.data(), lengths.data(), groups * plain::kGroup},
+                            {parsed.meta.data(), parsed.addresses.data(), parsed.rest.data()});
+        return parsed;
+    }
+    static void expect_equal(const Parsed& a, const Parsed& b,
+                             const std::vector<std::vector<uint8_t>>& contents) {
+        ASSERT_EQ(a.bits.ip4_fast, b.bits.ip4_fast);
+        ASSERT_EQ(a.bits.padded, b.bits.padded);
+        ASSERT_EQ(a.bits.ports, b.bits.ports);
+        ASSERT_EQ(a.bits.datagrams, b.bits.datagrams) << ::testing::PrintToString(contents);
+        ASSERT_EQ(a.bits.acks, b.bits.acks) << ::testing::PrintToString(contents);
+        for (size_t i = 0; i < contents.size(); ++i) {
+            if ((a.bits.ip4_fast >> i & 1) != 0) {
+                ASSERT_EQ(a.meta[i], b.meta[i]);
+            }
+            if ((a.bits.ports >> i & 1) != 0) {
+                ASSERT_EQ(a.addresses[i], b.addresses[i]);
+                ASSERT_EQ(a.rest[i], b.rest[i]);
+            }
+        }
+    }
+    Random random_{11};
+};
+
+// A whole packet of TCP or UDP with a payload of random bytes, all checksums right, and padding.
+std::vector<uint8_t> ip4_packet(Random& random, wire::IpProtocol protocol, size_t payload, size_t padding) {
+    const bool is_tcp = protocol == wire::IpProtocol::tcp;
+    const size_t words = is_tcp ? 5 + random.below(4) : 2;
+    const size_t upper = words * 4 + payload;
+    std::vector<uint8_t> frame(14 + 20 + upper + padding);
+    wire::EthernetHeader{kOwn, kPeer, wire::EtherType::ipv4}.emit(frame);
+    const wire::Ipv4Header header{.protocol = protocol,
+                                  .source = Ip4Address::from_host(0xc0a80000 | random.below(65536)),
+                                  .destination = Ip4Address::from_host(0xcb007100 | random.below(256)),
+                                  .payload_length = static_cast<uint16_t>(upper)};
+    header.emit(std::span(frame).subspan(14));
+    const auto bytes = std::span(frame).subspan(34, upper);
+    for (auto& byte : bytes)
+        byte = static_cast<uint8_t>(random.next());
+    const auto pseudo =
+        wire::pseudo_header(header.source, header.destination, protocol, static_cast<uint16_t>(upper));
+    if (is_tcp) {
+        bytes[12] = static_cast<uint8_t>(words << 4);
+        bytes[13] = random.below(3) == 0 ? static_cast<uint8_t>(random.next()) : 0x10;
+        wire::set_tcp_checksum(bytes, pseudo);
+    } else {
+        wire::write16(bytes.data() + 4, static_cast<uint16_t>(upper));
+        wire::write16(bytes.data() + 6, 0);
+        if (random.below(8) != 0)
+            wire::Checksum(pseudo).add(bytes).finish_udp().store(bytes.data() + 6);
+    }
+    return frame;
+}
+
+TEST_F(Plain, AllWaysAgreeOnWholePackets) {
+    Random random(5);
+    for (int round = 0; round < 3000; ++round) {
+        std::vector<std::vector<uint8_t>> frames(1 + random.below(kMaxBurst));
+        for (auto& frame : frames)
+            frame = ip4_packet(random, random.below(2) == 0 ? wire::IpProtocol::tcp : wire::IpProtocol::udp,
+                               random.below(40), random.below(3) * 7);
+        expect_agreement(frames);
+    }
+    EXPECT_GT(sound_, 30000);
+    EXPECT_GT(ports_, sound_ + 10000);
+}
+
+TEST_F(Plain, AllWaysAgreeOnAlteredPackets) {
+    Random random(7);
+    for (int round = 0; round < 3000; ++round) {
+        std::vector<std::vector<uint8_t>> frames(1 + random.below(kMaxBurst));
+        for (auto& frame : frames) {
+            frame =
+                random.below(10) == 0
+                    ? ip6_frame()
+                    : ip4_packet(random, random.below(2) == 0 ? wire::IpProtocol::tcp : wire::IpProtocol::udp,
+                                 random.below(24), random.below(2) * 6);
+            for (uint32_t changes = random.below(3); changes != 0; --changes)
+                frame[random.below(54)] = static_cast<uint8_t>(random.next());
+            // Most with a header checksum that is right, or nothing but it would ever be looked at.
+            if (random.below(4) != 0 && frame[12] == 0x08 && frame[14] == 0x45)
+                wire::MutableIpv4View::unchecked(frame.data() + 14).refresh_checksum();
+            if (random.below(8) == 0)
+                frame.resize(random.below(80));
+        }
+        expect_agreement(frames);
+    }
+    EXPECT_GT(sound_, 10000);
+}
+
+TEST_F(Plain, AllWaysAgreeOnEveryFirstByteOfAnAddress) {
+    std::vector<std::vector<uint8_t>> frames;
     for (int value = 0; value < 65536; ++value) {
         auto frame = ip4_frame();
-        frame[26] = static_cast<uint8_t>(value >> 8);
-        frame[27] = static_cast<uint8_t>(value);
+        const size_t at = value % 2 == 0 ? 26 : 30;
+        frame[at] = static_cast<uint8_t>(value >> 8);
+        frame[at + 1] = static_cast<uint8_t>(value);
         wire::MutableIpv4View::unchecked(frame.data() + 14).refresh_checksum();
-        expect_agreement(frame);
-        auto other = ip6_frame();
-        other[38] = static_cast<uint8_t>(value >> 8);
-        other[39] = static_cast<uint8_t>(value);
-        expect_agreement(other);
+        frames.push_back(std::move(frame));
+        if (frames.size() == kMaxBurst) {
+            expect_agreement(frames);
+            frames.clear();
+        }
     }
+}
+
+TEST_F(Plain, AllWaysAgreeOnEveryLength) {
+    Random random(9);
+    std::vector<std::vector<uint8_t>> frames;
+    for (size_t payload = 0; payload < 60; ++payload) {
+        frames.push_back(ip4_packet(random, wire::IpProtocol::udp, payload, 0));
+        frames.push_back(ip4_packet(random, wire::IpProtocol::tcp, payload, 3));
+        // The length of a UDP datagram too.
+        auto frame = ip4_packet(random, wire::IpProtocol::udp, 20, 0);
+        frame[40] = frame[41] = 0;
+        frame[39] = static_cast<uint8_t>(payload);
+        frames.push_back(std::move(frame));
+    }
+    for (; !frames.empty(); frames.resize(frames.size() - std::min(frames.size(), size_t{kMaxBurst})))
+        expect_agreement({frames.end() - static_cast<ptrdiff_t>(std::min(frames.size(), size_t{kMaxBurst})),
+                          frames.end()});
 }
 
 TEST(ParsePacket, FindsTheVlan) {

@@ -24,14 +24,36 @@ class Exit {
     // Another next hop from here on.
     void turn_to(Context& context, NextHopIndex next_hop);
 
-    // Sends a packet that came untagged, fits the MTU, and whose hop is counted, while is_open().
-    [[gnu::always_inline]] void send(Context& context, dpdk::Packet* packet) const {
-        uint8_t* const frame = dpdk::data(packet);
+    // Sends a packet that came untagged, fits the MTU, and whose hop is counted, while is_open(). `frame` is
+    // where it begins.
+    [[gnu::always_inline]] void send(Context& context, dpdk::Packet* packet, uint8_t* frame,
+                                     uint16_t length) const {
         std::memcpy(frame, &addresses_low_, sizeof addresses_low_);
         std::memcpy(frame + sizeof addresses_low_, &addresses_high_, sizeof addresses_high_);
-        if (!queue_->push(packet, out_)) [[unlikely]]
+        if (!queue_->push(packet, length, out_)) [[unlikely]]
             pipeline::drop_egress(context.worker, out_, packet);
     }
+
+    // Of packets in a row. There is room for them, and nothing else is sent until commit().
+    class Row {
+      public:
+        explicit Row(const Exit& exit)
+            : addresses_low_(exit.addresses_low_),
+              addresses_high_(exit.addresses_high_),
+              tail_(*exit.queue_, exit.out_) {}
+        void send(dpdk::Packet* packet, uint8_t* frame, uint16_t length) {
+            std::memcpy(frame, &addresses_low_, sizeof addresses_low_);
+            std::memcpy(frame + sizeof addresses_low_, &addresses_high_, sizeof addresses_high_);
+            tail_.push(packet, length);
+        }
+        void commit(uint64_t bytes) { tail_.commit(bytes); }
+
+      private:
+        uint64_t addresses_low_;
+        uint32_t addresses_high_;
+        pipeline::Egress::Tail tail_;
+    };
+    [[nodiscard]] size_t room() const { return queue_->room(); }
 
   private:
     NextHopIndex next_hop_ = kNoNextHop;

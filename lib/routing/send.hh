@@ -22,12 +22,11 @@ template <typename Address>
     return {};
 }
 
-// Writes the link header in front of the IP header at l3, and queues the frame. The EtherType of an untagged
-// frame that stays untagged is there already.
-[[gnu::always_inline]] inline void send_frame(Context& context, dpdk::Packet* packet,
-                                              const pipeline::PacketMeta& meta,
-                                              const pipeline::Interface& out, NeighbourLink link,
-                                              uint16_t ether_type) {
+// Writes the link header in front of the IP header at l3. The EtherType of an untagged frame that stays
+// untagged is there already.
+[[gnu::always_inline]] inline void write_link_header(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                                                     const pipeline::Interface& out, NeighbourLink link,
+                                                     uint16_t ether_type) {
     const uint16_t header = out.link_header();
     if (meta.l3 != header)
         dpdk::move_start(packet, static_cast<int>(meta.l3) - static_cast<int>(header));
@@ -41,6 +40,14 @@ template <typename Address>
     } else if (meta.l3 != header) [[unlikely]] {
         wire::write16(frame + 12, ether_type);
     }
+}
+
+// The same, and queues the frame.
+[[gnu::always_inline]] inline void send_frame(Context& context, dpdk::Packet* packet,
+                                              const pipeline::PacketMeta& meta,
+                                              const pipeline::Interface& out, NeighbourLink link,
+                                              uint16_t ether_type) {
+    write_link_header(packet, meta, out, link, ether_type);
     pipeline::transmit(context.worker, out.port, out.id, packet);
 }
 

@@ -2,6 +2,8 @@
 
 #include "pipeline/drops.hh"
 #include "routing/drops.hh"
+#include "routing/exit.hh"
+#include "routing/large.hh"
 #include "routing/local.hh"
 #include "routing/send.hh"
 #include "routing/slow.hh"
@@ -147,6 +149,43 @@ void give_up(Context& context, dpdk::Packet* packet) {
     pipeline::finish(context.worker, packet, note.interface, Verdict::drop(drops::neighbour_unresolved));
 }
 
+// The exit of packets in a row that have one next hop.
+class ExitOfRow {
+  public:
+    ExitOfRow(Context& context, const BurstRoutes& routes) : context_(context), routes_(routes) {}
+
+    // Whether an IPv4 packet was sent by it. If not it goes the way of others: nothing has happened.
+    [[gnu::always_inline]] bool takes(const Burst& burst, size_t place) {
+        const PacketMeta& meta = burst.meta[place];
+        if (meta.path != Path::ip4_fast || meta.l3 != pipeline::kEthernetHeader)
+            return false;
+        const NextHopIndex next_hop = routes_[place];
+        if (next_hop != exit_.next_hop()) [[unlikely]] {
+            // Not for a single packet.
+            const bool is_row = place + 1 < burst.count && burst.meta[place + 1].path == Path::ip4_fast &&
+                                routes_[place + 1] == next_hop;
+            if (!is_row)
+                return false;
+            exit_.turn_to(context_, next_hop);
+        }
+        const auto& tables = context_.tables;
+        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        uint8_t* const header = frame + pipeline::kEthernetHeader;
+        if (meta.l3_length > exit_.mtu() || tables.source_filter.contains(Ip4Address::load(header + 12)) ||
+            tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off) [[unlikely]]
+            return false;
+        count_hop(header, Family::ip4);
+        exit_.send(context_, burst.packets[place], frame,
+                   static_cast<uint16_t>(meta.l3_length + pipeline::kEthernetHeader));
+        return true;
+    }
+
+  private:
+    Context& context_;
+    const BurstRoutes& routes_;
+    Exit exit_;
+};
+
 }  // namespace
 
 void route(Context& context, const Burst& burst, BurstRoutes& routes) {
@@ -177,9 +216,15 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     const auto& fib = *context.tables.fib;
     const bool has_rules = fib.has_rules();
     Tally tally;
+    ExitOfRow row(context, routes);
     for (uint16_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
         const PacketMeta& meta = burst.meta[i];
+        if (!has_rules && row.takes(burst, i)) {
+            ++tally.received4;
+            ++tally.forwarded4;
+            continue;
+        }
         auto verdict = Verdict::sent();
         switch (meta.path) {
             case Path::ip4_fast: {
@@ -222,6 +267,14 @@ Verdict forward_slowly(Context& context, dpdk::Packet* packet, const PacketMeta&
         case Path::ip6_slow:
             counters.add(Protocol::Ip6InReceives);
             return slow_ip6(context, packet, meta);
+        case Path::ip4_large:
+        case Path::ip6_large:
+            if (context.hooks == nullptr && forward_large(context, packet, meta))
+                return Verdict::sent();
+            [[fallthrough]];
+        case Path::large_slow:
+            forward_in_segments(context, packet, meta);
+            return Verdict::sent();
         case Path::neighbour:
             send_to_resolver(context, packet, meta);
             return Verdict::held();

@@ -30,8 +30,7 @@ bool hashes_ports(IpProtocol protocol) {
 }  // namespace
 
 Plan::Plan(PlanOptions options, const routing::Fib& fib) : options_(std::move(options)), fib_(fib) {
-    for (size_t i = 0; i < buckets_.size(); ++i)
-        buckets_[i] = static_cast<WorkerId>(i % options_.workers);
+    buckets_ = lay_out(options_.places, options_.workers);
     for (size_t i = 0; i < port_owners_.size(); ++i)
         port_owners_[i] = static_cast<WorkerId>(
             nat::PortShare::owner_of(static_cast<uint16_t>(i * nat::kPortBlock), options_.workers));

@@ -19,6 +19,7 @@
 #include "conntrack/settings.hh"
 #include "conntrack/tuple.hh"
 #include "nat/settings.hh"
+#include "steering/places.hh"
 #include "wire/ip_packet.hh"
 
 namespace sluice::routing {
@@ -26,9 +27,6 @@ class Fib;
 }
 
 namespace sluice::steering {
-
-// Places of the table from hashes to workers, as many as the redirection table of a usual device.
-inline constexpr size_t kBuckets = 128;
 
 namespace detail {
 
@@ -67,6 +65,8 @@ struct AddressRange {
 struct PlanOptions {
     uint16_t workers = 1;
     bool tracks = false;  // without, only fragments are steered: they are to meet each other
+    // How many of the kBuckets places each worker has; empty: all workers as many.
+    std::vector<uint8_t> places = {};
     bool by_addresses =
         false;  // ports do not count: flows that helpers announce stay with who announced them
     // Interfaces behind which hosts outside are; with `fib` they tell inside addresses. None: no address

@@ -207,6 +207,40 @@ TEST_P(PlanTest, a_header_has_the_owner_of_its_tuple) {
     }
 }
 
+// As the stage folds the addresses of an IPv6 header.
+TEST_P(PlanTest, an_ip6_header_has_the_owner_of_its_tuple) {
+    const auto plan = this->plan();
+    for (int i = 0; i < 2000; ++i) {
+        const Tuple tuple(any_address(Family::ip6), any_address(Family::ip6), IpProtocol::tcp, port(),
+                          port());
+        std::array<uint64_t, 4> words;
+        std::memcpy(words.data(), tuple.source_bytes().data(), 16);
+        std::memcpy(words.data() + 2, tuple.destination_bytes().data(), 16);
+        std::array<uint8_t, 4> ports;
+        wire::write16(ports.data(), tuple.sport);
+        wire::write16(ports.data() + 2, tuple.dport);
+        ASSERT_EQ(plan.spread(words[0] ^ words[1] ^ words[2] ^ words[3], std::bit_cast<uint32_t>(ports)),
+                  plan.owner_of(tuple));
+    }
+}
+
+TEST_P(PlanTest, flows_are_spread_by_places) {
+    const bool is_alone = GetParam() == 1;
+    PlanOptions options;
+    options.places.assign(GetParam(), 0);
+    options.places[0] = is_alone ? 128 : 32;
+    if (!is_alone)
+        options.places[1] = 96;
+    const auto plan = this->plan(options);
+    std::map<WorkerId, int> flows;
+    constexpr int kFlows = 40000;
+    for (int i = 0; i < kFlows; ++i)
+        ++flows[plan.owner_of(
+            Tuple(inside(Family::ip4), any_address(Family::ip4), IpProtocol::udp, port(), 53))];
+    EXPECT_EQ(flows.size(), is_alone ? 1U : 2U);
+    EXPECT_NEAR(flows[WorkerId{0}], is_alone ? kFlows : kFlows / 4, kFlows / 50);
+}
+
 TEST_P(PlanTest, ports_do_not_count_where_helpers_announce_some) {
     PlanOptions options;
     options.by_addresses = true;

@@ -1,6 +1,9 @@
 #include "steering/stage.hh"
 
+#include <immintrin.h>
+
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "pipeline/drops.hh"
@@ -15,33 +18,62 @@ using pipeline::Path;
 using pipeline::Verdict;
 using pipeline::Worker;
 
+// Of a large frame only the headers may be read.
 wire::IpPacket packet_of(const dpdk::Packet* packet, const PacketMeta& meta) {
     const uint8_t* header = dpdk::data(packet) + meta.l3;
-    return meta.path == Path::ip4_fast || meta.path == Path::ip4_slow
-               ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
-               : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
+    return header[0] >> 4 == 4 ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
+                               : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
 }
 
 bool is_ip(const PacketMeta& meta) {
     return meta.path != Path::neighbour && meta.path != Path::done;
 }
 
-bool is_plain(const uint8_t* header, const PacketMeta& meta) {
-    constexpr uint16_t kWithPorts = 28;
-    const auto protocol = wire::IpProtocol{header[9]};
-    const bool is_fragment = ((header[6] & 0x3f) | header[7]) != 0;
-    return meta.path == Path::ip4_fast && meta.l3_length >= kWithPorts && !is_fragment &&
-           (protocol == wire::IpProtocol::udp || protocol == wire::IpProtocol::tcp);
+bool has_ports(uint8_t protocol) {
+    return protocol == uint8_t(wire::IpProtocol::udp) || protocol == uint8_t(wire::IpProtocol::tcp);
 }
 
-// Of a plain packet, whose header has no options.
-WorkerId spread(const Plan& plan, const uint8_t* header) {
-    uint64_t addresses;
+// The owner of a whole packet of TCP or UDP right behind its header, where the hash decides alone. Nothing:
+// another kind of packet.
+std::optional<WorkerId> spread(const Plan& plan, const dpdk::Packet* packet, const PacketMeta& meta) {
+    const uint8_t* header = dpdk::data(packet) + meta.l3;
     uint32_t ports;
-    std::memcpy(&addresses, header + 12, sizeof addresses);
-    std::memcpy(&ports, header + 20, sizeof ports);
-    return plan.spread(addresses, ports);
+    if (meta.path == Path::ip4_fast) {
+        const bool is_fragment = ((header[6] & 0x3f) | header[7]) != 0;
+        if (!has_ports(header[9]) || is_fragment || meta.l3_length < 20 + 8)
+            return std::nullopt;
+        uint64_t addresses;
+        std::memcpy(&addresses, header + 12, sizeof addresses);
+        std::memcpy(&ports, header + 20, sizeof ports);
+        return plan.spread(addresses, ports);
+    }
+    if (meta.path != Path::ip6_fast || !has_ports(header[6]) || meta.l3_length < 40 + 8)
+        return std::nullopt;
+    std::array<uint64_t, 4> addresses;
+    std::memcpy(addresses.data(), header + 8, sizeof addresses);
+    std::memcpy(&ports, header + 40, sizeof ports);
+    return plan.spread(addresses[0] ^ addresses[1] ^ addresses[2] ^ addresses[3], ports);
 }
+
+// Takes out what has left the burst, so that the next stages do not walk over it.
+void close_gaps(Burst& burst) {
+    uint16_t kept = 0;
+    uint64_t stay = 0;
+    for (uint16_t i = 0; i < burst.count; ++i) {
+        const bool stays = burst.meta[i].path != Path::done;
+        burst.packets[kept] = burst.packets[i];
+        burst.meta[kept] = burst.meta[i];
+        burst.keys.addresses[kept] = burst.keys.addresses[i];
+        burst.keys.rest[kept] = burst.keys.rest[i];
+        stay |= uint64_t{stays} << i;
+        kept = static_cast<uint16_t>(kept + stays);
+    }
+    burst.count = kept;
+    for (uint64_t* places : {&burst.keys.places, &burst.keys.datagrams, &burst.keys.acks})
+        *places = _pext_u64(*places, stay);
+}
+
+using Owners = std::array<WorkerId, pipeline::kMaxBurst>;
 
 // The packets of a burst that are steered by their tuples.
 struct Gathered {
@@ -80,38 +112,49 @@ WorkerId Steerer::owner_of(const Plan& plan, const wire::IpPacket& packet) const
 void Steerer::give(Worker& worker, dpdk::Packet* packet, PacketMeta& meta, WorkerId to) {
     if (to == worker.id)
         return;
-    hand_over_.give(worker, packet, {.meta = meta}, to);
+    hand_over_.give(worker, packet, meta, to);
     meta.path = Path::done;
 }
 
 void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
-    Gathered gathered;
-    // In the order they came; kept ones stay as they are.
-    std::array<WorkerId, pipeline::kMaxBurst> owners;
-    owners.fill(worker.id);
-    const bool looks_up = directory_.is_used();
-    const bool only_spreads = !looks_up && plan.only_spreads();
-    for (uint16_t i = 0; i < burst.count; ++i) {
-        PacketMeta& meta = burst.meta[i];
-        const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
-        if (only_spreads && is_plain(header, meta)) [[likely]] {
-            owners[i] = spread(plan, header);
-            continue;
+    Owners owners;
+    uint64_t others = 0;  // a bit for each whose owner is still to be found
+    if (plan.only_spreads() && !directory_.is_used()) {
+        for (uint16_t i = 0; i < burst.count; ++i) {
+            const auto owner = spread(plan, burst.packets[i], burst.meta[i]);
+            owners[i] = owner.value_or(worker.id);
+            others |= uint64_t{!owner} << i;
         }
+    } else {
+        others = ~uint64_t{0} >> (pipeline::kMaxBurst - burst.count);
+    }
+    if (others != 0)
+        find_owners(worker, plan, burst, others, owners);
+    // Without a branch that depends on the owner: nobody could foretell it.
+    std::array<uint8_t, pipeline::kMaxBurst> given;
+    size_t count = 0;
+    for (uint16_t i = 0; i < burst.count; ++i) {
+        given[count] = static_cast<uint8_t>(i);
+        count += static_cast<size_t>(owners[i] != worker.id);
+    }
+    hand_over_.give(worker, burst, std::span(given).first(count), owners);
+    hand_over_.flush(worker);
+    close_gaps(burst);
+}
+
+void Steerer::find_owners(Worker& worker, const Plan& plan, Burst& burst, uint64_t which,
+                          std::span<WorkerId> owners) {
+    Gathered gathered;
+    const bool looks_up = directory_.is_used();
+    for (; which != 0; which &= which - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(which));
+        PacketMeta& meta = burst.meta[i];
+        owners[i] = worker.id;
         if (!is_ip(meta))
             continue;
         const auto packet = packet_of(burst.packets[i], meta);
         if (packet.is_fragment()) [[unlikely]] {
-            const WorkerId collector = plan.collector_of(datagram_of(packet));
-            if (!plan.tracks()) {
-                give(worker, burst.packets[i], meta, collector);
-            } else if (collector == worker.id) {
-                collect(worker, plan, burst.packets[i], meta);
-            } else {
-                hand_over_.give(worker, burst.packets[i], {.meta = meta, .is_to_be_collected = true},
-                                collector);
-                meta.path = Path::done;
-            }
+            steer_fragment(worker, plan, burst.packets[i], meta, packet);
             continue;
         }
         if (!plan.tracks())
@@ -130,15 +173,24 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
         ++gathered.count;
     }
     for (size_t i = 0; i < gathered.count; ++i) {
-        const size_t place = gathered.places[i];
         std::optional<WorkerId> owner;
         if (looks_up)
             owner = find(plan, gathered.tuples[i], gathered.hashes[i]);
-        owners[place] = owner ? *owner : plan.owner_of(gathered.tuples[i]);
+        owners[gathered.places[i]] = owner ? *owner : plan.owner_of(gathered.tuples[i]);
     }
-    for (uint16_t i = 0; i < burst.count; ++i)
-        give(worker, burst.packets[i], burst.meta[i], owners[i]);
-    hand_over_.flush(worker);
+}
+
+void Steerer::steer_fragment(Worker& worker, const Plan& plan, dpdk::Packet* packet, PacketMeta& meta,
+                             const wire::IpPacket& fragment) {
+    const WorkerId collector = plan.collector_of(datagram_of(fragment));
+    if (!plan.tracks()) {
+        give(worker, packet, meta, collector);
+    } else if (collector == worker.id) {
+        collect(worker, plan, packet, meta);
+    } else {
+        hand_over_.give(worker, packet, meta, collector, true);
+        meta.path = Path::done;
+    }
 }
 
 void Steerer::drop(Worker& worker, const Waiting& waiting) {
@@ -157,13 +209,13 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
             datagram, owner, worker.now,
             [&](const Waiting& waiting) {
                 worker.counters.held_out.add(1);
-                hand_over_.give(worker, waiting.packet, {.meta = waiting.meta}, owner);
+                hand_over_.give(worker, waiting.packet, waiting.meta, owner);
                 has_waiting = true;
             },
             give_up);
         if (has_waiting || owner != worker.id) {
             // Behind those, also where they come back to this worker.
-            hand_over_.give(worker, packet, {.meta = meta}, owner);
+            hand_over_.give(worker, packet, meta, owner);
             meta.path = Path::done;
         }
         return;
@@ -187,13 +239,10 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
 }
 
 void Steerer::take(Worker& worker, const Plan& plan, Burst& burst) {
-    for (uint16_t i = 0; i < burst.count; ++i)
-        dpdk::prefetch_data(burst.packets[i]);
-    for (uint16_t i = 0; i < burst.count; ++i) {
-        const auto& carried = pipeline::carried(burst.packets[i]);
-        burst.meta[i] = carried.meta;
-        if (carried.is_to_be_collected) [[unlikely]]
-            collect(worker, plan, burst.packets[i], burst.meta[i]);
+    burst.keys.forget();
+    for (uint64_t left = hand_over_.to_be_collected(); left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        collect(worker, plan, burst.packets[i], burst.meta[i]);
     }
     hand_over_.flush(worker);
 }

@@ -20,7 +20,8 @@ class Steerer {
   public:
     Steerer(pipeline::HandOver& hand_over, const FlowDirectory& directory, Random& random);
 
-    // A parsed burst from a device: what others own is handed to them, and its path is done here.
+    // A parsed burst from a device: what others own is handed to them and leaves the burst, as does what
+    // ended before.
     void steer(pipeline::Worker& worker, const Plan& plan, pipeline::Burst& burst);
     // A burst that was handed over, with its meta: fragments whose owner was to be found out go on.
     void take(pipeline::Worker& worker, const Plan& plan, pipeline::Burst& burst);
@@ -35,6 +36,11 @@ class Steerer {
     [[nodiscard]] std::optional<WorkerId> find(const Plan& plan, const conntrack::Tuple& tuple,
                                                FlowDirectory::Hash hash) const;
     [[nodiscard]] WorkerId owner_of(const Plan& plan, const wire::IpPacket& packet) const;
+    // Of the packets that have a bit in `which`.
+    void find_owners(pipeline::Worker& worker, const Plan& plan, pipeline::Burst& burst, uint64_t which,
+                     std::span<WorkerId> owners);
+    void steer_fragment(pipeline::Worker& worker, const Plan& plan, dpdk::Packet* packet,
+                        pipeline::PacketMeta& meta, const wire::IpPacket& fragment);
     void give(pipeline::Worker& worker, dpdk::Packet* packet, pipeline::PacketMeta& meta, WorkerId to);
     static void drop(pipeline::Worker& worker, const Waiting& waiting);
     void collect(pipeline::Worker& worker, const Plan& plan, dpdk::Packet* packet,

@@ -110,12 +110,11 @@ class MutableIpv4View : public Ipv4View {
     // checksum, with the carry of one's complement, when both are read with their first byte lowest (RFC
     // 1624).
     void decrement_ttl() {
-        uint16_t sum;
-        std::memcpy(&sum, data_ + 10, sizeof sum);
-        const uint32_t next = sum + 1U;
-        sum = static_cast<uint16_t>(next + (next >= 0xffff ? 1 : 0));
-        std::memcpy(data_ + 10, &sum, sizeof sum);
-        --data_[8];
+        // TTL, protocol and checksum at once: one less, and one more with the carry around.
+        uint32_t word;
+        std::memcpy(&word, data_ + 8, sizeof word);
+        word += 0xffff + (word >= 0xfffe'0000 ? 0x1'0000 : 0);
+        std::memcpy(data_ + 8, &word, sizeof word);
     }
     void set_ttl(uint8_t ttl) { replace16(8, static_cast<uint16_t>(ttl << 8 | data_[9])); }
     void set_tos(uint8_t tos) { replace16(0, static_cast<uint16_t>(data_[0] << 8 | tos)); }

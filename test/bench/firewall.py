@@ -81,6 +81,7 @@ class Established(Case):
             if self.proto == "tcp":
                 router.play(self.openings, cpu=self.bench.other_cpu, per_second=_OPENED)
             await_established(gateway, self.count)
+            await_streams(gateway)
             rate = gateway.rate(self.bench.seconds)
             check_all_sent(rate, gateway)
             self.note("cycles_per_packet", gateway.worker()["stages"])
@@ -140,6 +141,15 @@ def await_established(gateway, count, dropped=None):
             return
         if time.monotonic() > deadline:
             raise Failed(f"not all flows are established: {gateway.status()} {gateway.api.items('/v1/drops')}")
+
+
+def await_streams(gateway):
+    """Flows have lasted: of UDP two seconds, as in Linux."""
+    deadline = time.monotonic() + 60
+    while young := gateway.api.get("/v1/conntrack/count?status=!assured")["count"]:
+        if time.monotonic() > deadline:
+            raise Failed(f"{young} flows are no streams: {gateway.status()}")
+        time.sleep(0.1)
 
 
 def check_all_sent(rate, gateway):

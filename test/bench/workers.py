@@ -17,7 +17,7 @@ import bench
 import flows
 import frames
 from contest import Against, Case, Failed
-from firewall import await_established
+from firewall import await_established, await_streams
 from gateway import buffers_for, configuration, played
 from rulesets import Ruleset
 
@@ -67,6 +67,7 @@ class Workers(Case):
     def _measure(self, build, config, count, label):
         with self.bench.gateway(build, config) as gateway:
             await_established(gateway, count, lambda: self._dropped(gateway)[1])
+            await_streams(gateway)
             before, (full, others) = gateway.workers(), self._dropped(gateway)
             rate = gateway.rate(self.bench.seconds)
             full, others = self._dropped(gateway)[0] - full, self._dropped(gateway)[1] - others

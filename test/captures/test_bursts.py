@@ -1,6 +1,7 @@
 """Bursts in which neighbouring packets go different ways: each leaves as it would alone, in the order they came."""
 import os
 import pathlib
+import random
 import subprocess
 import sys
 
@@ -78,6 +79,8 @@ def arriving(round_number: int) -> list[tuple[str, Ether]]:
 
 def leaving(name: str, frame: Ether) -> bytes:
     frame = Ether(bytes(frame))
+    if IP in frame:
+        frame = Ether(bytes(frame)[:14 + frame[IP].len])
     frame.src, frame.dst = BOX["wan"], NEIGHBOURS[name]
     if IP in frame:
         frame[IP].ttl -= 1
@@ -127,3 +130,69 @@ def test_a_set_that_a_packet_changes_counts_for_the_next_one(tmp_path):
     traffic = [packet(number, 7 if number == 100 else 53) for number in range(256)]
     sent, _ = play(tmp_path, traffic, KNOCK)
     assert sent == [leaving("one", frame) for frame in traffic[:101]]
+
+
+class Conversation:
+    """A TCP connection whose ends are both behind the box's lan, so that one capture has it in order."""
+    ENDS = {"one": "10.1.0.1", "two": "10.2.0.1"}  # each named by the gateway that leads to it
+
+    def __init__(self, port: int, timestamps: bool):
+        self.port = port
+        self.options = [("NOP", None), ("NOP", None), ("Timestamp", (1, 2))] if timestamps else []
+        self.sequence = {"one": 1000, "two": 7000}
+
+    def segment(self, to: str, flags: str, payload=b"", sequence=None, **more) -> Ether:
+        source = "two" if to == "one" else "one"
+        ports = {"sport": self.port, "dport": 80} if to == "one" else {"sport": 80, "dport": self.port}
+        sequence = self.sequence[source] if sequence is None else sequence
+        segment = Ether(src=HOST, dst=BOX["lan"]) / IP(src=self.ENDS[source], dst=self.ENDS[to], **more) / TCP(
+            **ports, flags=flags, seq=sequence, ack=self.sequence[to] if "A" in flags else 0, window=20000,
+            options=self.options) / payload
+        if "S" in flags or "F" in flags or payload:
+            self.sequence[source] = sequence + len(payload) + ("S" in flags) + ("F" in flags)
+        return segment
+
+    def opening(self):
+        yield "one", self.segment("one", "S")
+        yield "two", self.segment("two", "SA")
+        yield "one", self.segment("one", "A")
+
+
+def broken(frame: Ether) -> Ether:
+    """With a TCP checksum that is wrong."""
+    frame = Ether(bytes(frame))
+    frame[TCP].chksum ^= 0x0100
+    return frame
+
+
+def test_rows_of_segments_go_their_way_and_what_is_wrong_in_them_does_not(tmp_path):
+    """Rows of acknowledgments and small segments of several connections, to one gateway and then the other. Short ones, and
+    such with timestamps; between them some that must not pass, or are longer than what the parser looks through."""
+    draw = random.Random(4)
+    conversations = [Conversation(6000 + n, timestamps=n % 2 == 1) for n in range(6)]
+    traffic = [each for conversation in conversations for each in conversation.opening()]
+    for _ in range(400):
+        to = draw.choice(["one", "two"])
+        for _ in range(draw.choice([1, 2, 9, 30])):
+            one = draw.choice(conversations)
+            traffic.append((to, one.segment(to, "A", b"d" * draw.choice([0, 0, 0, 1, 5, 10]))))
+        one = draw.choice(conversations)
+        traffic.append(draw.choice([
+            lambda: ("", broken(one.segment(to, "A"))),
+            lambda: ("", one.segment(to, "A", sequence=one.sequence["two" if to == "one" else "one"] + 1_000_000)),
+            lambda: ("", one.segment(to, "A", ttl=1)),
+            lambda: (to, one.segment(to, "PA", b"p" * 300)),
+            lambda: (to, one.segment(to, "A", ttl=2)),
+            lambda: (to, Ether(bytes(one.segment(to, "A")) + b"padding")),
+        ])())
+    sent, repeated = play(tmp_path, [frame for _, frame in traffic], VALID)
+    assert sent == [leaving(name, frame) for name, frame in traffic if name]
+    assert repeated > len(sent) * 9 / 10
+
+
+def test_packets_of_a_plain_router_go_their_own_ways_too(tmp_path):
+    """Which looks at no transport checksum; here in rows."""
+    traffic = [("one" if number == 3 else name, frame) for round_number in range(40)
+               for number, (name, frame) in enumerate(arriving(round_number)) for _ in range(1 + round_number % 3)]
+    sent, _ = play(tmp_path, [frame for _, frame in traffic], "")
+    assert sent == [leaving(name, frame) for name, frame in traffic if name]

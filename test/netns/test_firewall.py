@@ -76,6 +76,44 @@ def test_what_rules_decided_is_repeated(firewall, address):
     assert repeated > rule(firewall.router, "filter.forward", "established")["packets"] / 2
 
 
+@pytest.mark.parametrize("translated", [False, True], ids=["plain", "masqueraded"])
+def test_a_stream_of_small_datagrams_comes_and_goes_unchanged(firewall, translated):
+    """Which are repeated in rows once the flow is a stream: each is echoed, and what comes back is what was sent."""
+    router = firewall.router
+    if translated:
+        router.apply({**router.config, "nat": {"postrouting": [
+            {"name": "out", "out": "wan", "masquerade": True}]}})
+    with firewall.hosts["wan"].entered():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((WAN4, 4007))
+    with firewall.hosts["lan"].entered():
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.connect((WAN4, 4007))
+    for end in (client, server):
+        end.settimeout(5)
+
+    def echoed(number, count):
+        """A burst each way; the numbers differ, so that none can stand for another."""
+        sent = [f"{number} {place}".encode() for place in range(count)]
+        for datagram in sent:
+            client.send(datagram)
+        for datagram in sent:
+            received, source = server.recvfrom(100)
+            assert received == datagram
+            server.sendto(received, source)
+        assert [client.recv(100) for _ in sent] == sent
+
+    young = "/v1/conntrack/count?proto=udp&dport=4007&status=!assured"
+    wait_for(lambda: echoed(0, 1) or router.api.get(young)["count"] == 0, "a stream", timeout=20)
+    before = sum(worker["decision_repeated"] for worker in router.api.items("/v1/conntrack/stats"))
+    for number in range(1, 50):
+        echoed(number, 16)
+    after = sum(worker["decision_repeated"] for worker in router.api.items("/v1/conntrack/stats"))
+    assert after - before >= 49 * 32
+    client.close()
+    server.close()
+
+
 def test_outside_may_not_begin(firewall):
     wan = firewall.hosts["wan"]
     assert wan.run(f"ping -c 1 -W 0.5 {LAN4}", check=False).returncode != 0
@@ -166,6 +204,12 @@ def test_diff_tells_which_flows_would_be_cut_and_apply_cuts_them(firewall):
     assert rule(router, "filter.forward", "inside-out")["packets"] == begun, "a question counts nothing"
     shown = router.ctl("config", "diff", str(router.config_file)).stdout
     assert "1 live flow would not have been let begin" in shown and "dport=4003" in shown
+
+    # A VLAN in front of the others takes no place of theirs: rules mean the same interfaces.
+    config["interfaces"] = {"guests": {"parent": "lan", "vlan": 20, "addresses": ["192.168.20.1/24"]}} | config["interfaces"]
+    router.write(config)
+    said = router.api.call("POST", "/v1/config/diff", router.config_file.read_text())
+    assert [flow["original"]["dport"] for flow in said["flows"]] == [4003]
 
     router.ctl("config", "apply", str(router.config_file))
     clients[1].sendall(b"still there")

@@ -1,5 +1,6 @@
 """VLAN sub-interfaces. The hosts' kernels may lack 8021q, so the tagged side speaks through a packet socket."""
 import pytest
+from api import ApiError
 from lab import WAN
 from scapy.all import ICMP, Dot1AD, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IP, IPv6, Raw
 from waiting import wait_for
@@ -84,3 +85,33 @@ def test_counters_belong_to_the_sub_interface(trunk):
     trunk.wire.send(tagged(trunk, 20, IP(src="192.168.20.10", dst="192.168.20.1") / ICMP() / b"x"))
     trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 0, "the box's echo reply", answer=answer)
     wait_for(lambda: trunk.router.interface("guests")["rx_packets"] > before, "the count")
+
+
+def test_a_vlan_comes_and_goes_while_the_box_runs(trunk):
+    counted = trunk.router.interface("guests")["rx_packets"]
+    config = trunk.router.config
+    first = {"new": {"parent": "lan", "vlan": 40, "addresses": ["192.168.40.1/24"]}}
+    trunk.router.apply({**config, "interfaces": first | config["interfaces"]})
+    reply = resolver(MAC, "192.168.40.10")
+    trunk.wire.send(tagged(trunk, 40, IP(src="192.168.40.10", dst="192.168.40.1") / ICMP(id=11) / b"x"))
+    answered = trunk.wire.expect(lambda f: ICMP in f and f[ICMP].type == 0, "an echo reply in the new VLAN", answer=reply)
+    assert answered[Dot1Q].vlan == 40
+    wait_for(lambda: trunk.router.interface("new")["rx_packets"] > 0, "packets counted for the new VLAN")
+    assert trunk.router.interface("guests")["rx_packets"] == counted
+    trunk.router.apply(config)
+    trunk.wire.send(tagged(trunk, 40, IP(src="192.168.40.10", dst="192.168.40.1") / ICMP(id=12) / b"x"))
+    wait_for(lambda: trunk.router.drops().get("unknown_vlan"), "a drop in the VLAN that is gone")
+
+
+@pytest.mark.parametrize("change", [
+    lambda interfaces: interfaces.pop("wan"),
+    lambda interfaces: interfaces.pop("guests"),  # `staff` behind it would get its place
+    lambda interfaces: interfaces.update(more={"device": "net_null7", "addresses": ["192.0.2.1/24"]}),
+], ids=["device gone", "vlan gone", "new device"])
+def test_interfaces_that_cannot_change_live_are_refused(trunk, change):
+    interfaces = dict(trunk.router.config["interfaces"])
+    change(interfaces)
+    with pytest.raises(ApiError) as refusal:
+        trunk.router.apply({**trunk.router.config, "interfaces": interfaces})
+    assert "cannot change while running: interfaces." in refusal.value.body["error"]["message"]
+    assert trunk.router.interface("guests")["mac"]
