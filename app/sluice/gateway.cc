@@ -250,6 +250,7 @@ Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation) 
     if (snapshot_)
         retired_.push_back({std::move(snapshot_), rcu_.begin_grace()});
     snapshot_ = std::move(*fresh);
+    neighbours_->perform();
     reclaim();
     return {};
 }
@@ -353,8 +354,8 @@ uint64_t Gateway::flows() const {
 // What `log` statements of the rules have to say.
 void Gateway::log_rules() {
     const auto name_of = [this](InterfaceId id) {
-        const auto& all = snapshot_->tables.interfaces.all();
-        return index(id) < all.size() ? all[index(id)].name : "?";  // one that is gone by now
+        const auto& interfaces = snapshot_->tables.interfaces;
+        return interfaces.has(id) ? interfaces[id].name : "?";  // one that is gone by now
     };
     for (size_t i = 0; i < firewall_->workers(); ++i) {
         auto& logs = firewall_->of(static_cast<WorkerId>(i)).logs();

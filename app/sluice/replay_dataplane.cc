@@ -142,6 +142,7 @@ Expected<void> ReplayDataplane::apply() {
             neighbours_.resolver().unpin(neighbour);
         end_masquerade(*former);
     }
+    neighbours_.perform();
     return {};
 }
 

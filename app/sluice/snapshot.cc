@@ -96,7 +96,6 @@ Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& co
             return neighbours.resolver().pin(interface, address, now);
         },
         problems);
-    neighbours.perform();
     if (fib == nullptr)
         return std::unexpected(problems.first());
     std::unique_ptr<const steering::Plan> plan;

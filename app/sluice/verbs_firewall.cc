@@ -29,7 +29,7 @@ conntrack::FlowNames flow_names(Gateway& gateway) {
             .interface =
                 [&gateway](InterfaceId id) {
                     const auto& interfaces = gateway.snapshot().tables.interfaces;
-                    return index(id) < interfaces.all().size() ? interfaces[id].name : std::string();
+                    return interfaces.has(id) ? interfaces[id].name : std::string();
                 }};
 }
 

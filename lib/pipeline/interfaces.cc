@@ -4,8 +4,9 @@
 
 namespace sluice::pipeline {
 
-Interfaces::Interfaces(std::vector<Interface> all) : all_(std::move(all)) {
-    for (const auto& interface : all_) {
+Interfaces::Interfaces(std::vector<Interface> all) : all_(std::move(all)), count_(all_.size()) {
+    all_.resize(kMaxInterfaces);
+    for (const auto& interface : this->all()) {
         if (ports_.size() <= index(interface.port))
             ports_.resize(index(interface.port) + 1);
         auto& port = ports_[index(interface.port)];
@@ -22,8 +23,8 @@ Interfaces::Interfaces(std::vector<Interface> all) : all_(std::move(all)) {
 }
 
 const Interface* Interfaces::find(std::string_view name) const {
-    const auto found = std::ranges::find(all_, name, &Interface::name);
-    return found == all_.end() ? nullptr : &*found;
+    const auto found = std::ranges::find(all(), name, &Interface::name);
+    return found == all().end() ? nullptr : &*found;
 }
 
 }  // namespace sluice::pipeline

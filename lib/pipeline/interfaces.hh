@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,14 +47,17 @@ struct Interface {
     }
 };
 
-// All interfaces by id, the ids of the VLANs of each port, and the interface of each port itself.
+// All interfaces by id, the ids of the VLANs of each port, and the interface of each port itself. Every id
+// below kMaxInterfaces may be asked for: packets and flows may name an interface of the snapshot before, or
+// of the next.
 class Interfaces {
   public:
     // In the order of their ids.
     explicit Interfaces(std::vector<Interface> all);
 
     [[nodiscard]] const Interface& operator[](InterfaceId id) const { return all_[index(id)]; }
-    [[nodiscard]] const std::vector<Interface>& all() const { return all_; }
+    [[nodiscard]] bool has(InterfaceId id) const { return index(id) < count_; }
+    [[nodiscard]] std::span<const Interface> all() const { return std::span(all_).first(count_); }
     [[nodiscard]] size_t ports() const { return ports_.size(); }
     [[nodiscard]] InterfaceId of_port(PortId port) const { return ports_[index(port)].untagged; }
     [[nodiscard]] bool has_vlans(PortId port) const { return ports_[index(port)].vlans != nullptr; }
@@ -70,7 +74,8 @@ class Interfaces {
         InterfaceId untagged = kNoInterface;
         std::unique_ptr<VlanTable> vlans;
     };
-    std::vector<Interface> all_;
+    std::vector<Interface> all_;  // kMaxInterfaces, those from count_ on without name and addresses
+    size_t count_;
     std::vector<Port> ports_;
 };
 

@@ -122,10 +122,12 @@ bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& bu
     return taken != 0;
 }
 
+// Errands are taken before the snapshot, so that this knows the interfaces they are about.
 template <typename Path>
-bool take_errands(WorkerRun& run, Path& path) {
+bool begin_round(WorkerRun& run, Path& path) {
     std::array<dpdk::Packet*, kMaxBurst> packets;
     const unsigned count = run.from_control.pop(packets);
+    path.begin_round();
     if (count == 0)
         return false;
     run.worker.now = read_clock();
@@ -183,8 +185,7 @@ void run_worker(WorkerRun& run, Path& path) {
     uint64_t round_began = dpdk::cycles();
     while (!run.stop.load(std::memory_order_relaxed)) {
         run.rcu.quiescent(worker.id);
-        path.begin_round();
-        bool busy = detail::take_errands(run, path);
+        bool busy = detail::begin_round(run, path);
         busy = path.serve() || busy;
         timer.pause();
         for (size_t place = 0; place < run.queues.size(); ++place) {

@@ -66,7 +66,6 @@ void NeighbourService::configure(const pipeline::Interfaces& interfaces,
         links_.emplace_back(interface.mac, interface.vlan);
     }
     resolver_.configure(std::move(known), neighbours, now);
-    perform();
 }
 
 void NeighbourService::handle(dpdk::Packet* packet, Instant now) {

@@ -29,7 +29,8 @@ class NeighbourService {
     NeighbourService(GracePeriod& grace, NeighbourMode mode, const dpdk::PacketPool& pool,
                      telemetry::PacketCounters& counters, uint64_t seed, Send send, Conflict conflict);
 
-    // What a new configuration says; call before its FIB is built.
+    // What a new configuration says; call before its FIB is built. What it asks for is done by perform(),
+    // which is for when the workers may know the new interfaces.
     void configure(const pipeline::Interfaces& interfaces, std::span<const StaticNeighbour> neighbours,
                    Instant now);
 
@@ -44,7 +45,7 @@ class NeighbourService {
     [[nodiscard]] const NeighbourTable& table() const { return table_; }
     [[nodiscard]] NeighbourResolver& resolver() { return resolver_; }
     [[nodiscard]] const NeighbourResolver& resolver() const { return resolver_; }
-    // Performs what the resolver has come to want. The calls above do so themselves.
+    // Performs what the resolver has come to want. All calls but configure() do so themselves.
     void perform();
 
   private:

@@ -307,8 +307,11 @@ void handle_errand(Context& context, dpdk::Packet* packet) {
         give_up(context, packet);
         return;
     }
-    pipeline::transmit(context.worker, context.tables.interfaces[note.interface].port, note.interface,
-                       packet);
+    const auto& interfaces = context.tables.interfaces;
+    if (interfaces.has(note.interface))
+        pipeline::transmit(context.worker, interfaces[note.interface].port, note.interface, packet);
+    else
+        pipeline::finish(context.worker, packet, note.interface, Verdict::drop(drops::link_down));
 }
 
 }  // namespace sluice::routing

@@ -49,7 +49,7 @@ Tables::Tables(pipeline::Interfaces interfaces_, std::unique_ptr<const Fib> fib_
       neighbours(neighbours_),
       source_filter(all_addresses(interfaces)) {
     for (const auto& interface : interfaces.all())
-        link_locals.push_back(Ip6Address::link_local(interface.mac));
+        link_locals[index(interface.id)] = Ip6Address::link_local(interface.mac);
 }
 
 Ip4Address Tables::source_for(InterfaceId out, Ip4Address neighbour) const {

@@ -2,6 +2,7 @@
 // changes in place.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Tables {
     std::unique_ptr<const Fib> fib;
     const NeighbourTable& neighbours;
     SourceFilter source_filter;
-    std::vector<Ip6Address> link_locals;  // by interface: the one of its MAC
+    std::array<Ip6Address, kMaxInterfaces> link_locals;  // by interface: the one of its MAC
 
     // The address the box speaks from on an interface (R1812-4.3.2.4): the interface's one in the network of
     // the neighbour or destination, or else its first of the family, or else the box's first. Unspecified if

@@ -58,6 +58,7 @@ class Flows(Case):
                 if time.monotonic() > deadline:
                     raise Failed(f"the capture does not come to its end: {status}")
                 time.sleep(0.05)
+            status = gateway.status()  # its figures are not of one moment: flows may have begun while it was made
         if status["flows"] < packets * 0.999:
             raise Failed(f"{status['flows']} flows of {packets} packets, each to begin one")
         return status["memory"]["resident"] + status["memory"]["hugepages"], status["flows"]

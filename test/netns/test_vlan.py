@@ -2,7 +2,7 @@
 import pytest
 from api import ApiError
 from lab import WAN
-from scapy.all import ICMP, Dot1AD, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IP, IPv6, Raw
+from scapy.all import ARP, ICMP, Dot1AD, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IP, IPv6, Raw
 from waiting import wait_for
 from wire import Wire, resolver
 
@@ -101,6 +101,17 @@ def test_a_vlan_comes_and_goes_while_the_box_runs(trunk):
     trunk.router.apply(config)
     trunk.wire.send(tagged(trunk, 40, IP(src="192.168.40.10", dst="192.168.40.1") / ICMP(id=12) / b"x"))
     wait_for(lambda: trunk.router.drops().get("unknown_vlan"), "a drop in the VLAN that is gone")
+
+
+def test_a_vlan_that_comes_again_and_again_is_announced_each_time(trunk):
+    config = trunk.router.config
+    for round in range(1, 21):
+        address = f"192.168.40.{round}"
+        new = {"new": {"parent": "lan", "vlan": 40, "addresses": [f"{address}/24"]}}
+        trunk.router.apply({**config, "interfaces": new | config["interfaces"]})
+        announced = trunk.wire.expect(lambda f: ARP in f and f[ARP].psrc == f[ARP].pdst == address, "its announcement")
+        assert announced[Dot1Q].vlan == 40
+        trunk.router.apply(config)
 
 
 @pytest.mark.parametrize("change", [
