@@ -206,43 +206,59 @@ void FlowTable::find_burst(std::span<const Tuple> tuples, Found* found) const {
 }
 
 // The buckets of a burst. A function of its own, whose loop has all registers to itself.
-[[gnu::noinline]] void FlowTable::prefetch_buckets(const Ip4PortsKeys& keys, uint64_t places,
+template <typename Keys>
+[[gnu::noinline]] void FlowTable::prefetch_buckets(const Keys& keys, uint64_t places,
                                                    uint64_t* hashes) const {
-    const auto& index = indexes_[0].now();
+    const auto& index = indexes_[std::is_same_v<Keys, Ip6PortsKeys>].now();
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
-        const uint64_t hash = hash_.of_ip4(keys.addresses[place], keys.rest[place]);
+        const uint64_t hash = hash_at(keys, place);
         hashes[place] = hash;
         index.prefetch(hash);
     }
 }
 
-void FlowTable::guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses,
-                            uint64_t* hashes) const {
-    const auto& index = indexes_[0].now();
-    auto* const flows = reinterpret_cast<Flow*>(pools_[0].memory.get());
+template <Family family, typename Keys>
+[[gnu::always_inline]] inline void FlowTable::guess_all(const Keys& keys, uint64_t places, Guess* guesses,
+                                                        uint64_t* hashes) const {
+    using AFlow = std::conditional_t<family == Family::ip6, Flow6, Flow>;
+    const auto& growing = indexes_[family == Family::ip6];
+    const auto& index = growing.now();
+    auto* const flows = reinterpret_cast<AFlow*>(pools_[family == Family::ip6].memory.get());
     prefetch_buckets(keys, places, hashes);
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
         uint32_t entry = index.candidate(hashes[place]);
         if (entry == table::FlowIndex::kNone) [[unlikely]] {
-            if (indexes_[0].is_moving())
-                entry = indexes_[0].before().candidate(hashes[place]);
+            if (growing.is_moving())
+                entry = growing.before().candidate(hashes[place]);
             if (entry == table::FlowIndex::kNone) {
                 guesses[place] = {};
                 // It probably begins a flow.
-                indexes_[0].prefetch(hash_of(keys[place].turned_around()));
+                growing.prefetch(hash_of(keys[place].turned_around()));
                 continue;
             }
         }
-        Flow* const flow = &flows[entry >> 1];
+        AFlow* const flow = &flows[entry >> 1];
         const Direction direction{static_cast<uint8_t>(entry & 1)};
         guesses[place] = {flow, &flow->half(direction)};
         flow->prefetch(direction);
+        if constexpr (family == Family::ip6)
+            flow->prefetch_addresses(direction);
         // A UDP flow's tracker is done with it once it is assured.
-        if (keys[place].protocol != wire::IpProtocol::udp)
+        if (keys.rest[place] >> 32 != static_cast<uint64_t>(wire::IpProtocol::udp))
             flow->prefetch_track();
     }
+}
+
+void FlowTable::guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses,
+                            uint64_t* hashes) const {
+    guess_all<Family::ip4>(keys, places, guesses, hashes);
+}
+
+void FlowTable::guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses,
+                            uint64_t* hashes) const {
+    guess_all<Family::ip6>(keys, places, guesses, hashes);
 }
 
 // As hash_ has it for the tuple, which is not made.

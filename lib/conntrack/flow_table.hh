@@ -2,7 +2,10 @@
 // the wheel that ends them.
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +22,25 @@ namespace sluice::conntrack {
 
 // Of IPv6: the addresses, which have no room in the halves. By Direction, source before destination.
 class Flow6 final : public Flow {
+  public:
+    // Whether one of its halves is of packets with these 32 bytes of addresses, the source's first, and ports
+    // in host order, the source's lowest.
+    [[nodiscard]] bool is(const FlowHalf& half, const uint8_t* addresses, uint32_t ports) const {
+        const auto& own = addresses_[static_cast<size_t>(direction_of(half))];
+        const auto theirs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(addresses));
+        const auto ours = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(own.data()));
+        const auto differences = _mm256_xor_si256(theirs, ours);
+        return std::bit_cast<uint32_t>(half.ports) == ports &&
+               _mm256_testz_si256(differences, differences) != 0;
+    }
+    // Asks memory for what is() reads of a direction besides its half.
+    void prefetch_addresses(Direction direction) const {
+        const auto& own = addresses_[static_cast<size_t>(direction)];
+        __builtin_prefetch(own.data());
+        __builtin_prefetch(&own.back().back());
+    }
+
+  private:
     friend class Flow;
     friend class FlowTable;
     std::array<std::array<std::array<uint8_t, 16>, 2>, 2> addresses_{};
@@ -26,6 +48,17 @@ class Flow6 final : public Flow {
 inline constexpr size_t kBytesPerIp4Flow = sizeof(Flow) + 2 * table::FlowIndex::kBytesPerEntry;
 inline constexpr size_t kBytesPerIp6Flow = sizeof(Flow6) + 2 * table::FlowIndex::kBytesPerEntry;
 static_assert(kBytesPerIp4Flow <= 192);
+
+// IPv6 tuples with ports of many packets, by place; borrowed.
+struct Ip6PortsKeys {
+    const uint8_t* const* addresses;  // of each header, from the source on
+    const uint64_t* rest;             // as Ip4PortsKeys::rest
+
+    [[nodiscard]] Tuple operator[](size_t place) const {
+        constexpr size_t kAddresses = 8;  // where they stand in the header
+        return Tuple::of_plain(addresses[place] - kAddresses);
+    }
+};
 
 // A flow and which of its directions a tuple is.
 struct Found {
@@ -94,11 +127,28 @@ class FlowTable {
     // needs of it on its way. The flow is another or none unless it has the tuple (FlowHalf::is(),
     // protocol()); find() tells then, by the hash that is left here.
     void guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    void guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
     [[nodiscard]] Found find_guessed(Guess guess, const Ip4PortsTuple& tuple, uint64_t hash) const {
         if (guess.flow != nullptr && guess.half->is(tuple) && guess.flow->protocol_ == tuple.protocol)
             [[likely]]
             return {guess.flow, guess.flow->direction_of(*guess.half)};
         return find(tuple, hash);
+    }
+    [[nodiscard]] Found find_guessed(Guess guess, const Ip6PortsKeys& keys, size_t place,
+                                     uint64_t hash) const {
+        if (guess.flow != nullptr && is(guess, keys, place) &&
+            guess.flow->protocol_ == wire::IpProtocol{static_cast<uint8_t>(keys.rest[place] >> 32)})
+            [[likely]]
+            return {guess.flow, guess.flow->direction_of(*guess.half)};
+        return find(keys[place], hash);
+    }
+    // Whether a guess that was made has the tuple, but for its protocol.
+    [[nodiscard]] static bool is(Guess guess, const Ip4PortsKeys& keys, size_t place) {
+        return guess.half->is(keys[place]);
+    }
+    [[nodiscard]] static bool is(Guess guess, const Ip6PortsKeys& keys, size_t place) {
+        return static_cast<const Flow6*>(guess.flow)
+            ->is(*guess.half, keys.addresses[place], static_cast<uint32_t>(keys.rest[place]));
     }
     // Asks memory for where a lookup of the tuple begins.
     void prefetch_entry(const Ip4PortsTuple& tuple) const {
@@ -246,7 +296,16 @@ class FlowTable {
     [[nodiscard]] bool move_entries();
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
-    void prefetch_buckets(const Ip4PortsKeys& keys, uint64_t places, uint64_t* hashes) const;
+    template <typename Keys>
+    void prefetch_buckets(const Keys& keys, uint64_t places, uint64_t* hashes) const;
+    template <Family family, typename Keys>
+    void guess_all(const Keys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    [[nodiscard]] uint64_t hash_at(const Ip4PortsKeys& keys, size_t place) const {
+        return hash_.of_ip4(keys.addresses[place], keys.rest[place]);
+    }
+    [[nodiscard]] uint64_t hash_at(const Ip6PortsKeys& keys, size_t place) const {
+        return hash_.of_ip6(keys.addresses[place], keys.rest[place]);
+    }
     template <Family family>
     [[nodiscard]] NewFlow begin_as(const PortsTuple<family>& original, InterfaceId in);
     void prefetch_place(Family family) const;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <map>
 #include <set>
 #include <vector>
@@ -142,6 +143,74 @@ TEST(FlowTable, ABurstFindsWhatSingleLookupsFind) {
             EXPECT_EQ(found[number].direction, number % 4 == 0 ? Direction::reply : Direction::original);
         }
     }
+}
+
+// Of either family; those whose tuples are there, and others.
+TEST(FlowTable, GuessesFindWhatSingleLookupsFind) {
+    FlowTable table(1000, kHash);
+    std::vector<std::vector<uint8_t>> headers;
+    std::vector<const uint8_t*> addresses6;
+    std::vector<uint64_t> addresses;
+    std::vector<uint64_t> rest;
+    std::vector<Tuple> tuples;
+    uint64_t ip4 = 0;
+    uint64_t ip6 = 0;
+    for (uint32_t number = 0; number < 64; ++number) {
+        const bool is_ip6 = number % 5 < 2;
+        const auto protocol = number % 2 == 0 ? wire::IpProtocol::udp : wire::IpProtocol::tcp;
+        const auto source = is_ip6 ? IpAddress(*Ip6Address::parse("2001:db8::" + std::to_string(number)))
+                                   : IpAddress(*Ip4Address::parse("10.0.0." + std::to_string(number)));
+        const auto target = is_ip6 ? *IpAddress::parse("2001:db8:1::1") : *IpAddress::parse("10.1.0.1");
+        const Tuple original(source, target, protocol, static_cast<uint16_t>(1000 + number), 53);
+        if (number % 3 != 0) {
+            Found other;
+            ASSERT_EQ(table.insert(*table.create(original, *inverted(original), kLan), 0, other),
+                      FlowTable::Insert::done);
+        }
+        const auto& tuple = tuples.emplace_back(number % 4 == 0 ? *inverted(original) : original);
+        // Where the protocols and ports stand in IPv6's header, and the addresses of both.
+        auto& header = headers.emplace_back(44);
+        header[6] = static_cast<uint8_t>(tuple.protocol());
+        std::memcpy(&header[8], tuple.addresses(), 32);
+        wire::write16(&header[40], tuple.sport);
+        wire::write16(&header[42], tuple.dport);
+        addresses6.push_back(&header[8]);
+        uint64_t both = 0;
+        std::memcpy(&both, tuple.source_bytes().data(), 4);
+        std::memcpy(reinterpret_cast<uint8_t*>(&both) + 4, tuple.destination_bytes().data(), 4);
+        addresses.push_back(both);
+        rest.push_back(uint64_t{static_cast<uint8_t>(tuple.protocol())} << 32 | uint64_t{tuple.dport} << 16 |
+                       tuple.sport);
+        (is_ip6 ? ip6 : ip4) |= uint64_t{1} << number;
+    }
+    const Ip4PortsKeys keys4{.addresses = addresses.data(), .rest = rest.data()};
+    const Ip6PortsKeys keys6{.addresses = addresses6.data(), .rest = rest.data()};
+    std::vector<Guess> guesses(64);
+    std::vector<uint64_t> hashes(64);
+    table.guess_burst(keys4, ip4, guesses.data(), hashes.data());
+    table.guess_burst(keys6, ip6, guesses.data(), hashes.data());
+    for (uint32_t number = 0; number < 64; ++number) {
+        const bool is_ip6 = (ip6 >> number & 1) != 0;
+        const auto found = is_ip6 ? table.find_guessed(guesses[number], keys6, number, hashes[number])
+                                  : table.find_guessed(guesses[number], keys4[number], hashes[number]);
+        EXPECT_EQ(found.flow != nullptr, number % 3 != 0) << number;
+        EXPECT_EQ(found.flow, table.find(tuples[number]).flow);
+        if (found) {
+            EXPECT_EQ(found.flow, guesses[number].flow);
+            EXPECT_EQ(found.direction, table.find(tuples[number]).direction);
+        }
+    }
+    // A guess is no answer: one bit of an address makes it another's.
+    const uint32_t known = 5;
+    ASSERT_TRUE((ip6 >> known & 1) != 0 && guesses[known].flow != nullptr);
+    EXPECT_TRUE(FlowTable::is(guesses[known], keys6, known));
+    for (const size_t byte : {8, 23, 24, 39}) {
+        headers[known][byte] ^= 1;
+        EXPECT_FALSE(FlowTable::is(guesses[known], keys6, known)) << byte;
+        headers[known][byte] ^= 1;
+    }
+    rest[known] ^= 0x10000;
+    EXPECT_FALSE(FlowTable::is(guesses[known], keys6, known));
 }
 
 TEST(FlowTable, AHandleNamesOneFlowOnly) {

@@ -98,10 +98,10 @@ class Tracker {
                 .stream_deadline =
                     ticks_from(now + std::min(settings_.timeouts[Timeout::udp_stream], kMaxTimeout))};
     }
-    // The same for a packet of IPv4 of which nothing is left to be checked: a UDP datagram, or a TCP segment
+    // The same for a packet of which nothing is left to be checked: a UDP datagram, or a TCP segment
     // with ACK and neither SYN, FIN, RST nor URG, that has the tuple of this half of a flow; for flows of
     // which packets go both ways for a while. False also where repeat() would do.
-    template <wire::IpProtocol protocol>
+    template <Family family, wire::IpProtocol protocol>
     [[nodiscard]] bool repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header, uint32_t length,
                                     const Round& round);
     // The same for the first packet of a flow, of UDP or a lone SYN, which has come by a wire: the flow it

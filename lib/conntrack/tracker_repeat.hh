@@ -72,7 +72,7 @@ template <Family family>
         table_.set_deadline(flow, deadline);
 }
 
-template <wire::IpProtocol protocol>
+template <Family family, wire::IpProtocol protocol>
 [[gnu::always_inline]] inline bool Tracker::repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header,
                                                          uint32_t length, const Round& round) {
     constexpr Status kStream = kSeenReply | kAssured;
@@ -85,7 +85,8 @@ template <wire::IpProtocol protocol>
     } else {
         if (is_due(flow.deadline_, round.tick)) [[unlikely]]
             return false;
-        const wire::Bytes segment(header + wire::kIpv4HeaderSize, length - wire::kIpv4HeaderSize);
+        constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
+        const wire::Bytes segment(header + kHeader, length - kHeader);
         const auto timeout = repeat_ack(flow.track<TcpTrack>(), segment, flow.direction_of(half), settings_);
         if (!timeout) [[unlikely]]
             return false;

@@ -9,12 +9,6 @@ namespace {
 
 using wire::IpProtocol;
 
-uint64_t word(const uint8_t* from) {
-    uint64_t result;
-    std::memcpy(&result, from, sizeof result);
-    return result;
-}
-
 uint32_t half(const uint8_t* from) {
     uint32_t result;
     std::memcpy(&result, from, sizeof result);
@@ -83,9 +77,7 @@ uint64_t TupleHash::operator()(const Tuple& tuple) const {
     const auto& destination = tuple.destination_bytes();
     if (tuple.family() == Family::ip4) [[likely]]
         return of_ip4(uint64_t{half(destination.data())} << 32 | half(source.data()), rest);
-    const uint64_t near = mix(word(source.data()) ^ key[0], word(source.data() + 8) ^ key[1]);
-    const uint64_t far = mix(word(destination.data()) ^ key[2], word(destination.data() + 8) ^ key[3]);
-    return mix(mix(near ^ key[1], far ^ key[2]) ^ rest ^ key[3], key[0]);
+    return of_ip6(tuple.addresses(), rest);
 }
 
 }  // namespace sluice::conntrack

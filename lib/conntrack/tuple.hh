@@ -55,6 +55,8 @@ class Tuple {
     // Addresses in wire order, the first four bytes for IPv4, the rest zero.
     [[nodiscard]] const std::array<uint8_t, 16>& source_bytes() const { return source_; }
     [[nodiscard]] const std::array<uint8_t, 16>& destination_bytes() const { return destination_; }
+    // Both, the source first.
+    [[nodiscard]] const uint8_t* addresses() const { return source_.data(); }
 
     // ICMP queries keep their identifier in sport, type and code in dport.
     [[nodiscard]] bool is_icmp() const {
@@ -109,6 +111,15 @@ struct TupleHash {
     // order, the source's lowest, and the protocol above them.
     [[nodiscard]] uint64_t of_ip4(uint64_t addresses, uint64_t rest) const {
         return mix(mix(addresses ^ key[0], rest ^ key[1]) ^ key[2], key[3]);
+    }
+
+    // Of an IPv6 tuple: the addresses as they lie in a header, the source first, and the same second word.
+    [[nodiscard]] uint64_t of_ip6(const uint8_t* addresses, uint64_t rest) const {
+        std::array<uint64_t, 4> words;
+        std::memcpy(words.data(), addresses, sizeof words);
+        const uint64_t near = mix(words[0] ^ key[0], words[1] ^ key[1]);
+        const uint64_t far = mix(words[2] ^ key[2], words[3] ^ key[3]);
+        return mix(mix(near ^ key[1], far ^ key[2]) ^ rest ^ key[3], key[0]);
     }
 
   private:

@@ -13,6 +13,7 @@
 #include "nat/rewrite_ports.hh"
 #include "pipeline/large.hh"
 #include "pipeline/places.hh"
+#include "pipeline/quick_parse.hh"
 #include "routing/exit.hh"
 #include "routing/large.hh"
 #include "routing/send.hh"
@@ -85,60 +86,84 @@ bool read_tuple(const uint8_t* header, uint16_t length, conntrack::Tuple& tuple)
 // The flows of a burst. Of packets that rules might see otherwise than conntrack does (trail.hh) there are
 // none.
 struct BurstFlows {
-    uint64_t keyed = 0;  // places with a key have a guess and a hash, others what was found
+    // Places with a key have a guess and a hash, those of IPv6 where their addresses are.
+    uint64_t ip4 = 0;
+    uint64_t ip6 = 0;
     ByPlace<conntrack::Guess> guesses;
     ByPlace<uint64_t> hashes;
-    ByPlace<Found> found;
+    ByPlace<const uint8_t*> addresses6;
 
-    // Places with a key whose packets probably begin a flow.
+    // Places of IPv4 with a key whose packets probably begin a flow.
     [[nodiscard]] uint64_t guessed_new() const {
         uint64_t result = 0;
-        for_each_place(keyed,
+        for_each_place(ip4,
                        [&](size_t place) { result |= uint64_t{guesses[place].flow == nullptr} << place; });
         return result;
+    }
+    [[nodiscard]] conntrack::Ip6PortsKeys keys6_of(const pipeline::Burst& burst) const {
+        return {.addresses = addresses6.values.data(), .rest = burst.keys.rest.data()};
+    }
+    [[nodiscard]] Found at(const conntrack::FlowTable& table, const pipeline::Burst& burst,
+                           size_t place) const {
+        if ((ip4 >> place & 1) != 0) [[likely]]
+            return table.find_guessed(guesses[place], keys_of(burst)[place], hashes[place]);
+        if ((ip6 >> place & 1) != 0)
+            return table.find_guessed(guesses[place], keys6_of(burst), place, hashes[place]);
+        return {};
     }
 };
 
 [[gnu::noinline]] void find_ip6_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst,
-                                      uint64_t places, BurstFlows& flows) {
-    std::array<uint8_t, pipeline::kMaxBurst> of;
-    std::array<conntrack::Tuple, pipeline::kMaxBurst> tuples;
-    size_t count = 0;
-    for_each_place(places, [&](size_t i) {
-        const auto& meta = burst.meta[i];
-        const uint8_t* header = dpdk::data(burst.packets[i]) + meta.l3;
-        flows.found[i] = {};
-        if (meta.path == Path::ip6_fast && read_tuple(header, meta.l3_length, tuples[count]))
-            of[count++] = static_cast<uint8_t>(i);
+                                      BurstFlows& flows) {
+    constexpr size_t kAddresses = 8;  // where they stand in the header
+    for_each_place(flows.ip6, [&](size_t i) {
+        flows.addresses6[i] = dpdk::data(burst.packets[i]) + burst.meta[i].l3 + kAddresses;
     });
-    ByPlace<Found> found;
-    table.find_burst(std::span(tuples).first(count), found.values.data());
-    for (size_t i = 0; i < count; ++i)
-        flows.found[of[i]] = found[i];
+    table.guess_burst(flows.keys6_of(burst), flows.ip6, flows.guesses.values.data(),
+                      flows.hashes.values.data());
 }
 
 // Of packets that the parser has not found plain: tagged ones, and those of other workers.
 [[gnu::noinline]] void complete_keys(pipeline::Burst& burst, uint64_t places) {
     for_each_place(places, [&](size_t i) {
         const auto& meta = burst.meta[i];
-        Ip4PortsTuple tuple;
-        if (meta.path != Path::ip4_fast ||
-            !read_tuple(dpdk::data(burst.packets[i]) + meta.l3, meta.l3_length, tuple))
-            return;
-        burst.keys.addresses[i] = tuple.addresses;
-        burst.keys.rest[i] = tuple.rest();
-        burst.keys.places |= place_bit(i);
+        const uint8_t* const header = dpdk::data(burst.packets[i]) + meta.l3;
+        if (Ip4PortsTuple tuple; meta.path == Path::ip4_fast && read_tuple(header, meta.l3_length, tuple)) {
+            burst.keys.addresses[i] = tuple.addresses;
+            burst.keys.rest[i] = tuple.rest();
+            burst.keys.ip4.all |= place_bit(i);
+        } else if (meta.path == Path::ip6_fast) {
+            pipeline::add_ip6_key(header, meta.l3_length, i, burst.keys);
+        }
     });
 }
 
 void find_flows(const conntrack::FlowTable& table, pipeline::Burst& burst, BurstFlows& flows) {
-    const uint64_t all = pipeline::first_places(burst.count);
-    if (burst.keys.places != all) [[unlikely]] {
-        complete_keys(burst, all & ~burst.keys.places);
-        find_ip6_flows(table, burst, all & ~burst.keys.places, flows);
-    }
-    flows.keyed = burst.keys.places;
-    table.guess_burst(keys_of(burst), flows.keyed, flows.guesses.values.data(), flows.hashes.values.data());
+    const uint64_t without = pipeline::first_places(burst.count) & ~(burst.keys.ip4.all | burst.keys.ip6.all);
+    if (without != 0) [[unlikely]]
+        complete_keys(burst, without);
+    flows.ip4 = burst.keys.ip4.all;
+    flows.ip6 = burst.keys.ip6.all;
+    table.guess_burst(keys_of(burst), flows.ip4, flows.guesses.values.data(), flows.hashes.values.data());
+    if (flows.ip6 != 0)
+        find_ip6_flows(table, burst, flows);
+}
+
+// Packets of whose transport header nothing is left to be checked.
+uint64_t sound_places(const pipeline::Burst& burst) {
+    const auto& [ip4, ip6, addresses, rest] = burst.keys;
+    return ip4.datagrams | ip4.acks | ip6.datagrams | ip6.acks;
+}
+
+// Whether a half of a flow is of packets like this one.
+template <Family family>
+bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const uint8_t* header,
+             const pipeline::Burst& burst, size_t place) {
+    if constexpr (family == Family::ip4)
+        return half.is(keys_of(burst)[place]);
+    else
+        return static_cast<const conntrack::Flow6&>(flow).is(half, header + 8,
+                                                             static_cast<uint32_t>(burst.keys.rest[place]));
 }
 
 // How packets of a direction leave: as an answer comes, turned around.
@@ -258,31 +283,40 @@ void Firewall::count_path(Repeats& repeats) {
         (decision.reads_sets() && static_cast<uint32_t>(kept.made_from) !=
                                       static_cast<uint32_t>(tables_->sets->generation()))) [[unlikely]]
         return false;
-    auto& exit = repeats.exit;
-    if (decision.next_hop() != exit.next_hop()) [[unlikely]]
-        exit.turn_to(context, decision.next_hop());
-    if (meta.path != Path::ip4_fast || !exit.is_open() || meta.l3 != pipeline::kEthernetHeader) [[unlikely]]
-        return meta.path == Path::ip4_fast
-                   ? repeat_by_its_neighbour<Family::ip4>(context, packet, meta, found, repeats)
+    if (decision.next_hop() != repeats.exit.next_hop()) [[unlikely]]
+        repeats.exit.turn_to(context, decision.next_hop());
+    const bool by_exit = repeats.exit.is_open() && meta.l3 == pipeline::kEthernetHeader;
+    if (meta.path == Path::ip4_fast) [[likely]]
+        return by_exit ? repeat_by_exit<Family::ip4>(context, packet, meta, found, repeats)
+                       : repeat_by_its_neighbour<Family::ip4>(context, packet, meta, found, repeats);
+    return by_exit ? repeat_by_exit<Family::ip6>(context, packet, meta, found, repeats)
                    : repeat_by_its_neighbour<Family::ip6>(context, packet, meta, found, repeats);
+}
 
+// By the exit that packets in a row share.
+template <Family family>
+[[gnu::always_inline]] inline bool Firewall::repeat_by_exit(routing::Context& context, dpdk::Packet* packet,
+                                                            const pipeline::PacketMeta& meta, Found found,
+                                                            Repeats& repeats) {
+    const auto& kept = found.flow->decision(found.direction);
+    const KeptDecision decision(kept.what);
+    const auto& exit = repeats.exit;
     uint8_t* const header = dpdk::data(packet) + pipeline::kEthernetHeader;
-    if (meta.l3_length > exit.mtu() ||
-        !tracker_.repeat<Family::ip4>(found, header, meta.l3_length, repeats.round))
+    if (meta.l3_length > exit.mtu() || !tracker_.repeat<family>(found, header, meta.l3_length, repeats.round))
         return false;
     if (found.flow->status.has_any(conntrack::kSnat | conntrack::kDnat))
         translate_again(packet, meta, found);
     repeated(packet, decision, meta.l3_length, context.worker, repeats);
-    ++repeats.repeated4;
-    routing::count_hop(header, Family::ip4);
+    ++(family == Family::ip4 ? repeats.repeated4 : repeats.repeated6);
+    routing::count_hop(header, family);
     exit.send(context, packet, header - pipeline::kEthernetHeader, dpdk::length(packet));
     if (!decision.reads_sets() && context.worker.watch.packet == nullptr)
         repeats.decision = kept;
     return true;
 }
 
-// The same for packets that share no exit with others, and for those of IPv6. A call, so that the loop over a
-// burst keeps its registers.
+// The same for packets that share no exit with others. A call, so that the loop over a burst keeps its
+// registers.
 template <Family family>
 [[gnu::noinline]] bool Firewall::repeat_by_its_neighbour(routing::Context& context, dpdk::Packet* packet,
                                                          const pipeline::PacketMeta& meta, Found found,
@@ -431,12 +465,11 @@ void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMet
 // Packets in a row, the first at `place`, which do what the packet before them did; of these protocols
 // nothing of a packet but its flow is left to be looked at. The place of the first that does not: nothing has
 // happened to it. A function of its own, whose loop has all registers to itself.
-template <wire::IpProtocol protocol>
+template <Family family, wire::IpProtocol protocol>
 [[gnu::noinline]] size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                               size_t place, size_t end, Repeats& repeats) {
     const auto decision = repeats.decision;
     const auto round = repeats.round;
-    const auto keys = keys_of(burst);
     const size_t first = place;
     uint64_t bytes = 0;
     routing::Exit::Row row(repeats.exit);
@@ -446,18 +479,19 @@ template <wire::IpProtocol protocol>
         uint8_t* const frame = dpdk::data(packet);
         uint8_t* const header = frame + pipeline::kEthernetHeader;
         const uint16_t length = burst.meta[place].l3_length;
-        if (flow == nullptr || half->decision != decision || !half->is(keys[place]) ||
-            !tracker_.repeat_sound<protocol>(*flow, *half, header, length, round)) [[unlikely]]
+        if (flow == nullptr || half->decision != decision ||
+            !has_key<family>(*flow, *half, header, burst, place) ||
+            !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, round)) [[unlikely]]
             break;
         if (flow->status.has_any(conntrack::kSnat | conntrack::kDnat)) [[unlikely]]
             translate_again(packet, burst.meta[place], {flow, flow->direction_of(*half)});
         bytes += length;
-        routing::count_hop(header, Family::ip4);
+        routing::count_hop(header, family);
         row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
     }
     const size_t count = place - first;
     row.commit(bytes + count * pipeline::kEthernetHeader);
-    repeats.repeated4 += count;
+    (family == Family::ip4 ? repeats.repeated4 : repeats.repeated6) += count;
     repeats.path_packets += count;
     repeats.path_bytes += bytes;
     return place;
@@ -482,19 +516,25 @@ void Firewall::prefetch_mappings(const pipeline::Burst& burst, uint64_t places) 
     const auto ends = [&](uint64_t places) {
         return place + std::min(static_cast<size_t>(std::countr_one(places >> place)), repeats.exit.room());
     };
+    constexpr auto kUdp = wire::IpProtocol::udp;
+    constexpr auto kTcp = wire::IpProtocol::tcp;
     const uint64_t here = place_bit(place);
-    const auto& keys = burst.keys;
-    if (((keys.datagrams | keys.acks) & here) == 0 || guesses[place].flow == nullptr ||
+    const auto& [ip4, ip6, addresses, rest] = burst.keys;
+    if ((sound_places(burst) & here) == 0 || guesses[place].flow == nullptr ||
         guesses[place].half->decision != repeats.decision)
         return place;
-    if ((keys.datagrams & here) != 0)
-        return repeat_row<wire::IpProtocol::udp>(burst, guesses, place, ends(keys.datagrams), repeats);
-    return repeat_row<wire::IpProtocol::tcp>(burst, guesses, place, ends(keys.acks), repeats);
+    if ((ip4.datagrams & here) != 0)
+        return repeat_row<Family::ip4, kUdp>(burst, guesses, place, ends(ip4.datagrams), repeats);
+    if ((ip4.acks & here) != 0)
+        return repeat_row<Family::ip4, kTcp>(burst, guesses, place, ends(ip4.acks), repeats);
+    if ((ip6.datagrams & here) != 0)
+        return repeat_row<Family::ip6, kUdp>(burst, guesses, place, ends(ip6.datagrams), repeats);
+    return repeat_row<Family::ip6, kTcp>(burst, guesses, place, ends(ip6.acks), repeats);
 }
 
 // The last packet of the burst before is as good an example as any, if this one came the same way.
 void Firewall::resume(routing::Context& context, const pipeline::Burst& burst, Repeats& repeats) {
-    const uint64_t places = burst.keys.datagrams | burst.keys.acks;
+    const uint64_t places = sound_places(burst);
     const KeptDecision decision(last_decision_.what);
     if (places == 0 || !decision.is_for(burst.meta[static_cast<size_t>(std::countr_zero(places))].in) ||
         last_decision_.made_from >> 32 != repeats.tables || context.worker.watch.packet != nullptr)
@@ -512,8 +552,6 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
     if (tables_->tracks) {
         find_flows(tracker_.table(), burst, flows);
         resume(context, burst, repeats);
-    } else {
-        std::fill_n(flows.found.values.begin(), burst.count, Found());
     }
     if (begins_plainly_ && translator_ != nullptr) {
         if (const uint64_t beginning = flows.guessed_new(); beginning != 0)
@@ -524,10 +562,7 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
             i = repeat_like_the_last(burst, flows.guesses.values.data(), i, repeats);
         if (i == burst.count)
             break;
-        const bool is_keyed = (flows.keyed >> i & 1) != 0;
-        const Found found =
-            is_keyed ? tracker_.table().find_guessed(flows.guesses[i], keys_of(burst)[i], flows.hashes[i])
-                     : flows.found[i];
+        const Found found = flows.at(tracker_.table(), burst, i);
         dpdk::Packet* packet = burst.packets[i];
         const auto& meta = burst.meta[i];
         if (found && repeat_decision(context, packet, meta, found, repeats)) [[likely]]

@@ -188,7 +188,11 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
                                        const pipeline::PacketMeta& meta, conntrack::Found found,
                                        Repeats& repeats);
-    template <wire::IpProtocol protocol>
+    template <Family family>
+    [[nodiscard]] bool repeat_by_exit(routing::Context& context, dpdk::Packet* packet,
+                                      const pipeline::PacketMeta& meta, conntrack::Found found,
+                                      Repeats& repeats);
+    template <Family family, wire::IpProtocol protocol>
     [[nodiscard]] size_t repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                     size_t place, size_t end, Repeats& repeats);
     [[nodiscard]] size_t repeat_like_the_last(const pipeline::Burst& burst, const conntrack::Guess* guesses,

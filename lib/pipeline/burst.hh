@@ -34,24 +34,35 @@ struct PacketMeta {
 };
 static_assert(sizeof(PacketMeta) == 8);
 
-// By which lookups find the flows of IPv4 packets that have ports. The parser fills it; whoever ends a packet
-// later, changes it, or brings a burst from elsewhere makes it forget them.
-struct PortsKeys {
-    uint64_t places = 0;  // a bit for each packet that has a key
+// Which packets of a burst have keys, a bit for each.
+struct KeyedPlaces {
+    uint64_t all = 0;
     // Of these, those of whose transport header nothing is left to be checked (plain::Bits).
     uint64_t datagrams = 0;
     uint64_t acks = 0;
-    // By place: the eight bytes of the IP header from the source on; the ports in host order, the source's
-    // lowest, and the protocol above them.
+
+    void keep(uint64_t places) {
+        all &= places;
+        datagrams &= places;
+        acks &= places;
+    }
+};
+
+// By which lookups find the flows of packets that have ports. The parser fills it; whoever ends a packet
+// later, changes it, or brings a burst from elsewhere makes it forget them.
+struct PortsKeys {
+    KeyedPlaces ip4;
+    KeyedPlaces ip6;
+    // By place: of IPv4, the eight bytes of the IP header from the source on; the ports in host order, the
+    // source's lowest, and the protocol above them. IPv6's addresses stay where they are.
     alignas(64) std::array<uint64_t, kMaxBurst> addresses;
     alignas(64) std::array<uint64_t, kMaxBurst> rest;
 
-    void forget() { places = datagrams = acks = 0; }
+    void forget() { ip4 = ip6 = {}; }
     void forget(size_t place) {
         const uint64_t others = ~(uint64_t{1} << place);
-        places &= others;
-        datagrams &= others;
-        acks &= others;
+        ip4.keep(others);
+        ip6.keep(others);
     }
 };
 

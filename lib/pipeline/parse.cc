@@ -285,9 +285,8 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
                     {.meta = reinterpret_cast<uint64_t*>(burst.meta.data()),
                      .addresses = burst.keys.addresses.data(),
                      .rest = burst.keys.rest.data()});
-    burst.keys.places = plain.ports;
-    burst.keys.datagrams = plain.datagrams;
-    burst.keys.acks = plain.acks;
+    burst.keys.ip4 = {.all = plain.ports, .datagrams = plain.datagrams, .acks = plain.acks};
+    burst.keys.ip6 = {};
     for_each_place(plain.padded, [&](size_t i) {
         dpdk::set_length(burst.packets[i], kEthernetHeader + burst.meta[i].l3_length);
     });
@@ -295,8 +294,15 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
         const QuickIp6Parser quick_parse(device, own);
         for_each_place(others, [&](size_t i) {
             dpdk::Packet* const packet = burst.packets[i];
-            if (!quick_parse(packet, burst.meta[i])) [[unlikely]]
+            if (!quick_parse(packet, burst.meta[i])) [[unlikely]] {
                 parse_at_length(worker, interfaces, port, packet, burst.meta[i]);
+                return;
+            }
+            const uint8_t* const header = dpdk::data(packet) + kEthernetHeader;
+            const uint32_t length = burst.meta[i].l3_length;
+            add_ip6_key(header, length, i, burst.keys);
+            if ((burst.keys.ip6.all >> i & 1) != 0) [[likely]]
+                check_ip6(header, length, i, burst.keys);
         });
     }
     count_received(worker, device, burst.count, total);

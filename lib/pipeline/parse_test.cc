@@ -298,6 +298,92 @@ TEST_F(Plain, AllWaysAgreeOnEveryLength) {
                           frames.end()});
 }
 
+// A whole packet of TCP or UDP over IPv6, its checksum right, or none of UDP; only what follows Ethernet.
+std::vector<uint8_t> ip6_packet(Random& random, wire::IpProtocol protocol, size_t payload) {
+    const bool is_tcp = protocol == wire::IpProtocol::tcp;
+    const size_t upper = (is_tcp ? 20 + 4 * random.below(4) : 8) + payload;
+    std::vector<uint8_t> packet(40 + upper);
+    for (auto& byte : packet)
+        byte = static_cast<uint8_t>(random.next());
+    const wire::Ipv6Header header{.payload_length = static_cast<uint16_t>(upper),
+                                  .next_header = protocol,
+                                  .source = *Ip6Address::parse("2001:db8::1"),
+                                  .destination = *Ip6Address::parse("2001:db8:1::2")};
+    header.emit(packet);
+    const auto bytes = std::span(packet).subspan(40);
+    const auto pseudo =
+        wire::pseudo_header(header.source, header.destination, protocol, static_cast<uint32_t>(upper));
+    if (is_tcp) {
+        bytes[12] = static_cast<uint8_t>((20 + (upper - payload - 20)) / 4 << 4);
+        bytes[13] = random.below(3) == 0 ? static_cast<uint8_t>(random.next()) : 0x10;
+        wire::set_tcp_checksum(bytes, pseudo);
+    } else {
+        wire::write16(bytes.data() + 4, static_cast<uint16_t>(upper));
+        wire::write16(bytes.data() + 6, 0);
+        if (random.below(8) != 0)
+            wire::Checksum(pseudo).add(bytes).finish_udp().store(bytes.data() + 6);
+    }
+    return packet;
+}
+
+// What check_ip6() says of a packet, at length.
+bool is_sound_ip6(wire::Bytes packet) {
+    const auto header = wire::Ipv6View::unchecked(packet.data());
+    const auto upper = packet.subspan(40);
+    const auto pseudo = wire::pseudo_header(header.source(), header.destination(), header.next_header(),
+                                            static_cast<uint32_t>(upper.size()));
+    if (packet.size() > kCheckedIp6)
+        return false;
+    if (header.next_header() == wire::IpProtocol::udp) {
+        const auto udp = wire::UdpView::checked(upper);
+        return udp && (!udp->has_checksum() || wire::Checksum(pseudo).add(upper).verifies());
+    }
+    const auto tcp = wire::TcpView::checked(upper);
+    return tcp && (tcp->flags().bits() & 0x37) == 0x10 && tcp->checksum_verifies(pseudo);
+}
+
+TEST(Ip6Key, SaysWhatTheViewsSay) {
+    Random random(11);
+    PortsKeys keys;
+    int sound = 0;
+    constexpr int kRounds = 200000;
+    for (int round = 0; round < kRounds; ++round) {
+        const bool is_tcp = random.below(2) == 0;
+        auto packet =
+            ip6_packet(random, is_tcp ? wire::IpProtocol::tcp : wire::IpProtocol::udp, random.below(70));
+        for (uint32_t changes = random.below(3); changes != 0; --changes)
+            packet[8 + random.below(static_cast<uint32_t>(packet.size()) - 8)] =
+                static_cast<uint8_t>(random.next());
+        const size_t place = random.below(kMaxBurst);
+        keys.forget();
+        const auto length = static_cast<uint32_t>(packet.size());
+        add_ip6_key(packet.data(), length, place, keys);
+        const uint64_t bit = uint64_t{1} << place;
+        ASSERT_EQ(keys.ip6.all, bit);
+        ASSERT_EQ(keys.rest[place], uint64_t{packet[6]} << 32 | uint64_t{wire::read16(&packet[42])} << 16 |
+                                        wire::read16(&packet[40]));
+        check_ip6(packet.data(), length, place, keys);
+        const bool expected = is_sound_ip6(packet);
+        sound += expected ? 1 : 0;
+        ASSERT_EQ(keys.ip6.datagrams, !is_tcp && expected ? bit : 0);
+        ASSERT_EQ(keys.ip6.acks, is_tcp && expected ? bit : 0);
+        ASSERT_EQ(keys.ip4.all, 0U);
+    }
+    EXPECT_GT(sound, kRounds / 4);
+    EXPECT_LT(sound, kRounds / 2);
+}
+
+TEST(Ip6Key, IsOfPacketsWithPortsOnly) {
+    Random random(12);
+    PortsKeys keys;
+    auto packet = ip6_packet(random, wire::IpProtocol::udp, 20);
+    add_ip6_key(packet.data(), 47, 3, keys);
+    EXPECT_EQ(keys.ip6.all, 0U) << "seven bytes of a datagram";
+    packet[6] = static_cast<uint8_t>(wire::IpProtocol::fragment);
+    add_ip6_key(packet.data(), 68, 3, keys);
+    EXPECT_EQ(keys.ip6.all, 0U) << "a fragment";
+}
+
 TEST(ParsePacket, FindsTheVlan) {
     auto frame = ip4_frame();
     const std::array<uint8_t, 4> tag{0x81, 0x00, 0x00, 20};

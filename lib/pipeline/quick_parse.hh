@@ -14,6 +14,9 @@
 #include "pipeline/burst.hh"
 #include "pipeline/interfaces.hh"
 #include "wire/checksum.hh"
+#include "wire/ipv6.hh"
+#include "wire/tcp.hh"
+#include "wire/udp.hh"
 
 namespace sluice::pipeline {
 
@@ -89,5 +92,47 @@ class QuickIp6Parser {
     uint64_t own_;
     uint64_t ip6_;  // what the meta of all such packets has in common
 };
+
+// The key of an IPv6 packet on its fast path, if it has ports.
+inline void add_ip6_key(const uint8_t* header, uint32_t length, size_t place, PortsKeys& keys) {
+    const auto protocol = wire::IpProtocol{header[6]};
+    const bool has_ports = protocol == wire::IpProtocol::udp || protocol == wire::IpProtocol::tcp;
+    if (!has_ports || length < wire::kIpv6HeaderSize + 8) [[unlikely]]
+        return;
+    uint32_t ports;
+    std::memcpy(&ports, header + wire::kIpv6HeaderSize, sizeof ports);
+    keys.rest[place] =
+        uint64_t{static_cast<uint8_t>(protocol)} << 32 | std::rotl(__builtin_bswap32(ports), 16);
+    keys.ip6.all |= uint64_t{1} << place;
+}
+
+// Such packets that are longer are not checked: whoever needs it does.
+inline constexpr uint32_t kCheckedIp6 = 128 - kEthernetHeader;
+
+// Whether nothing is left to be checked of the transport header of a packet that has a key and came untagged.
+inline void check_ip6(const uint8_t* header, uint32_t length, size_t place, PortsKeys& keys) {
+    constexpr uint32_t kAddresses = 32;
+    constexpr wire::TcpFlags kOthers = wire::kTcpSyn | wire::kTcpFin | wire::kTcpRst | wire::kTcpUrg;
+    if (length > kCheckedIp6) [[unlikely]]
+        return;
+    const uint8_t* const upper = header + wire::kIpv6HeaderSize;
+    const size_t upper_length = length - wire::kIpv6HeaderSize;
+    const auto protocol = wire::IpProtocol{header[6]};
+    // Addresses and upper layer are one stretch; protocol and length are what the pseudo header has besides.
+    const uint64_t rest = uint64_t{static_cast<uint8_t>(protocol)} << 8 |
+                          uint64_t{__builtin_bswap16(static_cast<uint16_t>(upper_length))} << 16;
+    const uint64_t sum = wire::detail::sum_bytes(upper - kAddresses, upper_length + kAddresses);
+    const bool sums_up = wire::detail::is_all_ones(wire::detail::add_around(sum, rest));
+    const uint64_t bit = uint64_t{1} << place;
+    if (protocol == wire::IpProtocol::udp) {
+        const auto udp = wire::UdpView::unchecked(upper);
+        const bool fits = udp.length() >= wire::kUdpHeaderSize && udp.length() <= upper_length;
+        keys.ip6.datagrams |= fits && (sums_up || !udp.has_checksum()) ? bit : 0;
+        return;
+    }
+    const auto tcp = wire::TcpView::checked({upper, upper_length});
+    if (sums_up && tcp && tcp->flags().has(wire::kTcpAck) && !tcp->flags().has_any(kOthers))
+        keys.ip6.acks |= bit;
+}
 
 }  // namespace sluice::pipeline

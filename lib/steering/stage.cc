@@ -69,8 +69,9 @@ void close_gaps(Burst& burst) {
         kept = static_cast<uint16_t>(kept + stays);
     }
     burst.count = kept;
-    for (uint64_t* places : {&burst.keys.places, &burst.keys.datagrams, &burst.keys.acks})
-        *places = _pext_u64(*places, stay);
+    for (auto* keyed : {&burst.keys.ip4, &burst.keys.ip6})
+        for (uint64_t* places : {&keyed->all, &keyed->datagrams, &keyed->acks})
+            *places = _pext_u64(*places, stay);
 }
 
 using Owners = std::array<WorkerId, pipeline::kMaxBurst>;

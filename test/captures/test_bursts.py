@@ -14,7 +14,7 @@ from waiting import wait_for  # noqa: E402
 
 BOX = {"lan": "02:00:00:00:fe:01", "wan": "02:00:00:00:fe:02"}
 HOST = "02:00:00:00:01:10"
-NEIGHBOURS = {name: f"02:00:00:00:02:{n:02x}" for n, name in enumerate(("one", "two", "host", "tagged", "six"), 0x10)}
+NEIGHBOURS = {name: f"02:00:00:00:02:{n:02x}" for n, name in enumerate(("one", "two", "host", "tagged", "six", "seven"), 0x10)}
 CONFIG = """
 engine: {{workers: 1, mbufs: 2048, hugepages: off}}
 control: {{socket: {folder}/sluice.sock}}
@@ -30,11 +30,13 @@ neighbours:
   - {{interface: wan, ip: 203.0.113.77, mac: "{host}"}}
   - {{interface: wan.7, ip: 198.51.100.1, mac: "{tagged}"}}
   - {{interface: wan, ip: "fd00:2::1", mac: "{six}"}}
+  - {{interface: wan, ip: "fd00:2::7", mac: "{seven}"}}
 routes:
   - {{to: 10.1.0.0/16, via: 203.0.113.11}}
   - {{to: 10.2.0.0/16, via: 203.0.113.12}}
   - {{to: 10.7.0.0/16, via: 198.51.100.1}}
   - {{to: "fd00:9::/64", via: "fd00:2::1"}}
+  - {{to: "fd00:a::/64", via: "fd00:2::7"}}
 """
 VALID = """
 filter:
@@ -79,8 +81,7 @@ def arriving(round_number: int) -> list[tuple[str, Ether]]:
 
 def leaving(name: str, frame: Ether) -> bytes:
     frame = Ether(bytes(frame))
-    if IP in frame:
-        frame = Ether(bytes(frame)[:14 + frame[IP].len])
+    frame = Ether(bytes(frame)[:14 + (frame[IP].len if IP in frame else 40 + frame[IPv6].plen)])
     frame.src, frame.dst = BOX["wan"], NEIGHBOURS[name]
     if IP in frame:
         frame[IP].ttl -= 1
@@ -134,18 +135,28 @@ def test_a_set_that_a_packet_changes_counts_for_the_next_one(tmp_path):
 
 class Conversation:
     """A TCP connection whose ends are both behind the box's lan, so that one capture has it in order."""
-    ENDS = {"one": "10.1.0.1", "two": "10.2.0.1"}  # each named by the gateway that leads to it
+    # Each named by the gateway that leads to it.
+    IP4_ENDS = {"one": "10.1.0.1", "two": "10.2.0.1"}
+    IP6_ENDS = {"six": "fd00:9::1", "seven": "fd00:a::1"}
 
-    def __init__(self, port: int, timestamps: bool):
+    def __init__(self, port: int, timestamps: bool, ip6: bool):
         self.port = port
+        self.ip6 = ip6
+        self.ends = self.IP6_ENDS if ip6 else self.IP4_ENDS
+        self.client, self.server = reversed(self.ends)
         self.options = [("NOP", None), ("NOP", None), ("Timestamp", (1, 2))] if timestamps else []
-        self.sequence = {"one": 1000, "two": 7000}
+        self.sequence = {self.server: 1000, self.client: 7000}
 
-    def segment(self, to: str, flags: str, payload=b"", sequence=None, **more) -> Ether:
-        source = "two" if to == "one" else "one"
-        ports = {"sport": self.port, "dport": 80} if to == "one" else {"sport": 80, "dport": self.port}
+    def other(self, end: str) -> str:
+        return self.client if end == self.server else self.server
+
+    def segment(self, to: str, flags: str, payload=b"", sequence=None, hops=64) -> Ether:
+        source = self.other(to)
+        ports = {"sport": self.port, "dport": 80} if to == self.server else {"sport": 80, "dport": self.port}
         sequence = self.sequence[source] if sequence is None else sequence
-        segment = Ether(src=HOST, dst=BOX["lan"]) / IP(src=self.ENDS[source], dst=self.ENDS[to], **more) / TCP(
+        addresses = {"src": self.ends[source], "dst": self.ends[to]}
+        header = IPv6(**addresses, hlim=hops) if self.ip6 else IP(**addresses, ttl=hops)
+        segment = Ether(src=HOST, dst=BOX["lan"]) / header / TCP(
             **ports, flags=flags, seq=sequence, ack=self.sequence[to] if "A" in flags else 0, window=20000,
             options=self.options) / payload
         if "S" in flags or "F" in flags or payload:
@@ -153,9 +164,8 @@ class Conversation:
         return segment
 
     def opening(self):
-        yield "one", self.segment("one", "S")
-        yield "two", self.segment("two", "SA")
-        yield "one", self.segment("one", "A")
+        for to, flags in ((self.server, "S"), (self.client, "SA"), (self.server, "A")):
+            yield to, self.segment(to, flags)
 
 
 def broken(frame: Ether) -> Ether:
@@ -166,23 +176,27 @@ def broken(frame: Ether) -> Ether:
 
 
 def test_rows_of_segments_go_their_way_and_what_is_wrong_in_them_does_not(tmp_path):
-    """Rows of acknowledgments and small segments of several connections, to one gateway and then the other. Short ones, and
-    such with timestamps; between them some that must not pass, or are longer than what the parser looks through."""
+    """Rows of acknowledgments and small segments of several connections, of IPv4 and IPv6, to one gateway and then the other.
+    Short ones, and such with timestamps; between them some that must not pass, or are longer than what the parser looks
+    through."""
     draw = random.Random(4)
-    conversations = [Conversation(6000 + n, timestamps=n % 2 == 1) for n in range(6)]
+    conversations = [Conversation(6000 + n, timestamps=n % 2 == 1, ip6=n >= 6) for n in range(12)]
     traffic = [each for conversation in conversations for each in conversation.opening()]
-    for _ in range(400):
-        to = draw.choice(["one", "two"])
+    for _ in range(800):
+        some = draw.choice([conversations[:6], conversations[6:], conversations])
+        to_server = draw.choice([True, False])
         for _ in range(draw.choice([1, 2, 9, 30])):
-            one = draw.choice(conversations)
+            one = draw.choice(some)
+            to = one.server if to_server else one.client
             traffic.append((to, one.segment(to, "A", b"d" * draw.choice([0, 0, 0, 1, 5, 10]))))
-        one = draw.choice(conversations)
+        one = draw.choice(some)
+        to = one.server if to_server else one.client
         traffic.append(draw.choice([
             lambda: ("", broken(one.segment(to, "A"))),
-            lambda: ("", one.segment(to, "A", sequence=one.sequence["two" if to == "one" else "one"] + 1_000_000)),
-            lambda: ("", one.segment(to, "A", ttl=1)),
+            lambda: ("", one.segment(to, "A", sequence=one.sequence[one.other(to)] + 1_000_000)),
+            lambda: ("", one.segment(to, "A", hops=1)),
             lambda: (to, one.segment(to, "PA", b"p" * 300)),
-            lambda: (to, one.segment(to, "A", ttl=2)),
+            lambda: (to, one.segment(to, "A", hops=2)),
             lambda: (to, Ether(bytes(one.segment(to, "A")) + b"padding")),
         ])())
     sent, repeated = play(tmp_path, [frame for _, frame in traffic], VALID)

@@ -76,19 +76,21 @@ def test_what_rules_decided_is_repeated(firewall, address):
     assert repeated > rule(firewall.router, "filter.forward", "established")["packets"] / 2
 
 
+@pytest.mark.parametrize("address", [WAN4, WAN6], ids=["ip4", "ip6"])
 @pytest.mark.parametrize("translated", [False, True], ids=["plain", "masqueraded"])
-def test_a_stream_of_small_datagrams_comes_and_goes_unchanged(firewall, translated):
+def test_a_stream_of_small_datagrams_comes_and_goes_unchanged(firewall, translated, address):
     """Which are repeated in rows once the flow is a stream: each is echoed, and what comes back is what was sent."""
     router = firewall.router
     if translated:
         router.apply({**router.config, "nat": {"postrouting": [
             {"name": "out", "out": "wan", "masquerade": True}]}})
     with firewall.hosts["wan"].entered():
-        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        server.bind((WAN4, 4007))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        server = socket.socket(family, socket.SOCK_DGRAM)
+        server.bind((address, 4007))
     with firewall.hosts["lan"].entered():
-        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        client.connect((WAN4, 4007))
+        client = socket.socket(family, socket.SOCK_DGRAM)
+        client.connect((address, 4007))
     for end in (client, server):
         end.settimeout(5)
 
