@@ -78,6 +78,8 @@ class Verifier {
             return std::unexpected(done.error());
         if (auto done = find_order(); !done)
             return std::unexpected(done.error());
+        if (auto done = count_steps(); !done)
+            return std::unexpected(done.error());
         states_.resize(instructions_.size());
         states_[0] = std::make_unique<State>(State::entry());
         for (const uint32_t at : order_) {
@@ -165,6 +167,25 @@ class Verifier {
             if (marks[at] == Mark::unseen && !is_second_[at])
                 return refuse(at, "is never reached",
                               "expected one function in the section, and its helpers static __always_inline");
+        }
+        return {};
+    }
+
+    // DPDK goes each way through the program for itself, and at every branch that rejoins the others there
+    // are twice as many.
+    Expected<void> count_steps() {
+        std::vector<uint64_t> visits(instructions_.size());
+        visits[order_.front()] = 1;
+        uint64_t steps = 0;
+        for (const uint32_t at : order_) {
+            steps += visits[at];
+            if (steps > kMaxSteps)
+                return fail("there are too many ways through the program: to follow each takes more than " +
+                                std::to_string(kMaxSteps) + " steps",
+                            "expected fewer branches one after the other; return early, or ask a set");
+            for (const auto& way : {ways_[at].next, ways_[at].jump})
+                if (way)
+                    visits[*way] += visits[at];
         }
         return {};
     }

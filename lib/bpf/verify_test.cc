@@ -202,6 +202,30 @@ TEST(Verify, HandlesAreOnlyHandedOver) {
     EXPECT_NE(refusal(returning({one_of_two, {call(1)}}), {handle(1, 1), handle(4, 2)}), "");
 }
 
+// Branches that rejoin the others at once.
+Code branches(size_t count) {
+    Code code{set(0, 2)};
+    for (size_t i = 0; i < count; ++i) {
+        code.push_back(jump_if(jump::eq, 0, static_cast<int32_t>(i), 1));
+        code.push_back(set(3, 1));
+    }
+    code.push_back(leave());
+    return code;
+}
+
+TEST(Verify, WaysThroughAProgramAreFew) {
+    EXPECT_EQ(refusal(branches(16)), "");
+    EXPECT_EQ(refusal(branches(40)),
+              "there are too many ways through the program: to follow each takes more than 1000000 steps");
+    EXPECT_EQ(refusal(branches(2000)),
+              "there are too many ways through the program: to follow each takes more than 1000000 steps");
+    // Many that end are no trouble.
+    Code early{set(0, 2)};
+    for (int i = 0; i < 500; ++i)
+        early = join({early, {jump_if(jump::eq, 0, i, 1), leave()}});
+    EXPECT_EQ(refusal(join({early, {leave()}})), "");
+}
+
 TEST(Verify, ProgramsEnd) {
     EXPECT_EQ(refusal({set(0, 2), go(-2)}), "instruction 1: jumps back: the program has a loop");
     EXPECT_EQ(refusal({set(0, 2), jump_if(jump::eq, 0, 2, -2), leave()}),
