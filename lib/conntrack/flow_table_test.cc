@@ -179,8 +179,7 @@ TEST(FlowTable, GuessesFindWhatSingleLookupsFind) {
         std::memcpy(&both, tuple.source_bytes().data(), 4);
         std::memcpy(reinterpret_cast<uint8_t*>(&both) + 4, tuple.destination_bytes().data(), 4);
         addresses.push_back(both);
-        rest.push_back(uint64_t{static_cast<uint8_t>(tuple.protocol())} << 32 | uint64_t{tuple.dport} << 16 |
-                       tuple.sport);
+        rest.push_back(tuple.rest());
         (is_ip6 ? ip6 : ip4) |= uint64_t{1} << number;
     }
     const Ip4PortsKeys keys4{.addresses = addresses.data(), .rest = rest.data()};

@@ -71,8 +71,7 @@ std::optional<Tuple> inverted(const Tuple& tuple) {
 }
 
 uint64_t TupleHash::operator()(const Tuple& tuple) const {
-    const uint64_t rest =
-        uint64_t{static_cast<uint8_t>(tuple.protocol())} << 32 | uint64_t{tuple.dport} << 16 | tuple.sport;
+    const uint64_t rest = tuple.rest();
     const auto& source = tuple.source_bytes();
     const auto& destination = tuple.destination_bytes();
     if (tuple.family() == Family::ip4) [[likely]]

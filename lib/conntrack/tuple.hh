@@ -58,6 +58,11 @@ class Tuple {
     // Both, the source first.
     [[nodiscard]] const uint8_t* addresses() const { return source_.data(); }
 
+    // The ports in host order, the source's lowest, and the protocol above them.
+    [[nodiscard]] uint64_t rest() const {
+        return uint64_t{static_cast<uint8_t>(protocol_)} << 32 | uint64_t{dport} << 16 | sport;
+    }
+
     // ICMP queries keep their identifier in sport, type and code in dport.
     [[nodiscard]] bool is_icmp() const {
         return protocol_ == wire::IpProtocol::icmp || protocol_ == wire::IpProtocol::icmpv6;

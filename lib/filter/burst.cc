@@ -13,7 +13,6 @@
 #include "nat/rewrite_ports.hh"
 #include "pipeline/large.hh"
 #include "pipeline/places.hh"
-#include "pipeline/quick_parse.hh"
 #include "routing/exit.hh"
 #include "routing/large.hh"
 #include "routing/send.hh"
@@ -128,12 +127,15 @@ struct BurstFlows {
     for_each_place(places, [&](size_t i) {
         const auto& meta = burst.meta[i];
         const uint8_t* const header = dpdk::data(burst.packets[i]) + meta.l3;
-        if (Ip4PortsTuple tuple; meta.path == Path::ip4_fast && read_tuple(header, meta.l3_length, tuple)) {
+        Ip4PortsTuple tuple;
+        conntrack::Tuple tuple6;
+        if (meta.path == Path::ip4_fast && read_tuple(header, meta.l3_length, tuple)) {
             burst.keys.addresses[i] = tuple.addresses;
             burst.keys.rest[i] = tuple.rest();
             burst.keys.ip4.all |= place_bit(i);
-        } else if (meta.path == Path::ip6_fast) {
-            pipeline::add_ip6_key(header, meta.l3_length, i, burst.keys);
+        } else if (meta.path == Path::ip6_fast && read_tuple(header, meta.l3_length, tuple6)) {
+            burst.keys.rest[i] = tuple6.rest();
+            burst.keys.ip6.all |= place_bit(i);
         }
     });
 }

@@ -6,7 +6,6 @@
 #include "pipeline/large.hh"
 #include "pipeline/places.hh"
 #include "pipeline/plain.hh"
-#include "pipeline/quick_parse.hh"
 #include "wire/ethernet.hh"
 #include "wire/ipv4.hh"
 #include "wire/ipv6.hh"
@@ -201,7 +200,7 @@ void parse_at_length(Worker& worker, const Interfaces& interfaces, PortId port, 
 }
 
 // Chosen once, by what the machine has.
-const plain::Parse parse_plain = plain::choose();
+const plain::Parsers plain_parsers = plain::choose();
 
 // Where the frames of a burst begin, their bytes on the way.
 class FrameStarts {
@@ -215,15 +214,18 @@ class FrameStarts {
         ++count_;
         __builtin_prefetch(start);
     }
-    // With frames of no length behind the last.
-    plain::Frames padded() {
+    // Those that are wanted, with frames of no length behind the last.
+    plain::Frames wanted(uint64_t places) {
         size_t end = count_;
         for (; end % plain::kGroup != 0; ++end) {
             starts_[end] = kNothing.data();
             lengths_[end] = 0;
         }
-        return {.start = starts_.data(), .length = lengths_.data(), .count = end};
+        return {.start = starts_.data(), .length = lengths_.data(), .count = end, .wanted = places};
     }
+
+    // By its EtherType, the first one is of IPv6.
+    [[nodiscard]] bool begins_with_ip6() const { return starts_[0][12] == 0x86; }
 
   private:
     static_assert(kMaxBurst % plain::kGroup == 0);
@@ -245,26 +247,32 @@ bool is_ordinary_ip(Path path) {
            path == Path::ip6_slow;
 }
 
-// The packets of a device that gives large frames, and leaves transport checksums to us. The quick parser
-// knows neither.
+// The packets of a device that gives large frames, and leaves transport checksums to us. The short cut knows
+// neither.
 void parse_virtual(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
-    const InterfaceId device = interfaces.of_port(port);
-    const QuickIp6Parser quick_parse(device, interfaces[device].mac);
     burst.keys.forget();
     uint64_t total = 0;
     for (size_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
         total += dpdk::total_length(packet);
         PacketMeta& meta = burst.meta[i];
-        if (dpdk::is_large(packet) || !quick_parse(packet, meta))
-            parse_at_length(worker, interfaces, port, packet, meta);
+        parse_at_length(worker, interfaces, port, packet, meta);
         if (is_ordinary_ip(meta.path) && dpdk::lacks_transport_checksum(packet))
             complete_transport_checksum({dpdk::data(packet) + meta.l3, meta.l3_length});
     }
-    count_received(worker, device, burst.count, total);
+    count_received(worker, interfaces.of_port(port), burst.count, total);
 }
 
 }  // namespace
+
+plain::Device plain_device(InterfaceId device, MacAddress own, Path path) {
+    uint64_t word = 0;
+    own.store(&word);
+    const PacketMeta meta{
+        .in = device, .l3 = kEthernetHeader, .l3_length = 0, .path = path, .link_multicast = false};
+    static_assert(offsetof(PacketMeta, l3_length) == 4);
+    return {.own = word, .meta = std::bit_cast<uint64_t>(meta)};
+}
 
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
     if (interfaces[interfaces.of_port(port)].large_receive) [[unlikely]] {
@@ -280,31 +288,31 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
         frames.add(burst.packets[i]);
     }
     static_assert(sizeof(PacketMeta) == sizeof(uint64_t));
-    const auto plain =
-        parse_plain({.own = word_of(own), .meta = meta_of(device, Path::ip4_fast)}, frames.padded(),
-                    {.meta = reinterpret_cast<uint64_t*>(burst.meta.data()),
-                     .addresses = burst.keys.addresses.data(),
-                     .rest = burst.keys.rest.data()});
-    burst.keys.ip4 = {.all = plain.ports, .datagrams = plain.datagrams, .acks = plain.acks};
-    burst.keys.ip6 = {};
-    for_each_place(plain.padded, [&](size_t i) {
+    const plain::Found found{.meta = reinterpret_cast<uint64_t*>(burst.meta.data()),
+                             .addresses = burst.keys.addresses.data(),
+                             .rest = burst.keys.rest.data()};
+    uint64_t padded = 0;
+    uint64_t others = first_places(burst.count);
+    // Of most bursts all packets are of the first one's family.
+    const bool ip6_first = frames.begins_with_ip6();
+    burst.keys.forget();
+    for (const bool ip6 : {ip6_first, !ip6_first}) {
+        if (others == 0) [[likely]]
+            break;
+        const auto parse_plain = ip6 ? plain_parsers.ip6 : plain_parsers.ip4;
+        const auto plain = parse_plain(plain_device(device, own, ip6 ? Path::ip6_fast : Path::ip4_fast),
+                                       frames.wanted(others), found);
+        (ip6 ? burst.keys.ip6 : burst.keys.ip4) = {
+            .all = plain.ports, .datagrams = plain.datagrams, .acks = plain.acks};
+        padded |= plain.padded;
+        others &= ~plain.fast;
+    }
+    for_each_place(padded, [&](size_t i) {
         dpdk::set_length(burst.packets[i], kEthernetHeader + burst.meta[i].l3_length);
     });
-    if (const uint64_t others = first_places(burst.count) & ~plain.ip4_fast; others != 0) {
-        const QuickIp6Parser quick_parse(device, own);
-        for_each_place(others, [&](size_t i) {
-            dpdk::Packet* const packet = burst.packets[i];
-            if (!quick_parse(packet, burst.meta[i])) [[unlikely]] {
-                parse_at_length(worker, interfaces, port, packet, burst.meta[i]);
-                return;
-            }
-            const uint8_t* const header = dpdk::data(packet) + kEthernetHeader;
-            const uint32_t length = burst.meta[i].l3_length;
-            add_ip6_key(header, length, i, burst.keys);
-            if ((burst.keys.ip6.all >> i & 1) != 0) [[likely]]
-                check_ip6(header, length, i, burst.keys);
-        });
-    }
+    for_each_place(others, [&](size_t i) {
+        parse_at_length(worker, interfaces, port, burst.packets[i], burst.meta[i]);
+    });
     count_received(worker, device, burst.count, total);
 }
 

@@ -4,6 +4,7 @@
 
 #include "pipeline/burst.hh"
 #include "pipeline/interfaces.hh"
+#include "pipeline/plain.hh"
 #include "pipeline/worker.hh"
 
 namespace sluice::pipeline {
@@ -14,6 +15,9 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
 
 // One packet of the above: the verdict is `next` or a drop. `meta.in` and `meta.l3` are set in any case.
 Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* packet, PacketMeta& meta);
+
+// What plain.hh asks of a device, and what packets on a fast path that came by it untagged have in common.
+plain::Device plain_device(InterfaceId device, MacAddress own, Path path);
 
 // A segment that was cut from a large frame, whose link header was looked at: of `meta`, all but its length
 // and path is set.

@@ -2,8 +2,8 @@
 
 namespace sluice::pipeline::plain {
 
-Bits parse_avx2(const Device& device, const Frames& frames, const Found& found) {
-    return parse_lanes<4>(device, frames, found);
+Parsers avx2() {
+    return {.ip4 = parse_ip4_lanes<4>, .ip6 = parse_ip6_lanes<4>};
 }
 
 }  // namespace sluice::pipeline::plain

@@ -2,8 +2,8 @@
 
 namespace sluice::pipeline::plain {
 
-Bits parse_avx512(const Device& device, const Frames& frames, const Found& found) {
-    return parse_lanes<8>(device, frames, found);
+Parsers avx512() {
+    return {.ip4 = parse_ip4_lanes<8>, .ip6 = parse_ip6_lanes<8>};
 }
 
 }  // namespace sluice::pipeline::plain

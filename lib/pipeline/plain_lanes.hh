@@ -1,10 +1,15 @@
 // plain.hh's parse() for lanes of any width. Compiled for each width in a file of its own.
 //
 // A group of frames is transposed, so that a vector holds the same eight bytes of each; from there on every
-// question is asked of all of them at once. Words are as the frame's bytes lie in memory, the first lowest:
+// question is asked of all of them at once. Words are as the frame's bytes lie in memory, the first lowest;
+// of IPv4:
 //   0 destination MAC, source MAC …   1 … EtherType, version, TOS   2 length, id, fragment, TTL, protocol
 //   3 checksum, source, destination … 4 … ports, UDP length         5 UDP checksum … or TCP offset, flags
-//   6 to 8: what is left of kRead bytes
+//   6 to 8: what is left of kReadIp4 bytes
+// of IPv6:
+//   1 … EtherType, version, class     2 flow label, length, next header, hop limit, source …   3 … source
+//   4 … destination …   5 … destination   6 … port   7 port, UDP length and checksum   8 … TCP offset, flags
+//   9 and 10: what is left of kReadIp6 bytes
 // What must be zero is gathered in one vector, what must not be negative in another.
 #pragma once
 
@@ -95,8 +100,8 @@ struct Pick {
 }
 #endif
 
-// words[k] of lane i is the k-th word of the i-th frame.
-[[gnu::always_inline]] inline void transpose(const uint8_t* const* frames, Words<4> (&words)[9]) {
+// words[k] of lane i is the k-th word of the i-th frame; the first eight of them.
+[[gnu::always_inline]] inline void transpose(const uint8_t* const* frames, Words<4>* words) {
     for (size_t half = 0; half < 2; ++half) {
         const auto a = load<Words<4>>(frames[0] + 32 * half);
         const auto b = load<Words<4>>(frames[1] + 32 * half);
@@ -111,12 +116,10 @@ struct Pick {
         words[4 * half + 2] = __builtin_shufflevector(ab_even, cd_even, 2, 3, 6, 7);
         words[4 * half + 3] = __builtin_shufflevector(ab_odd, cd_odd, 2, 3, 6, 7);
     }
-    words[8] = Words<4>{load<uint64_t>(frames[0] + 64), load<uint64_t>(frames[1] + 64),
-                        load<uint64_t>(frames[2] + 64), load<uint64_t>(frames[3] + 64)};
 }
 
 #ifdef __AVX512DQ__
-[[gnu::always_inline]] inline void transpose(const uint8_t* const* frames, Words<8> (&words)[9]) {
+[[gnu::always_inline]] inline void transpose(const uint8_t* const* frames, Words<8>* words) {
     Words<8> pairs[8];  // of frames 2i and 2i+1: even words, then odd ones
     for (size_t i = 0; i < 4; ++i) {
         const auto a = load<Words<8>>(frames[2 * i]);
@@ -136,12 +139,17 @@ struct Pick {
         words[4 + odd] = __builtin_shufflevector(low04, high04, 4, 5, 6, 7, 12, 13, 14, 15);
         words[6 + odd] = __builtin_shufflevector(low26, high26, 4, 5, 6, 7, 12, 13, 14, 15);
     }
-    words[8] = Words<8>{load<uint64_t>(frames[0] + 64), load<uint64_t>(frames[1] + 64),
-                        load<uint64_t>(frames[2] + 64), load<uint64_t>(frames[3] + 64),
-                        load<uint64_t>(frames[4] + 64), load<uint64_t>(frames[5] + 64),
-                        load<uint64_t>(frames[6] + 64), load<uint64_t>(frames[7] + 64)};
 }
 #endif
+
+// One word of each frame.
+template <size_t kLanes>
+[[gnu::always_inline]] inline Words<kLanes> gathered(const uint8_t* const* frames, size_t word) {
+    Words<kLanes> words;
+    for (size_t i = 0; i < kLanes; ++i)
+        words[i] = load<uint64_t>(frames[i] + 8 * word);
+    return words;
+}
 
 // A one's complement sum of less than 2^40 that is not zero: 0xffff if it folds to all ones, something else
 // if not.
@@ -179,68 +187,179 @@ template <size_t kLanes>
     return words | words << 32;
 }
 
+// All bits of a lane are set where it is not negative.
+template <typename Vector>
+[[gnu::always_inline]] inline Vector not_negative(Vector words) {
+    using Signed = decltype(words == words);
+    return reinterpret_cast<Vector>(reinterpret_cast<Signed>(words) >= 0);
+}
+template <typename Vector>
+[[gnu::always_inline]] inline Vector is_zero(Vector words) {
+    return reinterpret_cast<Vector>(words == 0);
+}
+// What is elsewhere stays.
+template <typename Vector>
+[[gnu::always_inline]] inline void store_where(Vector where, void* to, Vector words) {
+    store(to, (where & words) | (~where & load<Vector>(to)));
+}
+
+// What was found of a group of packets. Lanes of `fast` are all ones or zero.
+template <typename Vector>
+struct Lane {
+    Vector fast;
+    Vector total;       // of the IP packet, by its header
+    Vector ip_header;   // its length
+    Vector whole;       // all ones unless it is a fragment
+    Vector protocol;    // what follows the IP header
+    Vector ports;       // in host order, the source's lowest
+    Vector sums_up;     // all ones if the transport checksum is right
+    Vector udp_length;  // and the following: if it is UDP
+    Vector udp_checksum;
+    Vector tcp_header;  // length; and the following: if it is TCP
+    Vector tcp_flags;
+    Vector readable;  // all ones if it ends within the bytes that were read
+};
+
 template <size_t kLanes>
-[[gnu::always_inline]] inline Bits parse_lanes(const Device& device, const Frames& frames,
-                                               const Found& found) {
+[[gnu::always_inline]] inline void conclude(const Lane<Words<kLanes>>& lane, size_t at, const Device& device,
+                                            const Frames& frames, const Found& found, Bits& bits) {
     using Vector = Words<kLanes>;
-    constexpr uint64_t kEthernet = 14;
-    constexpr uint64_t kIp4 = 20;
-    constexpr uint64_t kOwn = 0x0001'ffff'ffff'ffff;  // the destination, and that the source is no group
+    constexpr uint64_t kOthers = 0x37;  // ACK, SYN, FIN, RST and URG
+    constexpr uint64_t kAck = 0x10;
+    const auto length = load<Vector>(frames.length + at);
+    store_where(lane.fast, found.meta + at, device.meta | lane.total << 32);
+
+    const Vector is_udp = reinterpret_cast<Vector>(lane.protocol == 17);
+    const Vector is_tcp = reinterpret_cast<Vector>(lane.protocol == 6);
+    const Vector upper = lane.total - lane.ip_header;
+    const Vector ports = lane.fast & (is_udp | is_tcp) & lane.whole & not_negative(upper - 8);
+    store_where(ports, found.rest + at, lane.ports | lane.protocol << 32);
+
+    const Vector udp = is_udp & (lane.sums_up | is_zero(lane.udp_checksum)) &
+                       ~((lane.udp_length - 8) | (upper - lane.udp_length));
+    const Vector tcp = is_tcp & lane.sums_up & reinterpret_cast<Vector>((lane.tcp_flags & kOthers) == kAck) &
+                       ~((lane.tcp_header - 20) | (upper - lane.tcp_header));
+    bits.fast |= signs(lane.fast) << at;
+    bits.padded |= signs(lane.fast & reinterpret_cast<Vector>(length != lane.total + kEthernet)) << at;
+    bits.ports |= signs(ports) << at;
+    bits.datagrams |= signs(ports & udp & lane.readable) << at;
+    bits.acks |= signs(ports & tcp & lane.readable) << at;
+}
+
+template <size_t kLanes>
+[[gnu::always_inline]] inline bool is_wanted(const Frames& frames, size_t at) {
+    return (frames.wanted >> at & ((uint64_t{1} << kLanes) - 1)) != 0;
+}
+
+// The box's own address as destination, and that the source is no group.
+inline constexpr uint64_t kOwnMac = 0x0001'ffff'ffff'ffff;
+
+template <size_t kLanes>
+Bits parse_ip4_lanes(const Device& device, const Frames& frames, const Found& found) {
+    using Vector = Words<kLanes>;
+    constexpr uint64_t kHeader = 20;
     constexpr uint64_t kTypeAndVersion = 0x00ff'ffff'0000'0000;
     constexpr uint64_t kFragment = 0x0000'ff3f'0000'0000;
     Bits bits;
     for (size_t at = 0; at < frames.count; at += kLanes) {
+        if (!is_wanted<kLanes>(frames, at))
+            continue;
         Vector words[9];
         transpose(frames.start + at, words);
+        words[8] = gathered<kLanes>(frames.start + at, 8);
         const auto length = load<Vector>(frames.length + at);
 
         const Vector total = picked(words[2], Pick::of(1, 0));
         const Vector source = words[0] >> 48 | (words[1] & 0xffffffff) << 16;
         const Vector all3 = halves(words[3]);
         const Vector header = folded((words[1] >> 48) + halves(words[2]) + all3 + (words[4] & 0xffff));
-        const Vector zero = ((words[0] ^ device.own) & kOwn) |
+        const Vector zero = ((words[0] ^ device.own) & kOwnMac) |
                             ((words[1] ^ uint64_t{0x45'00'08} << 32) & kTypeAndVersion) | (header ^ 0xffff);
-        const Vector not_negative = (total - kIp4) | (length - kEthernet - total) |
-                                    ((words[2] >> 48 & 0xff) - 2) | ((source ^ device.own) - 1) |
-                                    unusual<kLanes>(words[3] >> 16 & 0x0000'ffff'0000'ffff);
-        const uint64_t fast = signs(reinterpret_cast<Vector>(zero == 0) & ~not_negative);
-        const uint64_t padded = signs(reinterpret_cast<Vector>(length != total + kEthernet));
-        store(found.meta + at, device.meta | total << 32);
-
-        const Vector protocol = words[2] >> 56;
-        const Vector is_udp = reinterpret_cast<Vector>(protocol == 17);
-        const Vector is_tcp = reinterpret_cast<Vector>(protocol == 6);
-        const Vector whole = reinterpret_cast<Vector>((words[2] & kFragment) == 0);
-        const Vector upper = total - kIp4;
-        const uint64_t ports = fast & signs((is_udp | is_tcp) & whole & ~(upper - 8));
+        const Vector positive = (total - kHeader) | (length - kEthernet - total) |
+                                ((words[2] >> 48 & 0xff) - 2) | ((source ^ device.own) - 1) |
+                                unusual<kLanes>(words[3] >> 16 & 0x0000'ffff'0000'ffff);
         store(found.addresses + at, words[3] >> 16 | words[4] << 48);
-        store(found.rest + at, picked(words[4], Pick::of(3, 2, 5, 4)) | protocol << 32);
 
         // The pseudo header's length is the IP header's less 20 bytes, which the sum has as the complement.
-        constexpr uint64_t kLessIp4 = 0xffff - (kIp4 << 8);
+        constexpr uint64_t kLessHeader = 0xffff - (kHeader << 8);
+        const Vector protocol = words[2] >> 56;
         const Vector left = (total + kEthernet - 40) << 3;  // bits from word 5 on
         const Vector sum =
             folded(all3 - (words[3] & 0xffff) + halves(words[4]) + halves(first_bits(words[5], left)) +
                    halves(first_bits(words[6], less_at_most(left, same<Vector>(64)))) +
                    halves(first_bits(words[7], less_at_most(left, same<Vector>(128)))) +
                    halves(first_bits(words[8], less_at_most(left, same<Vector>(192)))) + (words[2] & 0xffff) +
-                   kLessIp4 + (protocol << 8));
-        const Vector sums_up = reinterpret_cast<Vector>(sum == 0xffff);
-        const Vector udp_length = picked(words[4], Pick::of(7, 6));
-        const Vector udp = is_udp & (sums_up | reinterpret_cast<Vector>((words[5] & 0xffff) == 0)) &
-                           ~((udp_length - 8) | (upper - udp_length));
-        const Vector tcp_header = words[5] >> 50 & 0x3c;
-        constexpr uint64_t kTcpFlags = uint64_t{0x37} << 56;
-        const Vector tcp = is_tcp & sums_up &
-                           reinterpret_cast<Vector>((words[5] & kTcpFlags) == uint64_t{0x10} << 56) &
-                           ~((tcp_header - 20) | (upper - tcp_header));
-        const Vector beyond = kRead - kEthernet - total;
+                   kLessHeader + (protocol << 8));
+        conclude<kLanes>({.fast = is_zero(zero) & not_negative(positive),
+                          .total = total,
+                          .ip_header = same<Vector>(kHeader),
+                          .whole = is_zero(words[2] & kFragment),
+                          .protocol = protocol,
+                          .ports = picked(words[4], Pick::of(3, 2, 5, 4)),
+                          .sums_up = reinterpret_cast<Vector>(sum == 0xffff),
+                          .udp_length = picked(words[4], Pick::of(7, 6)),
+                          .udp_checksum = words[5] & 0xffff,
+                          .tcp_header = words[5] >> 50 & 0x3c,
+                          .tcp_flags = words[5] >> 56,
+                          .readable = not_negative(kReadIp4 - kEthernet - total)},
+                         at, device, frames, found, bits);
+    }
+    return bits;
+}
 
-        bits.ip4_fast |= fast << at;
-        bits.padded |= (fast & padded) << at;
-        bits.ports |= ports << at;
-        bits.datagrams |= (ports & signs(udp & ~beyond)) << at;
-        bits.acks |= (ports & signs(tcp & ~beyond)) << at;
+// All ones if an IPv6 address that begins with these eight bytes needs a second look: of ::/64, fe80::/10 or
+// ff00::/8.
+template <typename Vector>
+[[gnu::always_inline]] inline Vector unusual_ip6(Vector high_half) {
+    return is_zero(high_half) | is_zero((high_half & 0xff) ^ 0xff) | is_zero((high_half & 0xc0ff) ^ 0x80fe);
+}
+
+template <size_t kLanes>
+Bits parse_ip6_lanes(const Device& device, const Frames& frames, const Found& found) {
+    using Vector = Words<kLanes>;
+    constexpr uint64_t kHeader = 40;
+    constexpr uint64_t kTypeAndVersion = 0x00f0'ffff'0000'0000;
+    Bits bits;
+    for (size_t at = 0; at < frames.count; at += kLanes) {
+        if (!is_wanted<kLanes>(frames, at))
+            continue;
+        Vector words[11];
+        transpose(frames.start + at, words);
+        for (size_t word = 8; word < 11; ++word)
+            words[word] = gathered<kLanes>(frames.start + at, word);
+        const auto length = load<Vector>(frames.length + at);
+
+        const Vector total = picked(words[2], Pick::of(3, 2)) + kHeader;
+        const Vector source = words[0] >> 48 | (words[1] & 0xffffffff) << 16;
+        const Vector protocol = words[2] >> 32 & 0xff;
+        const Vector zero = ((words[0] ^ device.own) & kOwnMac) |
+                            ((words[1] ^ uint64_t{0x60'dd'86} << 32) & kTypeAndVersion) |
+                            unusual_ip6(words[2] >> 48 | words[3] << 16) |
+                            unusual_ip6(words[4] >> 48 | words[5] << 16);
+        // Next header 0 are hop-by-hop options.
+        const Vector positive = (length - kEthernet - total) | ((words[2] >> 40 & 0xff) - 2) |
+                                (protocol - 1) | ((source ^ device.own) - 1);
+
+        const Vector left = (total + kEthernet - 56) << 3;  // bits from word 7 on
+        const Vector sum = folded((words[2] >> 48) + halves(words[3]) + halves(words[4]) + halves(words[5]) +
+                                  halves(words[6]) + halves(first_bits(words[7], left)) +
+                                  halves(first_bits(words[8], less_at_most(left, same<Vector>(64)))) +
+                                  halves(first_bits(words[9], less_at_most(left, same<Vector>(128)))) +
+                                  halves(first_bits(words[10], less_at_most(left, same<Vector>(192)))) +
+                                  (words[2] >> 16 & 0xffff) + (protocol << 8));
+        conclude<kLanes>({.fast = is_zero(zero) & not_negative(positive),
+                          .total = total,
+                          .ip_header = same<Vector>(kHeader),
+                          .whole = same<Vector>(~uint64_t{0}),
+                          .protocol = protocol,
+                          .ports = picked(words[6] >> 48 | words[7] << 16, Pick::of(1, 0, 3, 2)),
+                          .sums_up = reinterpret_cast<Vector>(sum == 0xffff),
+                          .udp_length = picked(words[7], Pick::of(3, 2)),
+                          .udp_checksum = words[7] >> 32 & 0xffff,
+                          .tcp_header = words[8] >> 18 & 0x3c,
+                          .tcp_flags = words[8] >> 24,
+                          .readable = not_negative(kReadIp6 - kEthernet - total)},
+                         at, device, frames, found, bits);
     }
     return bits;
 }
