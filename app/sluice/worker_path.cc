@@ -68,12 +68,12 @@ constexpr size_t kPlacesAtOnce = 256;
 }  // namespace
 
 void WorkerPath::bring_home() {
-    worker_.now = pipeline::read_clock();
+    worker_.now = worker_.clock.read();
     firewall_.bring_home(flows_at_home_, kPlacesAtOnce, worker_.now);
 }
 
 void WorkerPath::run_job() {
-    worker_.now = pipeline::read_clock();
+    worker_.now = worker_.clock.read();
     bool is_back = false;
     if (auto* const* about_flows = std::get_if<conntrack::FlowJob*>(&job_))
         is_back = (*about_flows)->run(firewall_.tracker(), worker_.now, kPlacesAtOnce);

@@ -174,10 +174,6 @@ uint64_t eal_memory() {
     return sum;
 }
 
-uint64_t cycles() {
-    return rte_rdtsc();
-}
-
 uint64_t cycles_per_second() {
     return rte_get_tsc_hz();
 }

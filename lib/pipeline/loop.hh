@@ -44,10 +44,6 @@ struct WorkerRun {
     const std::atomic<bool>& stop;
 };
 
-inline Instant read_clock() {
-    return Instant(std::chrono::steady_clock::now().time_since_epoch());
-}
-
 namespace detail {
 
 inline constexpr Duration kTickEvery = std::chrono::milliseconds(10);
@@ -65,22 +61,23 @@ class TickTimer {
 };
 
 // Counts the time of the packets that a burst sends; what is sent between bursts was held and is not counted.
-// Where one burst follows another, the end of the first is the beginning of the second, so that the time
-// stamp counter is read once for both.
+// Where one burst follows another, or nothing but empty queues came between, the end of the first is the
+// beginning of the second, so that the time stamp counter is read once for both.
 class BurstTimer {
   public:
     explicit BurstTimer(Worker& worker) : worker_(worker), tick_length_(dpdk::cycles_per_second()) {}
 
+    // The time stamp counter has been read just now.
+    void go_on(uint64_t cycles) { ended_ = cycles; }
     // Before a queue is asked.
     void begin() {
-        worker_.burst_began = ended_ != 0 ? std::exchange(ended_, 0) : dpdk::cycles();
+        if (ended_ == 0) [[unlikely]]
+            ended_ = dpdk::cycles();
+        worker_.burst_began = ended_;
         sent_ = worker_.counters.sent.read();
     }
     // A burst that began with another worker.
-    void take_over() {
-        ended_ = 0;
-        sent_ = worker_.counters.sent.read();
-    }
+    void take_over() { sent_ = worker_.counters.sent.read(); }
     // After the transmit.
     void end() {
         ended_ = dpdk::cycles();
@@ -89,6 +86,8 @@ class BurstTimer {
     }
     // Something other than a burst follows.
     void pause() { ended_ = 0; }
+    // When the last one ended; 0: some time ago.
+    [[nodiscard]] uint64_t ended() const { return ended_; }
 
   private:
     Worker& worker_;
@@ -111,7 +110,7 @@ bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& bu
         burst.count = received;
         taken += received;
         worker.loop.bursts.add(1);
-        worker.now = read_clock();
+        worker.now = worker.clock.at(worker.burst_began);
         path.process(polled.port, burst, worker.burst_began);
         timer.end();
         if (received < most)
@@ -130,7 +129,7 @@ bool begin_round(WorkerRun& run, Path& path) {
     path.begin_round();
     if (count == 0)
         return false;
-    run.worker.now = read_clock();
+    run.worker.now = run.worker.clock.read();
     path.errands(std::span(packets).first(count));
     return true;
 }
@@ -144,7 +143,7 @@ bool take_over(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
         if (burst.count == 0)
             continue;
         taken = true;
-        run.worker.now = read_clock();
+        run.worker.now = run.worker.clock.at(dpdk::cycles());
         timer.take_over();
         path.take_over(burst);
         timer.end();
@@ -187,7 +186,10 @@ void run_worker(WorkerRun& run, Path& path) {
         run.rcu.quiescent(worker.id);
         bool busy = detail::begin_round(run, path);
         busy = path.serve() || busy;
-        timer.pause();
+        if (busy) [[unlikely]]
+            timer.pause();
+        else
+            timer.go_on(round_began);
         for (size_t place = 0; place < run.queues.size(); ++place) {
             if (detail::poll_queue(run, run.queues[place], path, *burst, timer)) {
                 busy = true;
@@ -197,7 +199,9 @@ void run_worker(WorkerRun& run, Path& path) {
         busy = detail::take_over(run, path, *burst, timer) || busy;
         if (std::exchange(worker.control_has_work, false))
             run.control_bell.ring();
-        const uint64_t round_ended = dpdk::cycles();
+        // With the last burst, if there was one.
+        const uint64_t round_ended = timer.ended() > round_began ? timer.ended() : dpdk::cycles();
+        bool looked_away = false;
         if (busy) {
             idle = 0;
             worker.loop.busy_cycles.add(round_ended - round_began);
@@ -206,8 +210,9 @@ void run_worker(WorkerRun& run, Path& path) {
             worker.loop.empty_rounds.add(1);
         }
         if (busy || idle % 64 == 0 || idle > run.sleeper.idle_rounds()) {
-            worker.now = read_clock();
+            worker.now = worker.clock.at(round_ended);
             if (timers.is_due(worker.now)) {
+                looked_away = true;
                 const bool all = path.tick();
                 timers.looked(worker.now, all);
                 idle = all ? idle : 0;
@@ -216,10 +221,12 @@ void run_worker(WorkerRun& run, Path& path) {
         if (run.poll == dpdk::Poll::adaptive) {
             if (busy)
                 run.sleeper.found_work();
-            else if (idle > run.sleeper.idle_rounds() && run.sleeper.arm())
+            else if (idle > run.sleeper.idle_rounds() && run.sleeper.arm()) {
+                looked_away = true;
                 detail::rest(run);
+            }
         }
-        const uint64_t next_began = dpdk::cycles();
+        const uint64_t next_began = looked_away ? dpdk::cycles() : round_ended;
         worker.loop.total_cycles.add(next_began - round_began);
         round_began = next_began;
     }

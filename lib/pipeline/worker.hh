@@ -16,6 +16,7 @@
 #include "pipeline/interfaces.hh"
 #include "pipeline/stage_cycles.hh"
 #include "pipeline/verdict.hh"
+#include "pipeline/worker_clock.hh"
 #include "telemetry/latency_histogram.hh"
 #include "telemetry/packet_counters.hh"
 
@@ -55,7 +56,8 @@ struct Worker {
         : id(id_), pool(pool_), to_control(to_control_), random(seed), counters(interfaces), egress(ports) {}
 
     WorkerId id;
-    Instant now;               // read once per burst
+    WorkerClock clock;
+    Instant now;               // the clock's, at the beginning of the burst
     uint64_t burst_began = 0;  // cycles() before the present burst was received
     const dpdk::PacketPool& pool;
     dpdk::PacketRing& to_control;
