@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,19 @@ class SourceFilter {
                 return !source.is_unspecified();
             if (ip6_[at].is_unspecified())
                 return false;
+        }
+    }
+
+    // Whether contains() has to be asked about an address as it lies in a header, which is so for few: for
+    // loops over packets.
+    template <Family family>
+    [[nodiscard]] bool may_have(const uint8_t* address) const {
+        if constexpr (family == Family::ip4) {
+            uint32_t wire;
+            std::memcpy(&wire, address, sizeof wire);
+            return ip4_[place(wire)] != 0;
+        } else {
+            return !ip6_[place(Ip6Address::load(address))].is_unspecified();
         }
     }
 

@@ -2,9 +2,9 @@
 
 #include "pipeline/drops.hh"
 #include "routing/drops.hh"
-#include "routing/exit.hh"
 #include "routing/large.hh"
 #include "routing/local.hh"
+#include "routing/row.hh"
 #include "routing/send.hh"
 #include "routing/slow.hh"
 #include "wire/bytes.hh"
@@ -18,7 +18,7 @@ using pipeline::Path;
 using pipeline::Verdict;
 using telemetry::Protocol;
 
-const uint8_t* ip_header(const Burst& burst, uint16_t i) {
+const uint8_t* ip_header(const Burst& burst, size_t i) {
     return dpdk::data(burst.packets[i]) + burst.meta[i].l3;
 }
 
@@ -149,43 +149,6 @@ void give_up(Context& context, dpdk::Packet* packet) {
     pipeline::finish(context.worker, packet, note.interface, Verdict::drop(drops::neighbour_unresolved));
 }
 
-// The exit of packets in a row that have one next hop.
-class ExitOfRow {
-  public:
-    ExitOfRow(Context& context, const BurstRoutes& routes) : context_(context), routes_(routes) {}
-
-    // Whether an IPv4 packet was sent by it. If not it goes the way of others: nothing has happened.
-    [[gnu::always_inline]] bool takes(const Burst& burst, size_t place) {
-        const PacketMeta& meta = burst.meta[place];
-        if (meta.path != Path::ip4_fast || meta.l3 != pipeline::kEthernetHeader)
-            return false;
-        const NextHopIndex next_hop = routes_[place];
-        if (next_hop != exit_.next_hop()) [[unlikely]] {
-            // Not for a single packet.
-            const bool is_row = place + 1 < burst.count && burst.meta[place + 1].path == Path::ip4_fast &&
-                                routes_[place + 1] == next_hop;
-            if (!is_row)
-                return false;
-            exit_.turn_to(context_, next_hop);
-        }
-        const auto& tables = context_.tables;
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
-        uint8_t* const header = frame + pipeline::kEthernetHeader;
-        if (meta.l3_length > exit_.mtu() || tables.source_filter.contains(Ip4Address::load(header + 12)) ||
-            tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off) [[unlikely]]
-            return false;
-        count_hop(header, Family::ip4);
-        exit_.send(context_, burst.packets[place], frame,
-                   static_cast<uint16_t>(meta.l3_length + pipeline::kEthernetHeader));
-        return true;
-    }
-
-  private:
-    Context& context_;
-    const BurstRoutes& routes_;
-    Exit exit_;
-};
-
 }  // namespace
 
 void route(Context& context, const Burst& burst, BurstRoutes& routes) {
@@ -216,15 +179,15 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
     const auto& fib = *context.tables.fib;
     const bool has_rules = fib.has_rules();
     Tally tally;
-    ExitOfRow row(context, routes);
-    for (uint16_t i = 0; i < burst.count; ++i) {
+    Rows rows(context, burst, routes);
+    for (size_t i = 0; i < burst.count; ++i) {
+        if (!has_rules) [[likely]] {
+            i = rows.send(i);
+            if (i == burst.count)
+                break;
+        }
         dpdk::Packet* packet = burst.packets[i];
         const PacketMeta& meta = burst.meta[i];
-        if (!has_rules && row.takes(burst, i)) {
-            ++tally.received4;
-            ++tally.forwarded4;
-            continue;
-        }
         auto verdict = Verdict::sent();
         switch (meta.path) {
             case Path::ip4_fast: {
@@ -250,10 +213,10 @@ void forward(Context& context, Burst& burst, const BurstRoutes& routes) {
             pipeline::finish(context.worker, packet, meta.in, verdict);
     }
     auto& counters = context.worker.counters.protocol;
-    counters.add(Protocol::IpInReceives, tally.received4);
-    counters.add(Protocol::Ip6InReceives, tally.received6);
-    counters.add(Protocol::IpForwDatagrams, tally.forwarded4);
-    counters.add(Protocol::Ip6OutForwDatagrams, tally.forwarded6);
+    counters.add(Protocol::IpInReceives, tally.received4 + rows.sent(Family::ip4));
+    counters.add(Protocol::Ip6InReceives, tally.received6 + rows.sent(Family::ip6));
+    counters.add(Protocol::IpForwDatagrams, tally.forwarded4 + rows.sent(Family::ip4));
+    counters.add(Protocol::Ip6OutForwDatagrams, tally.forwarded6 + rows.sent(Family::ip6));
 }
 
 Verdict forward_slowly(Context& context, dpdk::Packet* packet, const PacketMeta& meta) {
