@@ -157,6 +157,10 @@ uint64_t sound_places(const pipeline::Burst& burst) {
     return ip4.datagrams | ip4.acks | ip6.datagrams | ip6.acks;
 }
 
+bool is_translated(const conntrack::Flow& flow) {
+    return flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
+}
+
 // Whether a half of a flow is of packets like this one.
 template <Family family>
 bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const uint8_t* header,
@@ -306,7 +310,7 @@ template <Family family>
     uint8_t* const header = dpdk::data(packet) + pipeline::kEthernetHeader;
     if (meta.l3_length > exit.mtu() || !tracker_.repeat<family>(found, header, meta.l3_length, repeats.round))
         return false;
-    if (found.flow->status.has_any(conntrack::kSnat | conntrack::kDnat))
+    if (is_translated(*found.flow))
         translate_again(packet, meta, found);
     repeated(packet, decision, meta.l3_length, context.worker, repeats);
     ++(family == Family::ip4 ? repeats.repeated4 : repeats.repeated6);
@@ -327,7 +331,7 @@ template <Family family>
     const KeptDecision decision(flow.decision(found.direction).what);
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
     uint8_t* const header = dpdk::data(packet) + meta.l3;
-    const bool translated = flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
+    const bool translated = is_translated(flow);
     const auto neighbour = neighbour_of<family>(context, found, header, translated, hop);
     if (!neighbour.link.usable() || meta.l3_length > hop.mtu ||
         !tracker_.repeat<family>(found, header, meta.l3_length, repeats.round))
@@ -418,7 +422,7 @@ bool Firewall::repeat_large(routing::Context& context, dpdk::Packet* packet,
         (decision.reads_sets() && static_cast<uint32_t>(kept.made_from) != sets))
         return false;
     const auto& hop = context.tables.fib->next_hop(decision.next_hop());
-    const bool translated = flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
+    const bool translated = is_translated(flow);
     const auto neighbour = neighbour_of<family>(context, found, header, translated, hop);
     const auto parts = pipeline::LargeFrame::of(packet, meta.l3);
     if (!neighbour.link.usable() || parts.largest() > hop.mtu)
@@ -467,11 +471,12 @@ void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMet
 // Packets in a row, the first at `place`, which do what the packet before them did; of these protocols
 // nothing of a packet but its flow is left to be looked at. The place of the first that does not: nothing has
 // happened to it. A function of its own, whose loop has all registers to itself.
-template <Family family, wire::IpProtocol protocol>
+template <Family family, wire::IpProtocol protocol, bool translated>
 [[gnu::noinline]] size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                               size_t place, size_t end, Repeats& repeats) {
     const auto decision = repeats.decision;
     const auto round = repeats.round;
+    auto* const identifications = translated ? translator_->identifications() : nullptr;
     const size_t first = place;
     uint64_t bytes = 0;
     routing::Exit::Row row(repeats.exit);
@@ -481,14 +486,21 @@ template <Family family, wire::IpProtocol protocol>
         uint8_t* const frame = dpdk::data(packet);
         uint8_t* const header = frame + pipeline::kEthernetHeader;
         const uint16_t length = burst.meta[place].l3_length;
-        if (flow == nullptr || half->decision != decision ||
+        if (flow == nullptr || half->decision != decision || is_translated(*flow) != translated ||
             !has_key<family>(*flow, *half, header, burst, place) ||
             !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, round)) [[unlikely]]
             break;
-        if (flow->status.has_any(conntrack::kSnat | conntrack::kDnat)) [[unlikely]]
-            translate_again(packet, burst.meta[place], {flow, flow->direction_of(*half)});
         bytes += length;
-        routing::count_hop(header, family);
+        if constexpr (translated && family == Family::ip4) {
+            const auto direction = flow->direction_of(*half);
+            const bool renews = nat::FlowTranslation::changes(flow->status, direction, Manip::source);
+            nat::rewrite_ip4_and_count_hop(header, protocol, ends_after(*flow, direction),
+                                           renews ? identifications : nullptr);
+        } else {
+            if constexpr (translated)
+                translate_again(packet, burst.meta[place], {flow, flow->direction_of(*half)});
+            routing::count_hop(header, family);
+        }
         row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
     }
     const size_t count = place - first;
@@ -525,13 +537,18 @@ void Firewall::prefetch_mappings(const pipeline::Burst& burst, uint64_t places) 
     if ((sound_places(burst) & here) == 0 || guesses[place].flow == nullptr ||
         guesses[place].half->decision != repeats.decision)
         return place;
+    const bool translated = is_translated(*guesses[place].flow);
+    const auto row = [&]<Family family, wire::IpProtocol protocol>(uint64_t places) {
+        return translated ? repeat_row<family, protocol, true>(burst, guesses, place, ends(places), repeats)
+                          : repeat_row<family, protocol, false>(burst, guesses, place, ends(places), repeats);
+    };
     if ((ip4.datagrams & here) != 0)
-        return repeat_row<Family::ip4, kUdp>(burst, guesses, place, ends(ip4.datagrams), repeats);
+        return row.operator()<Family::ip4, kUdp>(ip4.datagrams);
     if ((ip4.acks & here) != 0)
-        return repeat_row<Family::ip4, kTcp>(burst, guesses, place, ends(ip4.acks), repeats);
+        return row.operator()<Family::ip4, kTcp>(ip4.acks);
     if ((ip6.datagrams & here) != 0)
-        return repeat_row<Family::ip6, kUdp>(burst, guesses, place, ends(ip6.datagrams), repeats);
-    return repeat_row<Family::ip6, kTcp>(burst, guesses, place, ends(ip6.acks), repeats);
+        return row.operator()<Family::ip6, kUdp>(ip6.datagrams);
+    return row.operator()<Family::ip6, kTcp>(ip6.acks);
 }
 
 // The last packet of the burst before is as good an example as any, if this one came the same way.

@@ -192,7 +192,7 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] bool repeat_by_exit(routing::Context& context, dpdk::Packet* packet,
                                       const pipeline::PacketMeta& meta, conntrack::Found found,
                                       Repeats& repeats);
-    template <Family family, wire::IpProtocol protocol>
+    template <Family family, wire::IpProtocol protocol, bool translated>
     [[nodiscard]] size_t repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                     size_t place, size_t end, Repeats& repeats);
     [[nodiscard]] size_t repeat_like_the_last(const pipeline::Burst& burst, const conntrack::Guess* guesses,

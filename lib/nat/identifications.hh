@@ -26,6 +26,15 @@ class Identifications {
     // Gives a whole IPv4 packet another one unless it is atomic: not fragmented, and not to be. Its checksum
     // follows.
     void renew(wire::MutableBytes packet);
+    // The next one, in wire order, of packets with these addresses, as they lie in a header from the source
+    // on.
+    uint16_t next(uint64_t addresses, wire::IpProtocol protocol) {
+        const uint64_t ends = __builtin_bswap64(addresses);
+        const uint64_t mixed = (ends ^ key_ ^ static_cast<uint8_t>(protocol)) * 0x9e3779b97f4a7c15U;
+        uint16_t& counter = counters_[mixed >> 53];
+        static_assert(kCounters == 1U << (64 - 53));
+        return __builtin_bswap16(static_cast<uint16_t>(++counter * share_.workers + share_.worker));
+    }
 
   private:
     // For each of so many kinds of source, destination and protocol. More share a counter, which then only

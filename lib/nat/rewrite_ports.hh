@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "nat/identifications.hh"
 #include "wire/checksum.hh"
+#include "wire/ipv4.hh"
 #include "wire/protocol.hh"
 
 namespace sluice::nat {
@@ -20,38 +22,84 @@ struct Ip4Ends {
     }
 };
 
+namespace detail {
+
+// What a checksum becomes when words change whose old complements and new values add up to this: RFC 1624
+// equation 3. Never 0xffff.
+inline uint16_t changed(uint16_t checksum, uint64_t change) {
+    return static_cast<uint16_t>(~wire::detail::fold(static_cast<uint16_t>(~checksum) + change));
+}
+
+// Writes the addresses; what that changes of a sum.
+inline uint64_t put_addresses(uint8_t* at, uint64_t addresses) {
+    uint64_t before;
+    std::memcpy(&before, at, sizeof before);
+    std::memcpy(at, &addresses, sizeof addresses);
+    const uint64_t gone = ~before;
+    return (gone & 0xffffffff) + (gone >> 32) + (addresses & 0xffffffff) + (addresses >> 32);
+}
+
+// Writes the ports; `change` is what has changed of the pseudo header.
+inline void put_ports(uint8_t* upper, wire::IpProtocol protocol, uint32_t ports, uint64_t change) {
+    uint32_t before;
+    std::memcpy(&before, upper, sizeof before);
+    const uint32_t wanted = (ports & 0x00ff00ff) << 8 | (ports >> 8 & 0x00ff00ff);
+    std::memcpy(upper, &wanted, sizeof wanted);
+    uint8_t* const at = upper + (protocol == wire::IpProtocol::tcp ? 16 : 6);
+    uint16_t checksum;
+    std::memcpy(&checksum, at, sizeof checksum);
+    const bool is_udp = protocol == wire::IpProtocol::udp;
+    if (is_udp && checksum == 0)
+        return;
+    checksum = changed(checksum, change + static_cast<uint32_t>(~before) + wanted);
+    if (is_udp && checksum == 0)
+        checksum = 0xffff;  // zero would mean that there is none (RFC 768)
+    std::memcpy(at, &checksum, sizeof checksum);
+}
+
+}  // namespace detail
+
 // `header` is of an IPv4 packet that is no later fragment, with at least a UDP or TCP header behind it at
 // `upper`. An end that stays what it is is written as well.
 inline void rewrite_ip4_ports(uint8_t* header, uint8_t* upper, wire::IpProtocol protocol, const Ip4Ends& to) {
     constexpr size_t kIpChecksum = 10;
     constexpr size_t kAddresses = 12;
-    uint64_t addresses;
-    uint32_t ports;
-    std::memcpy(&addresses, header + kAddresses, sizeof addresses);
-    std::memcpy(&ports, upper, sizeof ports);
-    const uint32_t wanted = (to.ports & 0x00ff00ff) << 8 | (to.ports >> 8 & 0x00ff00ff);
-    std::memcpy(header + kAddresses, &to.addresses, sizeof addresses);
-    std::memcpy(upper, &wanted, sizeof wanted);
+    const uint64_t change = detail::put_addresses(header + kAddresses, to.addresses);
+    uint16_t checksum;
+    std::memcpy(&checksum, header + kIpChecksum, sizeof checksum);
+    checksum = detail::changed(checksum, change);
+    std::memcpy(header + kIpChecksum, &checksum, sizeof checksum);
+    detail::put_ports(upper, protocol, to.ports, change);
+}
 
-    // RFC 1624 equation 3, with the sums of all words that change.
-    const auto update = [](uint8_t* at, uint64_t change) {
-        uint16_t checksum;
-        std::memcpy(&checksum, at, sizeof checksum);
-        checksum = static_cast<uint16_t>(~wire::detail::fold(static_cast<uint16_t>(~checksum) + change));
-        std::memcpy(at, &checksum, sizeof checksum);
-        return checksum;
-    };
-    const uint64_t gone = ~addresses;
-    const uint64_t change =
-        (gone & 0xffffffff) + (gone >> 32) + (to.addresses & 0xffffffff) + (to.addresses >> 32);
-    update(header + kIpChecksum, change);
-    const uint64_t all = change + static_cast<uint32_t>(~ports) + wanted;
-    if (protocol == wire::IpProtocol::tcp) {
-        update(upper + 16, all);
-    } else if (uint8_t* const checksum = upper + 6; checksum[0] != 0 || checksum[1] != 0) {
-        if (update(checksum, all) == 0)
-            std::memset(checksum, 0xff, 2);  // zero would mean that there is none (RFC 768)
+// The same for a packet without options that is no fragment and goes on: its hop is counted, and it gets
+// another identification from `identifications` if there are any and it may become fragments
+// (Identifications::renew()).
+inline void rewrite_ip4_and_count_hop(uint8_t* header, wire::IpProtocol protocol, const Ip4Ends& to,
+                                      Identifications* identifications) {
+    constexpr size_t kIdentification = 4;
+    constexpr size_t kHop = 8;  // TTL, protocol, checksum
+    constexpr size_t kAddresses = 12;
+    constexpr uint32_t kDontFragment = 0x0040'0000;  // of identification, flags and offset
+    constexpr uint64_t kOneHopLess = 0xfffe;         // TTL and protocol as a word
+    const uint64_t change = detail::put_addresses(header + kAddresses, to.addresses);
+    uint64_t header_change = change + kOneHopLess;
+    if (identifications != nullptr) {
+        uint32_t before;
+        std::memcpy(&before, header + kIdentification, sizeof before);
+        if ((before & kDontFragment) == 0) {
+            const uint16_t after = identifications->next(to.addresses, protocol);
+            std::memcpy(header + kIdentification, &after, sizeof after);
+            header_change += static_cast<uint16_t>(~before) + uint64_t{after};
+        }
     }
+    // In one piece, since it is read in one piece soon.
+    uint32_t hop;
+    std::memcpy(&hop, header + kHop, sizeof hop);
+    const uint16_t checksum = detail::changed(static_cast<uint16_t>(hop >> 16), header_change);
+    hop = ((hop & 0xffff) - 1) | uint32_t{checksum} << 16;
+    std::memcpy(header + kHop, &hop, sizeof hop);
+    detail::put_ports(header + wire::kIpv4HeaderSize, protocol, to.ports, change);
 }
 
 }  // namespace sluice::nat

@@ -98,6 +98,33 @@ TEST(RewritePorts, ChangesBothEndsAsIfThePacketHadBeenBuiltThatWay) {
     }
 }
 
+// In one pass as one after the other: with new identifications and without, and whatever the checksums are.
+TEST(RewritePorts, CountsTheHopAndRenewsTheIdentificationToo) {
+    Random random(6);
+    Identifications one({.worker = 1, .workers = 3}, 5);
+    Identifications other({.worker = 1, .workers = 3}, 5);
+    for (int round = 0; round < 200'000; ++round) {
+        auto what = any_packet(Family::ip4, random.below(2) == 0 ? tcp : udp, random);
+        what.options.clear();
+        what.wrong_by = random.below(2) == 0 ? 0 : static_cast<uint16_t>(random.next());
+        Buffer bytes = build(what);
+        bytes[4] = static_cast<uint8_t>(random.next());
+        bytes[5] = static_cast<uint8_t>(random.next());
+        bytes[6] = random.below(2) == 0 ? 0x40 : 0;
+        bytes[8] = static_cast<uint8_t>(2 + random.below(254));
+        wire::MutableIpv4View::unchecked(bytes.data()).refresh_checksum();
+        const Ip4Ends to{.addresses = random.next(), .ports = static_cast<uint32_t>(random.next())};
+        const bool renews = random.below(2) == 0;
+        Buffer expected = bytes;
+        rewrite_ip4_and_count_hop(bytes.data(), what.protocol, to, renews ? &one : nullptr);
+        rewrite_ip4_ports(expected.data(), expected.data() + 20, what.protocol, to);
+        if (renews)
+            other.renew(expected);
+        wire::MutableIpv4View::unchecked(expected.data()).decrement_ttl();
+        ASSERT_EQ(bytes, expected) << round;
+    }
+}
+
 TEST(RewritePorts, ADatagramMeetsEveryChecksum) {
     const Ip4Ends to{.addresses = 0x0300020a0100020a, .ports = 0x00350400};
     auto what =

@@ -138,6 +138,10 @@ class Translator {
         if (settings_.unique_ids)
             identifications_.renew(packet);
     }
+    // For those who do so themselves; null: packets keep theirs.
+    [[nodiscard]] Identifications* identifications() {
+        return settings_.unique_ids ? &identifications_ : nullptr;
+    }
 
     // Whether mappings have or had ports of this address.
     [[nodiscard]] bool is_external(const IpAddress& address) const;
