@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "conntrack/tcp_tracker.hh"
+#include "conntrack/tcp_window.hh"
 #include "conntrack/tracker.hh"
 #include "conntrack/udp_tracker.hh"
 #include "wire/checksum.hh"
@@ -72,11 +73,12 @@ template <Family family>
         table_.set_deadline(flow, deadline);
 }
 
-template <Family family, wire::IpProtocol protocol>
+template <Family family, wire::IpProtocol protocol, bool translated>
 [[gnu::always_inline]] inline bool Tracker::repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header,
                                                          uint32_t length, const Round& round) {
     constexpr Status kStream = kSeenReply | kAssured;
-    if (flow.protocol_ != protocol || flow.status.only(kStream | kUnrepeatable) != kStream) [[unlikely]]
+    constexpr Status kOthers = translated ? kUnrepeatable : kUnrepeatable | kSnat | kDnat;
+    if (flow.protocol_ != protocol || flow.status.only(kStream | kOthers) != kStream) [[unlikely]]
         return false;
     if constexpr (protocol == wire::IpProtocol::udp) {
         if (!round.may_become_stream(flow.deadline_)) [[unlikely]]
@@ -86,11 +88,10 @@ template <Family family, wire::IpProtocol protocol>
         if (is_due(flow.deadline_, round.tick)) [[unlikely]]
             return false;
         constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
-        const wire::Bytes segment(header + kHeader, length - kHeader);
-        const auto timeout = repeat_ack(flow.track<TcpTrack>(), segment, flow.direction_of(half), settings_);
-        if (!timeout) [[unlikely]]
+        auto& track = flow.track<TcpTrack>();
+        if (!repeat_ack(track, {header + kHeader, length - kHeader}, flow.direction_of(half))) [[unlikely]]
             return false;
-        change_deadline(flow, ticks_from(round.now + std::min(settings_.timeouts[*timeout], kMaxTimeout)));
+        change_deadline(flow, round.open_deadline(detail::timeout_of_ack(track, settings_)));
     }
     half.counters.add_packet(length);
     return true;

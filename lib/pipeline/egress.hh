@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -11,6 +12,11 @@
 namespace sluice::pipeline {
 
 class Egress {
+    struct Frame {
+        uint16_t length;  // in the lower half of a word
+        InterfaceId out;
+    };
+
   public:
     static constexpr uint16_t kCapacity = 1024;
 
@@ -30,26 +36,33 @@ class Egress {
     }
     [[nodiscard]] size_t room() const { return kCapacity - count_; }
 
-    // Appends frames that all leave as one interface, with its count in a register. There is room for them,
-    // and nobody else appends until commit().
+    // Appends frames that all leave as one interface and are so much longer than their IP packets, with its
+    // count in a register. There is room for them, and nobody else appends until commit().
     class Tail {
       public:
-        Tail(Egress& egress, InterfaceId out) : egress_(egress), next_(egress.count_), out_(out) {}
-        void push(dpdk::Packet* packet, uint16_t bytes) {
+        Tail(Egress& egress, InterfaceId out, uint16_t link_header)
+            : egress_(egress),
+              first_(egress.count_),
+              next_(first_),
+              empty_frame_(std::bit_cast<uint32_t>(Frame{link_header, out})) {}
+        void push(dpdk::Packet* packet, uint32_t ip_length) {
             egress_.packets_[next_] = packet;
-            egress_.frames_[next_] = {bytes, out_};
+            egress_.frames_[next_] = std::bit_cast<Frame>(empty_frame_ + ip_length);
             ++next_;
         }
-        // `bytes`: of all frames.
-        void commit(uint64_t bytes) {
+        // `bytes`: of all IP packets. How many there were.
+        size_t commit(uint64_t bytes) {
+            const size_t count = next_ - first_;
             egress_.count_ = static_cast<uint16_t>(next_);
-            egress_.bytes_ += bytes;
+            egress_.bytes_ += bytes + count * std::bit_cast<Frame>(empty_frame_).length;
+            return count;
         }
 
       private:
         Egress& egress_;
+        size_t first_;
         size_t next_;
-        InterfaceId out_;
+        uint32_t empty_frame_;
     };
     [[nodiscard]] std::span<dpdk::Packet*> packets() { return {packets_.data(), count_}; }
     // Kept beside the packets, which are gone once they are sent.
@@ -72,10 +85,6 @@ class Egress {
     [[nodiscard]] bool has_large() const { return has_large_; }
 
   private:
-    struct Frame {
-        uint16_t length;
-        InterfaceId out;
-    };
     uint64_t bytes_ = 0;
     uint16_t count_ = 0;
     bool has_large_ = false;
