@@ -287,6 +287,22 @@ TrackResult advance(TcpTrack& track, TcpKind kind, TcpState from, TcpState next,
     return result;
 }
 
+// A segment with ACK and neither SYN, FIN nor RST, of an open and assured connection: whose time it gets
+// then, or nothing if there is more to say about it; nothing has changed then.
+[[gnu::always_inline]] inline std::optional<Timeout> repeat_open(TcpTrack& track, const TcpSegment& segment,
+                                                                 Direction direction,
+                                                                 const Settings& settings) {
+    if (track.state != TcpState::established || !has_no_sack(segment.options)) [[unlikely]]
+        return std::nullopt;
+    WindowCheck window(track, segment, segment.ack, direction, settings);
+    if (!window.fits()) [[unlikely]]
+        return std::nullopt;
+    window.update();
+    track.last_kind = TcpKind::ack;
+    track.last_direction = direction;
+    return timeout_of_ack(track, settings);
+}
+
 }  // namespace
 
 std::string_view to_string(TcpState state) {
@@ -372,15 +388,14 @@ TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFact
 std::optional<Timeout> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
                                   const Settings& settings) {
     constexpr Status kOpen = kConfirmed | kSeenReply | kAssured;
-    if (segment.kind() != TcpKind::ack || !flow.status.has(kOpen) || segment.ack_growth != 0 ||
-        !has_no_sack(segment.options) || !take_ack(track, AckNumbers::of(segment), flow.direction))
+    if (segment.kind() != TcpKind::ack || !flow.status.has(kOpen))
         return std::nullopt;
-    return timeout_of_ack(track, settings);
+    return repeat_open(track, segment, flow.direction, settings);
 }
 
-bool repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction) {
-    const auto ack = TcpSegment::of_ack(segment);
-    return has_no_sack(ack.options) && take_ack(track, AckNumbers::of(ack), direction);
+std::optional<Timeout> repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction,
+                                  const Settings& settings) {
+    return repeat_open(track, TcpSegment::of_ack(segment), direction, settings);
 }
 
 }  // namespace sluice::conntrack

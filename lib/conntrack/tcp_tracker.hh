@@ -149,9 +149,10 @@ std::optional<Timeout> repeat_tcp(TcpTrack& track, const TcpSegment& segment, co
                                   const Settings& settings);
 
 // The same for a segment known to have a whole header with ACK and neither SYN, FIN, RST nor URG, of a
-// connection that packets go both ways of and that is assured; its time is timeout_of_ack(). A call in the
-// loop over a burst: inlined, it would leave that no registers.
-[[nodiscard]] bool repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction);
+// connection that packets go both ways of and that is assured. A call in the loop over a burst: inlined, it
+// would leave that no registers.
+std::optional<Timeout> repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction,
+                                  const Settings& settings);
 
 // Whether the connection is ending, so that under pressure it may go early although it is assured.
 constexpr bool is_closing(TcpState state) {

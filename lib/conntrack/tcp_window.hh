@@ -92,7 +92,11 @@ class WindowCheck {
         return {};
     }
 
-  private:
+    // Whether judge() would say so at the end of that, of an ACK of an open connection. Changes nothing.
+    [[nodiscard]] bool fits() const {
+        return sender_.max_window != 0 && receiver_.max_window != 0 && !after(sequence_, sender_.max_end) &&
+               !after(sack_, receiver_.end) && after(end_, oldest_end()) && after(sack_, oldest_ack());
+    }
     // What an accepted segment changes.
     void update() {
         const uint32_t window = has(wire::kTcpSyn)
@@ -117,6 +121,7 @@ class WindowCheck {
             count_retransmissions();
     }
 
+  private:
     [[nodiscard]] bool has(wire::TcpFlags flag) const { return segment_.flags.has(flag); }
     [[nodiscard]] uint32_t oldest_ack() const {
         return receiver_.end - std::max(sender_.max_window, kMinAckWindow) - 1;
@@ -210,60 +215,6 @@ class WindowCheck {
     uint32_t ack_;
     uint32_t sack_;
 };
-
-// An ACK without SYN, FIN and RST.
-struct AckNumbers {
-    uint32_t sequence;
-    uint32_t ack;
-    uint32_t end;
-    uint16_t window;
-
-    static AckNumbers of(const TcpSegment& segment) {
-        return {
-            .sequence = segment.sequence, .ack = segment.ack, .end = segment.end, .window = segment.window};
-    }
-};
-
-// What WindowCheck says of an ACK of an open connection that acknowledges nothing selectively, with few
-// branches: if it is accepted the track has changed as update() would change it; false: nothing has changed.
-[[gnu::always_inline]] inline bool take_ack(TcpTrack& track, const AckNumbers& segment, Direction direction) {
-    TcpWindow& sender = track.windows[index(direction)];
-    TcpWindow& receiver = track.windows[index(opposite(direction))];
-    const auto [sequence, ack, end, window_field] = segment;
-    const uint32_t oldest_ack = receiver.end - std::max(sender.max_window, kMinAckWindow) - 1;
-    const uint32_t oldest_end = sender.end - receiver.max_window - 1;
-    // The sign of each tells whether one number is before the other.
-    const uint32_t outside =
-        (sender.max_end - sequence) | (receiver.end - ack) | ~(oldest_end - end) | ~(oldest_ack - ack);
-    if (track.state != TcpState::established || static_cast<int32_t>(outside) < 0 || sender.max_window == 0 ||
-        receiver.max_window == 0) [[unlikely]]
-        return false;
-    auto& sender_flags = track.flags[index(direction)];
-    auto& receiver_flags = track.flags[index(opposite(direction))];
-    const uint32_t window = uint32_t{window_field} << track.scale[index(direction)];
-    sender.max_window = std::max(sender.max_window, window);
-    const bool is_newer = after(end, sender.end);
-    sender.end = is_newer ? end : sender.end;
-    sender_flags.set(is_newer ? kTcpUnacknowledged : TcpEndFlags());
-    const bool acknowledges_more = !sender_flags.has(kTcpMaxAckKnown) || after(ack, sender.max_ack);
-    sender.max_ack = acknowledges_more ? ack : sender.max_ack;
-    sender_flags.set(kTcpMaxAckKnown);
-    receiver.max_window += after(end, sender.max_end) ? end - sender.max_end : 0;
-    const bool offers_more = !before(ack + window, receiver.max_end);
-    receiver.max_end = offers_more ? ack + window + (window == 0 ? 1 : 0) : receiver.max_end;
-    receiver_flags.clear(ack == receiver.end ? kTcpUnacknowledged : TcpEndFlags());
-    const bool same = (track.last_direction == direction) & (track.last_sequence == sequence) &
-                      (track.last_ack == ack) & (track.last_end == end) & (track.last_window == window_field);
-    const int again = std::min(track.retransmissions + 1, 255);
-    track.retransmissions = static_cast<uint8_t>(same ? again : 0);
-    track.last_direction = direction;
-    track.last_sequence = sequence;
-    track.last_ack = ack;
-    track.last_end = end;
-    track.last_window = window_field;
-    track.last_kind = TcpKind::ack;
-    return true;
-}
 
 // No options, or timestamps alone, as they are laid out in nearly every segment (RFC 7323 appendix A).
 inline bool has_no_sack(wire::Bytes options) {

@@ -49,22 +49,11 @@ struct Announcement {
 struct Round {
     Instant now;
     Ticks tick;
-    // Of flows that have a packet now: of UDP, once they are streams; of TCP, while they are open.
-    Ticks stream_deadline;
-    Ticks established_deadline;
-    Ticks unacknowledged_deadline;
-    Ticks retransmitting_deadline;
+    Ticks stream_deadline;  // of a UDP flow that has a packet now, once it is a stream
     // Whether a flow is neither over nor has a later deadline, in which case the wheel would have to be told.
-    Ticks next_tick;
-    Ticks stream_lives;  // from then on
     [[nodiscard]] bool may_become_stream(Ticks deadline) const {
-        return deadline - next_tick <= stream_lives;
-    }
-
-    [[nodiscard]] Ticks open_deadline(Timeout timeout) const {
-        return timeout == Timeout::tcp_established      ? established_deadline
-               : timeout == Timeout::tcp_unacknowledged ? unacknowledged_deadline
-                                                        : retransmitting_deadline;
+        const Ticks first = tick + 1;
+        return deadline - first <= stream_deadline - first;
     }
 };
 
@@ -104,25 +93,15 @@ class Tracker {
     [[nodiscard]] bool repeat_segments(Found found, wire::Bytes tcp_header, const Segments& segments,
                                        const Round& round);
     [[nodiscard]] Round round(Instant now) const {
-        const auto deadline = [&](Timeout timeout) {
-            return ticks_from(now + std::min(settings_.timeouts[timeout], kMaxTimeout));
-        };
-        const Ticks next_tick = ticks_at(now) + 1;
-        const Ticks stream_deadline = deadline(Timeout::udp_stream);
         return {.now = now,
-                .tick = next_tick - 1,
-                .stream_deadline = stream_deadline,
-                .established_deadline = deadline(Timeout::tcp_established),
-                .unacknowledged_deadline = deadline(Timeout::tcp_unacknowledged),
-                .retransmitting_deadline = deadline(Timeout::tcp_max_retrans),
-                .next_tick = next_tick,
-                .stream_lives = stream_deadline - next_tick};
+                .tick = ticks_at(now),
+                .stream_deadline =
+                    ticks_from(now + std::min(settings_.timeouts[Timeout::udp_stream], kMaxTimeout))};
     }
     // The same for a packet of which nothing is left to be checked: a UDP datagram, or a TCP segment
     // with ACK and neither SYN, FIN, RST nor URG, that has the tuple of this half of a flow; for flows of
-    // which packets go both ways for a while, and that are translated only if `translated` says that they
-    // may. False also where repeat() would do.
-    template <Family family, wire::IpProtocol protocol, bool translated>
+    // which packets go both ways for a while. False also where repeat() would do.
+    template <Family family, wire::IpProtocol protocol>
     [[nodiscard]] bool repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header, uint32_t length,
                                     const Round& round);
     // The same for the first packet of a flow, of UDP or a lone SYN, which has come by a wire: the flow it

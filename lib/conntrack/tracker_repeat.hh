@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "conntrack/tcp_tracker.hh"
-#include "conntrack/tcp_window.hh"
 #include "conntrack/tracker.hh"
 #include "conntrack/udp_tracker.hh"
 #include "wire/checksum.hh"
@@ -73,12 +72,11 @@ template <Family family>
         table_.set_deadline(flow, deadline);
 }
 
-template <Family family, wire::IpProtocol protocol, bool translated>
+template <Family family, wire::IpProtocol protocol>
 [[gnu::always_inline]] inline bool Tracker::repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header,
                                                          uint32_t length, const Round& round) {
     constexpr Status kStream = kSeenReply | kAssured;
-    constexpr Status kOthers = translated ? kUnrepeatable : kUnrepeatable | kSnat | kDnat;
-    if (flow.protocol_ != protocol || flow.status.only(kStream | kOthers) != kStream) [[unlikely]]
+    if (flow.protocol_ != protocol || flow.status.only(kStream | kUnrepeatable) != kStream) [[unlikely]]
         return false;
     if constexpr (protocol == wire::IpProtocol::udp) {
         if (!round.may_become_stream(flow.deadline_)) [[unlikely]]
@@ -88,10 +86,11 @@ template <Family family, wire::IpProtocol protocol, bool translated>
         if (is_due(flow.deadline_, round.tick)) [[unlikely]]
             return false;
         constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
-        auto& track = flow.track<TcpTrack>();
-        if (!repeat_ack(track, {header + kHeader, length - kHeader}, flow.direction_of(half))) [[unlikely]]
+        const wire::Bytes segment(header + kHeader, length - kHeader);
+        const auto timeout = repeat_ack(flow.track<TcpTrack>(), segment, flow.direction_of(half), settings_);
+        if (!timeout) [[unlikely]]
             return false;
-        change_deadline(flow, round.open_deadline(detail::timeout_of_ack(track, settings_)));
+        change_deadline(flow, ticks_from(round.now + std::min(settings_.timeouts[*timeout], kMaxTimeout)));
     }
     half.counters.add_packet(length);
     return true;

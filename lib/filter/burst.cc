@@ -477,6 +477,7 @@ template <Family family, wire::IpProtocol protocol, bool translated>
     const auto decision = repeats.decision;
     const auto round = repeats.round;
     auto* const identifications = translated ? translator_->identifications() : nullptr;
+    const size_t first = place;
     uint64_t bytes = 0;
     routing::Exit::Row row(repeats.exit);
     for (; place < end; ++place) {
@@ -485,10 +486,9 @@ template <Family family, wire::IpProtocol protocol, bool translated>
         uint8_t* const frame = dpdk::data(packet);
         uint8_t* const header = frame + pipeline::kEthernetHeader;
         const uint16_t length = burst.meta[place].l3_length;
-        if (flow == nullptr || half->decision != decision || (translated && !is_translated(*flow)) ||
+        if (flow == nullptr || half->decision != decision || is_translated(*flow) != translated ||
             !has_key<family>(*flow, *half, header, burst, place) ||
-            !tracker_.repeat_sound<family, protocol, translated>(*flow, *half, header, length, round))
-            [[unlikely]]
+            !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, round)) [[unlikely]]
             break;
         bytes += length;
         if constexpr (translated && family == Family::ip4) {
@@ -501,9 +501,10 @@ template <Family family, wire::IpProtocol protocol, bool translated>
                 translate_again(packet, burst.meta[place], {flow, flow->direction_of(*half)});
             routing::count_hop(header, family);
         }
-        row.send(packet, frame, length);
+        row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
     }
-    const size_t count = row.commit(bytes);
+    const size_t count = place - first;
+    row.commit(bytes + count * pipeline::kEthernetHeader);
     (family == Family::ip4 ? repeats.repeated4 : repeats.repeated6) += count;
     repeats.path_packets += count;
     repeats.path_bytes += bytes;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -12,11 +11,6 @@
 namespace sluice::pipeline {
 
 class Egress {
-    struct Frame {
-        uint16_t length;  // in the lower half of a word
-        InterfaceId out;
-    };
-
   public:
     static constexpr uint16_t kCapacity = 1024;
 
@@ -36,33 +30,26 @@ class Egress {
     }
     [[nodiscard]] size_t room() const { return kCapacity - count_; }
 
-    // Appends frames that all leave as one interface and are so much longer than their IP packets, with its
-    // count in a register. There is room for them, and nobody else appends until commit().
+    // Appends frames that all leave as one interface, with its count in a register. There is room for them,
+    // and nobody else appends until commit().
     class Tail {
       public:
-        Tail(Egress& egress, InterfaceId out, uint16_t link_header)
-            : egress_(egress),
-              first_(egress.count_),
-              next_(first_),
-              empty_frame_(std::bit_cast<uint32_t>(Frame{link_header, out})) {}
-        void push(dpdk::Packet* packet, uint32_t ip_length) {
+        Tail(Egress& egress, InterfaceId out) : egress_(egress), next_(egress.count_), out_(out) {}
+        void push(dpdk::Packet* packet, uint16_t bytes) {
             egress_.packets_[next_] = packet;
-            egress_.frames_[next_] = std::bit_cast<Frame>(empty_frame_ + ip_length);
+            egress_.frames_[next_] = {bytes, out_};
             ++next_;
         }
-        // `bytes`: of all IP packets. How many there were.
-        size_t commit(uint64_t bytes) {
-            const size_t count = next_ - first_;
+        // `bytes`: of all frames.
+        void commit(uint64_t bytes) {
             egress_.count_ = static_cast<uint16_t>(next_);
-            egress_.bytes_ += bytes + count * std::bit_cast<Frame>(empty_frame_).length;
-            return count;
+            egress_.bytes_ += bytes;
         }
 
       private:
         Egress& egress_;
-        size_t first_;
         size_t next_;
-        uint32_t empty_frame_;
+        InterfaceId out_;
     };
     [[nodiscard]] std::span<dpdk::Packet*> packets() { return {packets_.data(), count_}; }
     // Kept beside the packets, which are gone once they are sent.
@@ -85,6 +72,10 @@ class Egress {
     [[nodiscard]] bool has_large() const { return has_large_; }
 
   private:
+    struct Frame {
+        uint16_t length;
+        InterfaceId out;
+    };
     uint64_t bytes_ = 0;
     uint16_t count_ = 0;
     bool has_large_ = false;

@@ -40,14 +40,13 @@ class Exit {
         explicit Row(const Exit& exit)
             : addresses_low_(exit.addresses_low_),
               addresses_high_(exit.addresses_high_),
-              tail_(*exit.queue_, exit.out_, pipeline::kEthernetHeader) {}
-        void send(dpdk::Packet* packet, uint8_t* frame, uint16_t ip_length) {
+              tail_(*exit.queue_, exit.out_) {}
+        void send(dpdk::Packet* packet, uint8_t* frame, uint16_t length) {
             std::memcpy(frame, &addresses_low_, sizeof addresses_low_);
             std::memcpy(frame + sizeof addresses_low_, &addresses_high_, sizeof addresses_high_);
-            tail_.push(packet, ip_length);
+            tail_.push(packet, length);
         }
-        // `bytes`: of all IP packets. How many there were.
-        size_t commit(uint64_t bytes) { return tail_.commit(bytes); }
+        void commit(uint64_t bytes) { tail_.commit(bytes); }
 
       private:
         uint64_t addresses_low_;

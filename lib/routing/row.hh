@@ -61,6 +61,7 @@ class Rows {
         const auto next_hop = exit_.next_hop();
         const auto mtu = exit_.mtu();
         const auto& filter = context_.tables.source_filter;
+        const size_t first = place;
         uint64_t bytes = 0;
         Exit::Row row(exit_);
         for (; place < end; ++place) {
@@ -74,9 +75,10 @@ class Rows {
                 break;
             bytes += length;
             count_hop(header, family);
-            row.send(packet, frame, length);
+            row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
         }
-        (family == Family::ip4 ? sent4_ : sent6_) += row.commit(bytes);
+        row.commit(bytes + (place - first) * pipeline::kEthernetHeader);
+        (family == Family::ip4 ? sent4_ : sent6_) += place - first;
         return place;
     }
 
