@@ -206,6 +206,11 @@ const plain::Parsers plain_parsers = plain::choose();
 class FrameStarts {
   public:
     FrameStarts() {}
+    void add_nothing() {
+        starts_[count_] = kNothing.data();
+        lengths_[count_] = 0;
+        ++count_;
+    }
     void add(const dpdk::Packet* packet) {
         const uint8_t* const start = dpdk::data(packet);
         const bool is_readable = dpdk::is_contiguous(packet) && dpdk::room(packet) >= plain::kRead;
@@ -226,6 +231,7 @@ class FrameStarts {
 
     // By its EtherType, the first one is of IPv6.
     [[nodiscard]] bool begins_with_ip6() const { return starts_[0][12] == 0x86; }
+    [[nodiscard]] const uint8_t* operator[](size_t place) const { return starts_[place]; }
 
   private:
     static_assert(kMaxBurst % plain::kGroup == 0);
@@ -314,6 +320,38 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
         parse_at_length(worker, interfaces, port, burst.packets[i], burst.meta[i]);
     });
     count_received(worker, device, burst.count, total);
+}
+
+void find_keys(Burst& burst) {
+    burst.keys.forget();
+    FrameStarts frames;
+    uint64_t ip4 = 0;
+    uint64_t ip6 = 0;
+    for (size_t i = 0; i < burst.count; ++i) {
+        const auto& meta = burst.meta[i];
+        if (meta.l3 != kEthernetHeader || (meta.path != Path::ip4_fast && meta.path != Path::ip6_fast)) {
+            frames.add_nothing();
+            continue;
+        }
+        frames.add(burst.packets[i]);
+        (meta.path == Path::ip4_fast ? ip4 : ip6) |= place_bit(i);
+    }
+    if ((ip4 | ip6) == 0)
+        return;
+    // They came by any port, and what they are for was looked at there: the first one's address has to do,
+    // and of others that came by another port the keys are found as they are needed.
+    alignas(64) std::array<uint64_t, kMaxBurst> ignored;
+    const plain::Found found{
+        .meta = ignored.data(), .addresses = burst.keys.addresses.data(), .rest = burst.keys.rest.data()};
+    const uint8_t* const first = frames[static_cast<size_t>(std::countr_zero(ip4 | ip6))];
+    const plain::Device device{.own = wire::detail::load_u64(first) & 0xffff'ffff'ffff, .meta = 0};
+    const auto keyed = [](const plain::Bits& bits) {
+        return KeyedPlaces{.all = bits.ports, .datagrams = bits.datagrams, .acks = bits.acks};
+    };
+    if (ip4 != 0)
+        burst.keys.ip4 = keyed(plain_parsers.ip4(device, frames.wanted(ip4), found));
+    if (ip6 != 0)
+        burst.keys.ip6 = keyed(plain_parsers.ip6(device, frames.wanted(ip6), found));
 }
 
 }  // namespace sluice::pipeline

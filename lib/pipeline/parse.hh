@@ -13,6 +13,9 @@ namespace sluice::pipeline {
 // are cut to the length their header gives.
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst);
 
+// Fills the keys of packets that another worker has parsed.
+void find_keys(Burst& burst);
+
 // One packet of the above: the verdict is `next` or a drop. `meta.in` and `meta.l3` are set in any case.
 Verdict parse_packet(const Interfaces& interfaces, PortId port, dpdk::Packet* packet, PacketMeta& meta);
 

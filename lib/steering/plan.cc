@@ -74,6 +74,21 @@ WorkerId Plan::owner_of(const Tuple& tuple) const {
     return buckets_[toeplitz_bucket(folded)];
 }
 
+void Plan::spread(const pipeline::PortsKeys& keys, size_t count,
+                  std::array<WorkerId, pipeline::kMaxBurst>& owners) const {
+    const uint64_t ports = options_.by_addresses ? 0 : 0xffff'ffff;
+    // Many at a time: the compiler makes vectors of it.
+    alignas(64) std::array<uint64_t, pipeline::kMaxBurst> folded;
+    for (size_t i = 0; i < count; ++i) {
+        const uint64_t addresses = keys.addresses[i] ^ keys.addresses[i] >> 32;
+        const uint64_t wire = (addresses ^ addresses >> 16) & 0xffff;
+        const uint64_t own = keys.rest[i] & ports;
+        folded[i] = ((wire >> 8 | wire << 8) ^ own ^ own >> 16) & 0xffff;
+    }
+    for (size_t i = 0; i < count; ++i)
+        owners[i] = buckets_[toeplitz_bucket(static_cast<uint16_t>(folded[i]))];
+}
+
 WorkerId Plan::owner_of(const wire::IpPacket& packet) const {
     return buckets_[toeplitz_bucket(fold(Tuple(packet.source(), packet.destination(), packet.protocol())))];
 }

@@ -5,8 +5,11 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "pipeline/drops.hh"
+#include "pipeline/parse.hh"
+#include "pipeline/places.hh"
 #include "steering/flow_homes.hh"
 
 namespace sluice::steering {
@@ -120,14 +123,17 @@ void Steerer::give(Worker& worker, dpdk::Packet* packet, PacketMeta& meta, Worke
 void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
     Owners owners;
     uint64_t others = 0;  // a bit for each whose owner is still to be found
+    const uint64_t all = pipeline::first_places(burst.count);
     if (plan.only_spreads() && !directory_.is_used()) {
-        for (uint16_t i = 0; i < burst.count; ++i) {
+        plan.spread(burst.keys, burst.count, owners);
+        others = all & ~burst.keys.ip4.all;
+        pipeline::for_each_place(std::exchange(others, 0), [&](size_t i) {
             const auto owner = spread(plan, burst.packets[i], burst.meta[i]);
             owners[i] = owner.value_or(worker.id);
             others |= uint64_t{!owner} << i;
-        }
+        });
     } else {
-        others = ~uint64_t{0} >> (pipeline::kMaxBurst - burst.count);
+        others = all;
     }
     if (others != 0)
         find_owners(worker, plan, burst, others, owners);
@@ -138,6 +144,8 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
         given[count] = static_cast<uint8_t>(i);
         count += static_cast<size_t>(owners[i] != worker.id);
     }
+    if (count == 0 && others == 0)
+        return;
     hand_over_.give(worker, burst, std::span(given).first(count), owners);
     hand_over_.flush(worker);
     close_gaps(burst);
@@ -240,12 +248,12 @@ void Steerer::collect(Worker& worker, const Plan& plan, dpdk::Packet* packet, Pa
 }
 
 void Steerer::take(Worker& worker, const Plan& plan, Burst& burst) {
-    burst.keys.forget();
     for (uint64_t left = hand_over_.to_be_collected(); left != 0; left &= left - 1) {
         const auto i = static_cast<size_t>(std::countr_zero(left));
         collect(worker, plan, burst.packets[i], burst.meta[i]);
     }
     hand_over_.flush(worker);
+    pipeline::find_keys(burst);
 }
 
 void Steerer::expire(Worker& worker) {
