@@ -157,7 +157,8 @@ Expected<void> Gateway::make_lanes(const GatewayConfig& config) {
         lane.worker = std::make_unique<pipeline::Worker>(
             static_cast<WorkerId>(i), kMaxInterfaces, devices_.size(), pool_, lane.to_control, fresh_seed());
         if (steering_) {
-            steering_->rings.set_bell(static_cast<WorkerId>(i), lane.sleeper.bell());
+            if (config.engine.poll == dpdk::Poll::adaptive)  // others never sleep
+                steering_->rings.set_bell(static_cast<WorkerId>(i), lane.sleeper.bell());
             lane.steering = std::make_unique<WorkerSteering>(static_cast<WorkerId>(i), *steering_);
         }
         lane.path = std::make_unique<WorkerPath>(*lane.worker, lanes_.size(), fresh_seed(),

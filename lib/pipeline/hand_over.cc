@@ -127,7 +127,7 @@ void HandOver::take(Worker& worker, size_t from, Burst& burst) {
     if (count == 0)
         return;
     // Another CPU has written all of this.
-    constexpr size_t kAhead = 6;
+    constexpr size_t kAhead = 12;
     const auto prefetch = [&ring](size_t place) {
         __builtin_prefetch(&ring.waiting_at(place));
         __builtin_prefetch(ring.waiting_at(place).frame.data() + 24);

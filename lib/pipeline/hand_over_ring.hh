@@ -75,7 +75,7 @@ class HandOverRing {
     }
 
   private:
-    static constexpr size_t kClaimedAhead = 8;
+    static constexpr size_t kClaimedAhead = 16;
 
     // Asks for the lines of a place, which the reader's cache has, to write them.
     static void claim(HandedPacket& place) {

@@ -54,11 +54,12 @@ class Flows(Case):
         """Bytes when all packets of the capture have come, and the flows they began."""
         with self.bench.gateway(build, config) as gateway:
             deadline = time.monotonic() + _GIVE_UP
-            while (status := gateway.status())["packets"]["received"] < packets:
+            before = None
+            while (status := gateway.status())["packets"]["received"] < packets or status["flows"] != before:
                 if time.monotonic() > deadline:
                     raise Failed(f"the capture does not come to its end: {status}")
+                before = status["flows"]  # which are counted some milliseconds after the packets
                 time.sleep(0.05)
-            status = gateway.status()  # its figures are not of one moment: flows may have begun while it was made
         if status["flows"] < packets * 0.999:
             raise Failed(f"{status['flows']} flows of {packets} packets, each to begin one")
         return status["memory"]["resident"] + status["memory"]["hugepages"], status["flows"]
