@@ -43,8 +43,8 @@ struct Facts {
     bool writes = false;  // it may change the region, or calls a helper that does
 };
 
-// Instructions on all ways through a program, counted on each: so that whoever follows them one by one comes to
-// an end soon.
+// Instructions on all ways through a program, counted on each: so that whoever follows them one by one comes
+// to an end soon.
 inline constexpr uint64_t kMaxSteps = 1'000'000;
 
 Expected<Facts> verify(const LinkedCode& code, std::span<const Helper> helpers, const Region& region);

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "base/interface_id.hh"
+#include "base/prefetch.hh"
 #include "base/time.hh"
 #include "conntrack/state.hh"
 #include "conntrack/tuple.hh"
@@ -204,19 +205,19 @@ class Flow {
     void prefetch(Direction direction) const {
         const size_t from = direction == Direction::original ? 0 : sizeof(FlowHalf);
         const auto* const start = reinterpret_cast<const std::byte*>(this) + from;
-        __builtin_prefetch(start);
-        __builtin_prefetch(start + sizeof(FlowHalf) + kShared - 1);
+        prefetch_line(start);
+        prefetch_line(start + sizeof(FlowHalf) + kShared - 1);
     }
     void prefetch_halves() const {
-        __builtin_prefetch(&original_);
-        __builtin_prefetch(&reply_.addresses);
+        prefetch_line(&original_);
+        prefetch_line(&reply_.addresses);
     }
     // And besides, what the tracker of its protocol keeps, or how the other direction's packets look.
     void prefetch_track() const {
-        __builtin_prefetch(track_);
-        __builtin_prefetch(track_ + kTrackSize - 1);
+        prefetch_line(track_);
+        prefetch_line(track_ + kTrackSize - 1);
     }
-    void prefetch_tuple(Direction direction) const { __builtin_prefetch(&half(direction).ports); }
+    void prefetch_tuple(Direction direction) const { prefetch_line(&half(direction).ports); }
 
     // When it ends unless a packet comes. Before confirmation it counts from zero: the time it will have.
     [[nodiscard]] Ticks deadline() const { return deadline_; }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/prefetch.hh"
+
 namespace sluice::conntrack {
 namespace {
 
@@ -68,8 +70,8 @@ void FlowTable::prefetch_place(Family family) const {
     const std::byte* const place = pool.memory.get() + size * (pool.free != kNoFlow ? pool.free : pool.used);
     constexpr size_t kLine = 64;
     for (size_t at = 0; at < size; at += kLine)
-        __builtin_prefetch(place + at, 1);
-    __builtin_prefetch(place + size - 1, 1);
+        prefetch_line_to_write(place + at);
+    prefetch_line_to_write(place + size - 1);
 }
 
 Flow* FlowTable::take_place(Family family, wire::IpProtocol protocol, InterfaceId in) {
@@ -187,7 +189,7 @@ void FlowTable::prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t
         flow.prefetch(Direction{static_cast<uint8_t>(entry & 1)});
         flow.prefetch_track();
         if (ip6)
-            __builtin_prefetch(&static_cast<const Flow6&>(flow).addresses_);
+            prefetch_line(&static_cast<const Flow6&>(flow).addresses_);
     }
 }
 

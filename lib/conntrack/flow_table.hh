@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include "base/prefetch.hh"
 #include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
 #include "table/growing_index.hh"
@@ -36,8 +37,8 @@ class Flow6 final : public Flow {
     // Asks memory for what is() reads of a direction besides its half.
     void prefetch_addresses(Direction direction) const {
         const auto& own = addresses_[static_cast<size_t>(direction)];
-        __builtin_prefetch(own.data());
-        __builtin_prefetch(&own.back().back());
+        prefetch_line(own.data());
+        prefetch_line(&own.back().back());
     }
 
   private:

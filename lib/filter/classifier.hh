@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/address.hh"
+#include "base/prefetch.hh"
 #include "filter/match.hh"
 #include "filter/packet.hh"
 #include "wire/bytes.hh"
@@ -252,7 +253,7 @@ inline Classifier::Candidates Classifier::candidates(const Point& point) const {
         if (count == 0)
             continue;
         for (const uint32_t place : std::span(leaf, count))
-            __builtin_prefetch(&forest.boxes[place * boxes_per_rule(point.family)]);
+            prefetch_line(&forest.boxes[place * boxes_per_rule(point.family)]);
         result.runs_[result.count_++] = {leaf, leaf + count};
     }
     return result;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/prefetch.hh"
 #include "nat/rule.hh"
 #include "nat/settings.hh"
 
@@ -29,7 +30,7 @@ class PortSpace {
     // Ports of other workers are never free.
     [[nodiscard]] bool is_free(uint16_t port) const { return (busy_[port >> 6] >> (port & 63) & 1) == 0; }
     // Asks memory for what is_free(), take() and give_back() read.
-    void prefetch(uint16_t port) const { __builtin_prefetch(&busy_[port >> 6], 1); }
+    void prefetch(uint16_t port) const { prefetch_line_to_write(&busy_[port >> 6]); }
     // The first free port of the range from `from` on, which is in it, going on at its beginning. Reads the
     // range's words at most, 64 full ones with one look.
     [[nodiscard]] std::optional<uint16_t> next_free(const PortRange& within, uint16_t from,

@@ -9,6 +9,7 @@
 #include <new>
 #include <type_traits>
 
+#include "base/prefetch.hh"
 #include "table/huge_allocator.hh"
 #include "table/zeroed_array.hh"
 
@@ -59,7 +60,7 @@ class Slots {
         for (size_t next = 1; next <= std::min(count, free_count_); ++next)
             prefetch(free_[free_count_ - next]);
     }
-    void prefetch(uint32_t place) const { __builtin_prefetch(&places_.get()[place], 1); }
+    void prefetch(uint32_t place) const { prefetch_line_to_write(&places_.get()[place]); }
 
     T& operator[](uint32_t place) { return places_.get()[place].value; }
     const T& operator[](uint32_t place) const { return places_.get()[place].value; }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 
+#include "base/prefetch.hh"
 #include "pipeline/drops.hh"
 
 namespace sluice::pipeline {
@@ -129,8 +130,8 @@ void HandOver::take(Worker& worker, size_t from, Burst& burst) {
     // Another CPU has written all of this.
     constexpr size_t kAhead = 12;
     const auto prefetch = [&ring](size_t place) {
-        __builtin_prefetch(&ring.waiting_at(place));
-        __builtin_prefetch(ring.waiting_at(place).frame.data() + 24);
+        prefetch_line(&ring.waiting_at(place));
+        prefetch_line(ring.waiting_at(place).frame.data() + 24);
     };
     for (size_t place = 0; place < std::min(kAhead, count); ++place)
         prefetch(place);

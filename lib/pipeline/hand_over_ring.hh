@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/prefetch.hh"
 #include "dpdk/packet.hh"
 #include "pipeline/burst.hh"
 #include "table/huge_allocator.hh"
@@ -79,17 +80,8 @@ class HandOverRing {
 
     // Asks for the lines of a place, which the reader's cache has, to write them.
     static void claim(HandedPacket& place) {
-        claim_line(&place);
-        claim_line(place.frame.data() + (64 - offsetof(HandedPacket, frame)));
-    }
-    static void claim_line(const void* line) {
-#ifdef __x86_64__
-        // The compiler's own makes a prefetch for reading of it where it may not take this for granted. CPUs
-        // that do not know it skip it.
-        asm volatile("prefetchw %0" ::"m"(*static_cast<const char*>(line)));
-#else
-        __builtin_prefetch(line, 1);
-#endif
+        prefetch_line_to_write(&place);
+        prefetch_line_to_write(place.frame.data() + (64 - offsetof(HandedPacket, frame)));
     }
     [[nodiscard]] HandedPacket& at(size_t place) { return places_[place & mask_]; }
     [[nodiscard]] const HandedPacket& at(size_t place) const { return places_[place & mask_]; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/prefetch.hh"
 #include "pipeline/drops.hh"
 #include "pipeline/large.hh"
 #include "pipeline/places.hh"
@@ -217,7 +218,7 @@ class FrameStarts {
         starts_[count_] = is_readable ? start : kNothing.data();
         lengths_[count_] = is_readable ? dpdk::length(packet) : 0;
         ++count_;
-        __builtin_prefetch(start);
+        prefetch_line(start);
     }
     // Those that are wanted, with frames of no length behind the last.
     plain::Frames wanted(uint64_t places) {

@@ -19,6 +19,7 @@
 
 #include "base/address.hh"
 #include "base/interface_id.hh"
+#include "base/prefetch.hh"
 #include "base/prefix.hh"
 #include "config/problem.hh"
 #include "routing/config.hh"
@@ -137,7 +138,7 @@ class Fib {
     [[nodiscard]] NextHopIndex index_of(const NextHop& hop) const {
         return static_cast<NextHopIndex>(&hop - next_hops_.data());
     }
-    void prefetch(NextHopIndex index) const { __builtin_prefetch(&next_hops_[index]); }
+    void prefetch(NextHopIndex index) const { prefetch_line(&next_hops_[index]); }
 
     // --- The control plane ---
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/prefetch.hh"
+
 namespace sluice::routing {
 namespace {
 
@@ -52,11 +54,11 @@ uint64_t NeighbourTable::hash(const NeighbourKey& key) const {
 }
 
 void NeighbourTable::prefetch(InterfaceId interface, Ip4Address address) const {
-    __builtin_prefetch(&buckets_[hash(interface, address) & bucket_mask_]);
+    prefetch_line(&buckets_[hash(interface, address) & bucket_mask_]);
 }
 
 void NeighbourTable::prefetch(InterfaceId interface, const Ip6Address& address) const {
-    __builtin_prefetch(&buckets_[hash(interface, address) & bucket_mask_]);
+    prefetch_line(&buckets_[hash(interface, address) & bucket_mask_]);
 }
 
 template <typename Matches>

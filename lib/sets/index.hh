@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/prefetch.hh"
 #include "table/zeroed_array.hh"
 
 namespace sluice::sets {
@@ -37,7 +38,7 @@ class Index {
     // For so many pieces at four a bucket.
     Index(size_t pieces, bool dense) : buckets_(pieces / kFill + 1, dense), size_(pieces / kFill + 1) {}
 
-    void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[place(hash)]); }
+    void prefetch(uint64_t hash) const { prefetch_line(&buckets_[place(hash)]); }
 
     // Calls accept(SlotRef) for the slots with the tag until one is taken; gives its record, or 0.
     template <typename Accept>

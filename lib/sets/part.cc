@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/prefetch.hh"
 #include "base/random.hh"
 #include "sets/set.hh"
 #include "sets/wide.hh"
@@ -178,7 +179,7 @@ uint64_t Part::ask_shapes(const Layout& layout, const Shapes& shapes, std::span<
     const bool hinted = hinted_ && shapes.list.size() > kShapesWithoutHints;
     if (hinted)
         for (uint64_t left = wanted; left != 0; left &= left - 1)
-            __builtin_prefetch(&layout.hints[hint_place(
+            prefetch_line(&layout.hints[hint_place(
                 layout, probes[static_cast<size_t>(std::countr_zero(left))].words())]);
     for (uint64_t left = wanted; left != 0; left &= left - 1) {
         const auto i = static_cast<size_t>(std::countr_zero(left));

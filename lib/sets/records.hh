@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/prefetch.hh"
 #include "base/time.hh"
 #include "sets/element.hh"
 #include "sets/type.hh"
@@ -85,7 +86,7 @@ class Records {
         counters_[record].packets.fetch_add(1, std::memory_order_relaxed);
         counters_[record].bytes.fetch_add(bytes, std::memory_order_relaxed);
     }
-    void prefetch(uint32_t record) const { __builtin_prefetch(at(record)); }
+    void prefetch(uint32_t record) const { prefetch_line(at(record)); }
     [[nodiscard]] RecordState state(uint32_t record) const {
         return states_[record].load(std::memory_order_acquire);
     }

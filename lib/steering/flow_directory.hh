@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/interface_id.hh"
+#include "base/prefetch.hh"
 #include "base/random.hh"
 #include "conntrack/tuple.hh"
 
@@ -31,7 +32,7 @@ class FlowDirectory {
 
     // False as long as nothing was ever published: then there is nothing to look up.
     [[nodiscard]] bool is_used() const { return used_.load(std::memory_order_acquire); }
-    void prefetch(Hash hash) const { __builtin_prefetch(bucket(hash, 0)); }
+    void prefetch(Hash hash) const { prefetch_line(bucket(hash, 0)); }
     [[nodiscard]] std::optional<WorkerId> find(Hash hash) const;
 
   private:

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/prefetch.hh"
 #include "table/zeroed_array.hh"
 
 namespace sluice::table {
@@ -36,7 +37,7 @@ class FlowIndex {
     // Its memory, while it is empty; it may be used again.
     void give_back() { buckets_.give_back(); }
 
-    void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[first(hash)]); }
+    void prefetch(uint64_t hash) const { prefetch_line(&buckets_[first(hash)]); }
 
     // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
     [[nodiscard]] uint32_t candidate(uint64_t hash) const {

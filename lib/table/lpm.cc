@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/prefetch.hh"
 #include "table/lpm_key.hh"
 
 namespace sluice::table {
@@ -60,12 +61,12 @@ void Lpm<Address>::lookup_burst(const BurstKey* addresses, uint32_t* values, siz
     const Node* const nodes = nodes_.data();
     for (size_t i = 0; i < count; ++i) {
         keys[i] = LpmKey<Address>::from(addresses[i]);
-        __builtin_prefetch(top + (keys[i].first_word() >> top_shift_));
+        prefetch_line(top + (keys[i].first_word() >> top_shift_));
     }
     for (size_t i = 0; i < count; ++i) {
         const uint32_t found = top[keys[i].first_word() >> top_shift_];
         values[i] = found & ~kNodeFlag;
-        __builtin_prefetch(nodes + values[i]);  // in vain for an answer, but next hops are few
+        prefetch_line(nodes + values[i]);  // in vain for an answer, but next hops are few
         walking[walking_count] = static_cast<uint8_t>(i);
         walking_count += found >> 31;
     }
@@ -87,7 +88,7 @@ void Lpm<Address>::lookup_burst(const BurstKey* addresses, uint32_t* values, siz
                 value = on_path ? value : node.path.otherwise;
             }
             values[lane] = value;
-            __builtin_prefetch(nodes + value);
+            prefetch_line(nodes + value);
             walking[still_walking] = lane;
             still_walking += is_child & on_path;
             fetching[fetching_count] = lane;
@@ -96,7 +97,7 @@ void Lpm<Address>::lookup_burst(const BurstKey* addresses, uint32_t* values, siz
         walking_count = still_walking;
     }
     for (size_t i = 0; i < fetching_count; ++i)
-        __builtin_prefetch(&answers_[values[fetching[i]]]);
+        prefetch_line(&answers_[values[fetching[i]]]);
     for (size_t i = 0; i < fetching_count; ++i)
         values[fetching[i]] = answers_[values[fetching[i]]];
 }
