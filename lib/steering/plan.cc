@@ -74,11 +74,11 @@ WorkerId Plan::owner_of(const Tuple& tuple) const {
     return buckets_[toeplitz_bucket(folded)];
 }
 
-void Plan::spread(const pipeline::PortsKeys& keys, size_t count,
-                  std::array<WorkerId, pipeline::kMaxBurst>& owners) const {
+void Plan::spread(const conntrack::Ip4PortsKeys& keys, size_t count,
+                  std::array<WorkerId, kMost>& owners) const {
     const uint64_t ports = options_.by_addresses ? 0 : 0xffff'ffff;
     // Many at a time: the compiler makes vectors of it.
-    alignas(64) std::array<uint64_t, pipeline::kMaxBurst> folded;
+    alignas(64) std::array<uint64_t, kMost> folded;
     for (size_t i = 0; i < count; ++i) {
         const uint64_t addresses = keys.addresses[i] ^ keys.addresses[i] >> 32;
         const uint64_t wire = (addresses ^ addresses >> 16) & 0xffff;

@@ -16,10 +16,10 @@
 
 #include "base/address.hh"
 #include "base/interface_id.hh"
+#include "conntrack/flow.hh"
 #include "conntrack/settings.hh"
 #include "conntrack/tuple.hh"
 #include "nat/settings.hh"
-#include "pipeline/burst.hh"
 #include "steering/places.hh"
 #include "wire/ip_packet.hh"
 
@@ -103,9 +103,9 @@ class Plan {
         const auto half = static_cast<uint32_t>(words ^ words >> 32);
         return buckets_[toeplitz_bucket(__builtin_bswap16(static_cast<uint16_t>(half ^ half >> 16)))];
     }
-    // The same of the first packets of a burst; where one has no key of IPv4 it may be anybody.
-    void spread(const pipeline::PortsKeys& keys, size_t count,
-                std::array<WorkerId, pipeline::kMaxBurst>& owners) const;
+    // The same of so many packets by their keys, at most kMost; where one has none it may be anybody.
+    static constexpr size_t kMost = 64;
+    void spread(const conntrack::Ip4PortsKeys& keys, size_t count, std::array<WorkerId, kMost>& owners) const;
     // Of packets without a tuple.
     [[nodiscard]] WorkerId owner_of(const wire::IpPacket& packet) const;
     // Who finds out whose the fragments of a datagram are.

@@ -204,12 +204,13 @@ TEST_P(PlanTest, a_header_has_the_owner_of_its_tuple) {
             std::memcpy(&ports, header.data() + 8, sizeof ports);
             ASSERT_EQ(plan.spread(addresses, ports), plan.owner_of(tuple));
             // And among others, by its key.
-            const size_t place = random_.below(pipeline::kMaxBurst);
-            pipeline::PortsKeys keys{};
-            keys.addresses[place] = addresses;
-            keys.rest[place] = tuple.rest();
-            std::array<WorkerId, pipeline::kMaxBurst> owners;
-            plan.spread(keys, place + 1, owners);
+            const size_t place = random_.below(Plan::kMost);
+            std::array<uint64_t, Plan::kMost> all_addresses{};
+            std::array<uint64_t, Plan::kMost> all_rest{};
+            all_addresses[place] = addresses;
+            all_rest[place] = tuple.rest();
+            std::array<WorkerId, Plan::kMost> owners;
+            plan.spread({.addresses = all_addresses.data(), .rest = all_rest.data()}, place + 1, owners);
             ASSERT_EQ(owners[place], plan.owner_of(tuple));
         }
     }

@@ -125,7 +125,8 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
     uint64_t others = 0;  // a bit for each whose owner is still to be found
     const uint64_t all = pipeline::first_places(burst.count);
     if (plan.only_spreads() && !directory_.is_used()) {
-        plan.spread(burst.keys, burst.count, owners);
+        plan.spread({.addresses = burst.keys.addresses.data(), .rest = burst.keys.rest.data()}, burst.count,
+                    owners);
         others = all & ~burst.keys.ip4.all;
         pipeline::for_each_place(std::exchange(others, 0), [&](size_t i) {
             const auto owner = spread(plan, burst.packets[i], burst.meta[i]);
