@@ -200,13 +200,6 @@ void FlowTable::prefetch(std::span<const Tuple> tuples) const {
     prefetch_flows(tuples, hashes);
 }
 
-void FlowTable::find_burst(std::span<const Tuple> tuples, Found* found) const {
-    std::array<uint64_t, kBurst> hashes;
-    prefetch_flows(tuples, hashes);
-    for (size_t place = 0; place < tuples.size(); ++place)
-        found[place] = find(tuples[place], hashes[place]);
-}
-
 // The buckets of a burst. A function of its own, whose loop has all registers to itself.
 template <typename Keys>
 [[gnu::noinline]] void FlowTable::prefetch_buckets(const Keys& keys, uint64_t places,

@@ -120,13 +120,10 @@ class FlowTable {
         return indexes_[0].may_have(hash) ? find(tuple, hash) : Found{};
     }
     [[nodiscard]] Found find(const Ip4PortsTuple& tuple, uint64_t hash) const;
-    // Of each tuple, with all lines of memory on their way before the first is read. At most kBurst tuples;
-    // `found` has a place for each, which need not be initialised.
     static constexpr size_t kBurst = 64;
-    void find_burst(std::span<const Tuple> tuples, Found* found) const;
-    // The first part of that, for the keys whose bits are set: what each probably finds, with what its packet
-    // needs of it on its way. The flow is another or none unless it has the tuple (FlowHalf::is(),
-    // protocol()); find() tells then, by the hash that is left here.
+    // For the keys whose bits are set, at most kBurst: what each probably finds, with all lines of memory
+    // that its packet needs on their way. The flow is another or none unless it has the tuple (is(),
+    // protocol()); find_guessed() tells, by the hash that is left here.
     void guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
     void guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
     [[nodiscard]] Found find_guessed(Guess guess, const Ip4PortsTuple& tuple, uint64_t hash) const {
@@ -155,7 +152,7 @@ class FlowTable {
     void prefetch_entry(const Ip4PortsTuple& tuple) const {
         indexes_[0].prefetch(hash_.of_ip4(tuple.addresses, tuple.rest()));
     }
-    // The first part of find_burst(): asks memory for everything the lookups and what follows them read.
+    // Asks memory for everything that lookups of the tuples and what follows them read.
     void prefetch(std::span<const Tuple> tuples) const;
 
     enum class Insert : uint8_t { done, clash, no_room };

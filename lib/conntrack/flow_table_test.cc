@@ -122,29 +122,6 @@ TEST(FlowTable, AgreesWithAMapUnderRandomEvents) {
     EXPECT_GT(known.size(), 100U);
 }
 
-TEST(FlowTable, ABurstFindsWhatSingleLookupsFind) {
-    FlowTable table(1000, kHash);
-    std::vector<Tuple> tuples;
-    for (uint32_t number = 0; number < 64; ++number) {
-        const auto original = tuple_for(number);
-        if (number % 3 != 0) {
-            Found other;
-            ASSERT_EQ(table.insert(*table.create(original, *inverted(original), kLan), 0, other),
-                      FlowTable::Insert::done);
-        }
-        tuples.push_back(number % 4 == 0 ? *inverted(original) : original);
-    }
-    std::vector<Found> found(64);
-    table.find_burst(tuples, found.data());
-    for (uint32_t number = 0; number < 64; ++number) {
-        EXPECT_EQ(found[number].flow != nullptr, number % 3 != 0);
-        EXPECT_EQ(found[number].flow, table.find(tuples[number]).flow);
-        if (found[number]) {
-            EXPECT_EQ(found[number].direction, number % 4 == 0 ? Direction::reply : Direction::original);
-        }
-    }
-}
-
 // Of either family; those whose tuples are there, and others.
 TEST(FlowTable, GuessesFindWhatSingleLookupsFind) {
     FlowTable table(1000, kHash);

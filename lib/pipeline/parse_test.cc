@@ -10,6 +10,7 @@
 
 #include "base/random.hh"
 #include "pipeline/drops.hh"
+#include "pipeline/places.hh"
 #include "pipeline/plain.hh"
 #include "wire/ethernet.hh"
 #include "wire/ipv4.hh"
@@ -316,6 +317,65 @@ TEST_F(Plain, WhatIsNotWantedIsNotAskedFor) {
     EXPECT_EQ(fast_of_wanted(plain::avx2(), frames, 0xff00) & ~0xff00U, 0U);
     EXPECT_EQ(fast_of_wanted(plain::avx2(), frames, 0xff00) & 0xff00U, 0xff00U);
     EXPECT_EQ(fast_of_wanted(plain::singly(), frames, 0x8001), 0x8001U);
+}
+
+// Of packets that another worker has parsed: what the parser would have found, where their fast path says
+// that they are plain.
+TEST(FindKeys, AreThoseOfTheParser) {
+    Random random(12);
+    for (int round = 0; round < 500; ++round) {
+        Burst burst;
+        burst.count = static_cast<uint16_t>(1 + random.below(kMaxBurst));
+        std::vector<std::unique_ptr<Frame>> frames;
+        std::array<const uint8_t*, kMaxBurst> starts{};
+        std::array<uint64_t, kMaxBurst> lengths{};
+        std::array<uint64_t, kMaxBurst> ignored{};
+        std::array<uint64_t, kMaxBurst> addresses{};
+        std::array<uint64_t, kMaxBurst> rest{};
+        uint64_t slow = 0;
+        for (size_t i = 0; i < burst.count; ++i) {
+            const auto family = any_family(random);
+            auto content = whole_packet(random, family, random.below(20), 0);
+            starts[i] = nullptr;
+            lengths[i] = content.size();
+            content.resize(256);
+            frames.push_back(std::make_unique<Frame>(std::move(content)));
+            auto* packet = frames.back()->packet.get();
+            packet->buf_len = 256;
+            dpdk::set_length(packet, static_cast<uint16_t>(lengths[i]));
+            starts[i] = frames.back()->bytes.data();
+            burst.packets[i] = packet;
+            const bool is_slow = random.below(8) == 0;
+            slow |= uint64_t{is_slow} << i;
+            burst.meta[i] = {.in = InterfaceId{0},
+                             .l3 = kEthernetHeader,
+                             .l3_length = static_cast<uint16_t>(lengths[i] - kEthernetHeader),
+                             .path = is_slow                 ? Path::ip4_slow
+                                     : family == Family::ip4 ? Path::ip4_fast
+                                                             : Path::ip6_fast,
+                             .link_multicast = false};
+        }
+        for (auto*& start : starts)
+            start = start != nullptr ? start : starts[0];
+        const plain::Frames all{.start = starts.data(),
+                                .length = lengths.data(),
+                                .count = kMaxBurst,
+                                .wanted = first_places(burst.count)};
+        const plain::Found found{ignored.data(), addresses.data(), rest.data()};
+        const auto device = plain_device(InterfaceId{0}, kOwn, Path::ip4_fast);
+        const auto ip4 = plain::singly().ip4(device, all, found);
+        const auto ip6 = plain::singly().ip6(device, all, found);
+        find_keys(burst);
+        for (const auto& [keyed, bits] : {std::pair{burst.keys.ip4, ip4}, std::pair{burst.keys.ip6, ip6}}) {
+            ASSERT_EQ(keyed.all, bits.ports & ~slow);
+            ASSERT_EQ(keyed.datagrams, bits.datagrams & ~slow);
+            ASSERT_EQ(keyed.acks, bits.acks & ~slow);
+        }
+        for_each_place(burst.keys.ip4.all | burst.keys.ip6.all,
+                       [&](size_t i) { ASSERT_EQ(burst.keys.rest[i], rest[i]); });
+        for_each_place(burst.keys.ip4.all,
+                       [&](size_t i) { ASSERT_EQ(burst.keys.addresses[i], addresses[i]); });
+    }
 }
 
 TEST(ParsePacket, FindsTheVlan) {

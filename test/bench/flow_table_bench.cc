@@ -75,16 +75,20 @@ class Own {
         }
     }
     void look_up(const Key* keys) {
-        std::array<Found, kBurst> found;
-        table_.find_burst(std::span(keys, kBurst), found.data());
-        for (const auto& one : found)
-            touch(one);
+        std::array<uint64_t, kBurst> addresses;
+        std::array<uint64_t, kBurst> rest;
+        for (size_t i = 0; i < kBurst; ++i) {
+            addresses[i] = keys[i].addresses;
+            rest[i] = keys[i].rest();
+        }
+        std::array<Guess, kBurst> guesses;
+        std::array<uint64_t, kBurst> hashes;
+        table_.guess_burst({.addresses = addresses.data(), .rest = rest.data()}, (uint64_t{1} << kBurst) - 1,
+                           guesses.data(), hashes.data());
+        for (size_t i = 0; i < kBurst; ++i)
+            touch(table_.find_guessed(guesses[i], keys[i], hashes[i]));
     }
-    void look_up_one(const Key& key) {
-        std::array<Found, 1> found;
-        table_.find_burst(std::span(&key, 1), found.data());
-        touch(found[0]);
-    }
+    void look_up_one(const Key& key) { touch(table_.find(key)); }
 
   private:
     static void touch(const Found& found) {
