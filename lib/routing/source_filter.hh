@@ -50,11 +50,14 @@ class SourceFilter {
     }
 
   private:
-    [[nodiscard]] size_t place(uint32_t wire) const { return (wire * 0x9e3779b1U >> 16) & mask4_; }
+    // Neighbours of the box differ in the last bytes of their addresses, which are the highest of these
+    // words: they must count.
+    [[nodiscard]] size_t place(uint32_t wire) const { return (wire * 0x9e3779b97f4a7c15U >> 40) & mask4_; }
     [[nodiscard]] size_t place(const Ip6Address& address) const {
         uint64_t halves[2];
         address.store(halves);
-        return ((halves[0] ^ halves[1]) * 0x9e3779b97f4a7c15U >> 40) & mask6_;
+        const uint64_t both = halves[0] ^ halves[1];
+        return ((both ^ both >> 32) * 0x9e3779b97f4a7c15U >> 40) & mask6_;
     }
     void add(Ip4Address address);
     void add(const Ip6Address& address);
