@@ -5,6 +5,8 @@
 
 namespace sluice::bpf {
 
+inline constexpr uint8_t kByRegister = 8;  // in the code of calculations and jumps
+
 struct Instruction {
     uint8_t code = 0;
     uint8_t registers = 0;  // the destination in the low half, the source in the high one
@@ -15,7 +17,7 @@ struct Instruction {
     [[nodiscard]] unsigned source() const { return registers >> 4; }
     [[nodiscard]] unsigned instruction_class() const { return code & 7U; }
     [[nodiscard]] unsigned operation() const { return code & 0xf0U; }  // of ALU and jump classes
-    [[nodiscard]] bool has_register_operand() const { return (code & 8U) != 0; }
+    [[nodiscard]] bool has_register_operand() const { return (code & kByRegister) != 0; }
     [[nodiscard]] unsigned mode() const { return code & 0xe0U; }  // of memory classes
     // Bytes that a memory instruction reads or writes.
     [[nodiscard]] unsigned width() const {

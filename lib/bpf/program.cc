@@ -5,14 +5,33 @@
 #include <rte_log.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstring>
+#include <utility>
+
+#include "bpf/translation.hh"
 
 namespace sluice::bpf {
 namespace {
 
 constexpr size_t kStep = 32;  // frames are copied in such pieces
 static_assert(kFrameBytes % kStep == 0 && sizeof(Instruction) == sizeof(ebpf_insn));
+
+// Swaps to little end cut a number to its lower bytes. On a little-endian machine DPDK's interpreter leaves
+// all of it, so they are put as something that it does.
+void replace_cuts(std::vector<Instruction>& instructions) {
+    for (Instruction& instruction : instructions) {
+        if (instruction.code != (kAlu32 | alu::end) || std::endian::native != std::endian::little)
+            continue;
+        const bool is_plain = instruction.source() == 0 && instruction.offset == 0;
+        const auto reg = static_cast<uint8_t>(instruction.destination());
+        if (is_plain && instruction.immediate == 16)
+            instruction = {kAlu64 | alu::and_, reg, 0, 0xffff};
+        else if (is_plain && instruction.immediate == 32)
+            instruction = {kAlu32 | alu::mov | kByRegister, static_cast<uint8_t>(reg | reg << 4), 0, 0};
+    }
+}
 
 Expected<LinkedCode> link(const Code& code, std::span<const Helper> helpers, const Resolve& resolve) {
     LinkedCode linked{.instructions = code.instructions, .calls = {}, .handles = {}};
@@ -35,6 +54,7 @@ Expected<LinkedCode> link(const Code& code, std::span<const Helper> helpers, con
         linked.instructions[reference.at + 1].immediate = 0;
         linked.handles.push_back({reference.at, *handle});
     }
+    replace_cuts(linked.instructions);
     return linked;
 }
 
@@ -109,11 +129,11 @@ class LogCatcher {
     FILE* former_;
 };
 
-Expected<rte_bpf*> load_linked(const LinkedCode& code, std::span<const Helper> helpers) {
+Expected<rte_bpf*> load_linked(std::span<const Instruction> instructions, std::span<const Helper> helpers) {
     const auto symbols = functions_of(helpers);
     rte_bpf_prm parameters{};
-    parameters.ins = reinterpret_cast<const ebpf_insn*>(code.instructions.data());
-    parameters.nb_ins = static_cast<uint32_t>(code.instructions.size());
+    parameters.ins = reinterpret_cast<const ebpf_insn*>(instructions.data());
+    parameters.nb_ins = static_cast<uint32_t>(instructions.size());
     parameters.xsym = symbols.data();
     parameters.nb_xsym = static_cast<uint32_t>(symbols.size());
     parameters.prog_arg = {.type = RTE_BPF_ARG_PTR, .size = sizeof(PacketView), .buf_size = 0};
@@ -143,7 +163,7 @@ Expected<std::shared_ptr<const Program>> Program::load(const Code& code, std::sp
         verify(*linked, helpers, {.size = sizeof(PacketView), .writable_from = offsetof(PacketView, frame)});
     if (!facts)
         return std::unexpected(facts.error());
-    const auto loaded = load_linked(*linked, helpers);
+    const auto loaded = load_linked(linked->instructions, helpers);
     if (!loaded)
         return std::unexpected(loaded.error());
     std::shared_ptr<Program> program(new Program);
@@ -153,10 +173,33 @@ Expected<std::shared_ptr<const Program>> Program::load(const Code& code, std::sp
     constexpr uint32_t kBefore = offsetof(PacketView, frame);
     const uint32_t frame_bytes = facts->reach > kBefore ? facts->reach - kBefore : 0;
     program->window_ = static_cast<uint32_t>((frame_bytes + kStep - 1) / kStep * kStep);
-    rte_bpf_jit translated{};
-    if (execution == Execution::automatic && rte_bpf_get_jit(*loaded, &translated) == 0)
-        program->machine_code_ = translated.func;
+    if (execution == Execution::automatic)
+        program->translate(linked->instructions, helpers);
     return program;
+}
+
+void Program::translate(std::vector<Instruction> instructions, std::span<const Helper> helpers) {
+    if (std::ranges::any_of(instructions, is_mistranslated))
+        return;
+    // With a jump to what follows in front, lengths that were alike by chance are so no more.
+    constexpr Instruction kStepOn{.code = kJump | jump::always};
+    constexpr int kAttempts = 4;
+    for (int attempt = 1;; ++attempt) {
+        rte_bpf_jit translated{};
+        if (rte_bpf_get_jit(loaded_, &translated) != 0 || translated.func == nullptr)
+            return;
+        if (leads_right(instructions, {reinterpret_cast<const uint8_t*>(translated.func), translated.sz})) {
+            machine_code_ = translated.func;
+            return;
+        }
+        if (attempt == kAttempts)
+            return;
+        instructions.insert(instructions.begin(), kStepOn);
+        const auto loaded = load_linked(instructions, helpers);
+        if (!loaded)
+            return;
+        rte_bpf_destroy(std::exchange(loaded_, *loaded));
+    }
 }
 
 Program::~Program() {

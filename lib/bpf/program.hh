@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hh"
 #include "bpf/helper.hh"
@@ -26,7 +27,8 @@ std::string_view to_string(Verdict verdict);
 // What a symbol of the program means, or why it means nothing.
 using Resolve = std::function<Expected<Handle>(std::string_view symbol)>;
 
-// How programs are executed: machine code where there is a translator for this processor.
+// How programs are executed: machine code where there is a translator for this processor that puts the
+// program right.
 enum class Execution : uint8_t { automatic, interpreted };
 
 class Program {
@@ -58,6 +60,8 @@ class Program {
 
   private:
     Program() = default;
+    // Takes machine code if it is right.
+    void translate(std::vector<Instruction> instructions, std::span<const Helper> helpers);
     void fill(PacketView& view, std::span<const uint8_t> frame) const;
     [[nodiscard]] uint64_t interpret(Run& run) const;
 

@@ -2,7 +2,8 @@
 // sluice_bpf.
 //
 // An input that begins as an object file is one; any other is instructions, of which calls and wide loads are
-// taken as linked. What is accepted runs, with an inaccessible page behind its memory.
+// taken as linked. What is accepted runs, with an inaccessible page behind its memory; translated and
+// interpreted it does the same.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -81,6 +82,25 @@ bpf::Code instructions_of(std::span<const uint8_t> bytes) {
     return code;
 }
 
+struct Ended {
+    bpf::Verdict verdict{};
+    std::vector<uint8_t> frame;
+    bool operator==(const Ended&) const = default;
+};
+
+Ended ended(const bpf::Program& program, std::span<const uint8_t> frame) {
+    auto& run = guarded_run();
+    run.packet = {};
+    run.host = &run;
+    Ended ended{.frame = {frame.begin(), frame.end()}};
+    ended.verdict = program(run, ended.frame);
+    require(run.host == &run);
+    program.write_back(run, ended.frame);
+    require(program.changes_packets() ||
+            std::equal(frame.begin(), frame.end(), ended.frame.begin(), ended.frame.end()));
+    return ended;
+}
+
 void run(const bpf::Code& code, std::span<const uint8_t> frame) {
     const auto resolve = [](std::string_view) -> Expected<bpf::Handle> {
         return bpf::Handle{.kinds = kThing, .number = 7};
@@ -88,14 +108,11 @@ void run(const bpf::Code& code, std::span<const uint8_t> frame) {
     const auto program = bpf::Program::load(code, helpers(), resolve);
     if (!program)
         return;
-    auto& run = guarded_run();
-    run.host = &run;
-    std::vector<uint8_t> copy(frame.begin(), frame.end());
-    (void)(**program)(run, copy);
-    require(run.host == &run);
-    (*program)->write_back(run, copy);
-    require((*program)->changes_packets() ||
-            std::equal(copy.begin(), copy.end(), frame.begin(), frame.end()));
+    const Ended translated = ended(**program, frame);
+    if (!(*program)->is_machine_code())
+        return;
+    const auto interpreted = bpf::Program::load(code, helpers(), resolve, bpf::Execution::interpreted);
+    require(interpreted && ended(**interpreted, frame) == translated);
 }
 
 }  // namespace
