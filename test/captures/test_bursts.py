@@ -4,8 +4,10 @@ import pathlib
 import random
 import subprocess
 import sys
+import threading
+import time
 
-from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, RawPcapReader, wrpcap
+from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, PcapWriter, RawPcapReader, wrpcap
 from test_captures import HERE
 
 sys.path.append(str(HERE.parent / "netns"))
@@ -93,9 +95,25 @@ def leaving(name: str, frame: Ether) -> bytes:
     return bytes(frame)
 
 
-def play(folder: pathlib.Path, frames: list[Ether], rules: str) -> tuple[list[bytes], int]:
-    """What leaves by wan but for what the box says of itself, and how many decisions were repeated."""
-    wrpcap(str(folder / "lan.pcap"), frames)
+def feed(pipe: pathlib.Path, frames: list[Ether], waits_after: int):
+    """Into a pipe that the box reads as a capture; after so many of them UDP flows get old enough to be streams."""
+    with PcapWriter(str(pipe), linktype=1, sync=True) as writer:
+        for number, frame in enumerate(frames):
+            if number == waits_after:
+                time.sleep(2.2)
+            writer.write(frame)
+
+
+def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int | None = None) -> tuple[list[bytes], int]:
+    """What leaves by wan but for what the box says of itself, and how many decisions were repeated. The box is kept waiting
+    after a whole number of bursts."""
+    if waits_after is None:
+        wrpcap(str(folder / "lan.pcap"), frames)
+    else:
+        nobody = [Ether(src=HOST, dst="02:00:00:00:00:99", type=0x88B5)] * (-waits_after % 256)
+        frames = frames[:waits_after] + nobody + frames[waits_after:]
+        os.mkfifo(folder / "lan.pcap")
+        threading.Thread(target=feed, args=(folder / "lan.pcap", frames, waits_after + len(nobody)), daemon=True).start()
     wrpcap(str(folder / "none.pcap"), [Ether(src=HOST, dst=HOST)])
     (folder / "sluice.yaml").write_text(CONFIG.format(folder=folder, **BOX, **NEIGHBOURS) + rules)
     build = pathlib.Path(os.environ.get("SLUICE_BUILD", HERE.parents[1] / "build"))
