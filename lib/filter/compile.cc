@@ -151,6 +151,8 @@ class RulesetBuilder {
         const LoadedProgram& loaded = found->second;
         CompiledProgram program{.program = loaded.program,
                                 .sets = {},
+                                .asks_source = loaded.asks_source,
+                                .asks_destination = loaded.asks_destination,
                                 .interfaces = loaded.interfaces,
                                 .counters = {},
                                 .limits = loaded.limits};

@@ -84,6 +84,8 @@ struct NatStatement {
 struct CompiledProgram {
     std::shared_ptr<const bpf::Program> program;
     std::vector<sets::Set*> sets;
+    bool asks_source = false;  // it may look the packet's own addresses up in sets
+    bool asks_destination = false;
     std::vector<InterfaceId> interfaces;
     std::vector<RuleId> counters;
     std::vector<Limit> limits;

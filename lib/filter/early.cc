@@ -8,6 +8,7 @@
 #include "filter/drops.hh"
 #include "filter/program.hh"
 #include "filter/stage.hh"
+#include "pipeline/burst_end.hh"
 #include "pipeline/parse.hh"
 #include "pipeline/places.hh"
 #include "wire/bytes.hh"
@@ -32,11 +33,9 @@ wire::IpPacket packet_at(const Burst& burst, size_t place) {
                                : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
 }
 
-IpAddress address_at(const Burst& burst, size_t place, Field field) {
-    const uint8_t* header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
+size_t offset_of(Field field, Family family) {
     const bool is_source = field == Field::saddr;
-    return header[0] >> 4 == 4 ? IpAddress(Ip4Address::load(header + (is_source ? 12 : 16)))
-                               : IpAddress(Ip6Address::load(header + (is_source ? 8 : 24)));
+    return family == Family::ip4 ? (is_source ? 12 : 16) : (is_source ? 8 : 24);
 }
 
 bool is_ip(const PacketMeta& meta) {
@@ -50,68 +49,154 @@ RulePacket asked_about(const Burst& burst, size_t place, const wire::IpPacket& i
     return asked;
 }
 
-void end(routing::Context& context, Burst& burst, size_t place, telemetry::DropReason reason) {
-    pipeline::finish(context.worker, burst.packets[place], burst.meta[place].in, Verdict::drop(reason));
-    burst.meta[place].path = Path::done;
-    burst.keys.forget(place);
+// Which of these packets have an address in the set.
+uint64_t listed_in(const sets::Set& set, const Burst& burst, Field field, uint64_t wanted, Instant now) {
+    static_assert(pipeline::kMaxBurst <= sets::kMaxSetBurst);
+    std::array<Ip4Address, pipeline::kMaxBurst> addresses;
+    const unsigned shift = field == Field::saddr ? 0 : 32;
+    const uint64_t keyed = wanted & burst.keys.ip4.all;
+    for_each_place(keyed, [&](size_t place) {
+        const auto word = static_cast<uint32_t>(burst.keys.addresses[place] >> shift);
+        addresses[place] = Ip4Address::from_wire(Be32::from_wire(word));
+    });
+    uint64_t ip6 = 0;
+    for_each_place(wanted & ~keyed, [&](size_t place) {
+        const uint8_t* const header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
+        if (header[0] >> 4 == 4)
+            addresses[place] = Ip4Address::load(header + offset_of(field, Family::ip4));
+        else
+            ip6 |= place_bit(place);
+    });
+    uint64_t listed = 0;
+    if (wanted != ip6)
+        listed = set.lookup_burst(std::span(addresses).first(burst.count), now, wanted & ~ip6);
+    if (ip6 != 0) {
+        std::array<sets::Fields, pipeline::kMaxBurst> probes;
+        for_each_place(ip6, [&](size_t place) {
+            const uint8_t* const header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
+            probes[place].add(Ip6Address::load(header + offset_of(field, Family::ip6)));
+        });
+        listed |= set.lookup_burst(std::span(probes).first(burst.count), now, ip6);
+    }
+    return listed;
 }
+
+// Asks a program's sets about all packets that it will be asked about. Where a look-up counts at the element,
+// it is the program's to make.
+void look_up(const CompiledProgram& program, const Burst& burst, uint64_t wanted, Instant now,
+             ProgramLookups& lookups) {
+    for (size_t number = 0; number < program.sets.size(); ++number) {
+        const sets::Set& set = *program.sets[number];
+        const bool is_of_addresses = sets::is_address(set.options().type[0]);
+        if (!is_of_addresses || set.options().counters)
+            continue;
+        if (program.asks_source) {
+            lookups.by_source |= place_bit(number);
+            lookups.sources[number] = listed_in(set, burst, Field::saddr, wanted, now);
+        }
+        if (program.asks_destination) {
+            lookups.by_destination |= place_bit(number);
+            lookups.destinations[number] = listed_in(set, burst, Field::daddr, wanted, now);
+        }
+    }
+}
+
+// What early rules are asked about, and by which interface it came, if all of it came by one.
+struct Arrived {
+    uint64_t ip = 0;
+    InterfaceId in = kNoInterface;
+    bool by_one = true;
+
+    static Arrived of(const Burst& burst) {
+        Arrived arrived{.in = burst.meta[0].in};
+        for (size_t place = 0; place < burst.count; ++place) {
+            const PacketMeta& meta = burst.meta[place];
+            arrived.ip |= uint64_t{is_ip(meta)} << place;
+            arrived.by_one = arrived.by_one && meta.in == arrived.in;
+        }
+        return arrived;
+    }
+    // Of these packets those that came by interfaces of the step.
+    [[nodiscard]] uint64_t by_interfaces(const EarlyStep& step, const Burst& burst, uint64_t places) const {
+        if (by_one)
+            return step.in[index(in)] ? places : 0;
+        uint64_t result = 0;
+        for_each_place(
+            places, [&](size_t place) { result |= uint64_t{step.in[index(burst.meta[place].in)]} << place; });
+        return result;
+    }
+};
 
 }  // namespace
 
 void Firewall::early(routing::Context& context, Burst& burst) {
+    if (burst.count == 0)
+        return;
     const Ruleset& ruleset = *tables_->ruleset;
-    uint64_t open = 0;
-    for (size_t place = 0; place < burst.count; ++place) {
-        if (is_ip(burst.meta[place]))
-            open |= place_bit(place);
-    }
+    const auto arrived = Arrived::of(burst);
+    uint64_t open = arrived.ip;
     for (const EarlyStep& step : ruleset.early_steps()) {
-        uint64_t wanted = 0;
-        for_each_place(open, [&](size_t place) {
-            if (step.in[index(burst.meta[place].in)])
-                wanted |= place_bit(place);
-        });
-        if (step.lookup != nullptr) {
-            open &= ~drop_listed(context, burst, step, wanted);
+        const uint64_t wanted = arrived.by_interfaces(step, burst, open);
+        if (wanted == 0)
             continue;
-        }
-        for_each_place(wanted, [&](size_t place) {
-            state_->counters().count(step.rule->id, burst.meta[place].l3_length, context.worker.now);
-            if (!ask_program(context, burst, place, *step.rule))
-                open &= ~place_bit(place);
-        });
+        open &= ~(step.lookup != nullptr ? drop_listed(context, burst, step, wanted)
+                                         : end_by_program(context, burst, *step.rule, wanted));
     }
     const auto asked = static_cast<uint32_t>(ruleset.early_steps().size());
-    for_each_place(open, [&](size_t place) { ask_early(context, burst, place, asked); });
+    for_each_place(open, [&](size_t place) {
+        if (!ask_early(context, burst, place, asked))
+            open &= ~place_bit(place);
+    });
+    if (open != arrived.ip)
+        pipeline::close_gaps(burst);
 }
 
 uint64_t Firewall::drop_listed(routing::Context& context, Burst& burst, const EarlyStep& step,
                                uint64_t wanted) {
     const Field field = step.lookup->fields[0];
     sets::Set& set = *step.lookup->set;
-    std::array<sets::Fields, pipeline::kMaxBurst> probes;
-    static_assert(pipeline::kMaxBurst <= sets::kMaxSetBurst);
-    for_each_place(wanted, [&](size_t place) { probes[place].add(address_at(burst, place, field)); });
     const Instant now = context.worker.now;
-    const uint64_t listed =
-        wanted == 0 ? 0 : set.lookup_burst(std::span(probes).first(burst.count), now, wanted) & wanted;
-    for_each_place(listed, [&](size_t place) {
-        const uint32_t length = burst.meta[place].l3_length;
-        if (set.options().counters)
-            set.contains(probes[place], now, length);
-        state_->counters().count(step.rule->id, length, now);
-        judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = step.rule->id};
-        end(context, burst, place, drops::early_rule);
-    });
+    const uint64_t listed = listed_in(set, burst, field, wanted, now);
+    if (listed == 0)
+        return 0;
+    uint64_t bytes = 0;
+    for_each_place(listed, [&](size_t place) { bytes += burst.meta[place].l3_length; });
+    if (set.options().counters) {
+        for_each_place(listed, [&](size_t place) {
+            const auto ip = packet_at(burst, place);
+            const sets::Fields probe(field == Field::saddr ? ip.source() : ip.destination());
+            set.contains(probe, now, burst.meta[place].l3_length);
+        });
+    }
+    state_->counters().count(step.rule->id, static_cast<uint64_t>(std::popcount(listed)), bytes, now);
+    judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = step.rule->id};
+    pipeline::drop(context.worker, burst, listed, drops::early_rule);
     return listed;
 }
 
-void Firewall::ask_early(routing::Context& context, Burst& burst, size_t place, uint32_t from) {
+uint64_t Firewall::end_by_program(routing::Context& context, Burst& burst, const CompiledRule& rule,
+                                  uint64_t wanted) {
+    uint64_t ended = 0;
+    uint64_t bytes = 0;
+    for_each_place(wanted, [&](size_t place) { bytes += burst.meta[place].l3_length; });
+    state_->counters().count(rule.id, static_cast<uint64_t>(std::popcount(wanted)), bytes,
+                             context.worker.now);
+    ProgramLookups lookups;
+    look_up(tables_->ruleset->rules().programs[rule.program], burst, wanted, context.worker.now, lookups);
+    for_each_place(wanted, [&](size_t place) {
+        if (!ask_program(context, burst, place, rule, &lookups))
+            ended |= place_bit(place);
+    });
+    return ended;
+}
+
+// False if the packet has ended.
+bool Firewall::ask_early(routing::Context& context, Burst& burst, size_t place, uint32_t from) {
     const Ruleset& ruleset = *tables_->ruleset;
     const CompiledChain& chain = *ruleset.early();
     if (from == chain.rule_count) {
         state_->counters().count(chain.policy_id, burst.meta[place].l3_length, context.worker.now);
-        return;
+        return true;
     }
     while (is_ip(burst.meta[place])) {
         const auto ip = packet_at(burst, place);
@@ -119,25 +204,27 @@ void Firewall::ask_early(routing::Context& context, Burst& burst, size_t place, 
         const auto outcome = evaluate_early(ruleset, *state_, asked, from);
         if (outcome.asks != nullptr) {
             if (!ask_program(context, burst, place, *outcome.asks))
-                return;
+                return false;
             from = outcome.resume;
             continue;
         }
         if (outcome.conclusion == Conclusion::accept)
-            return;
+            return true;
         judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = outcome.rule};
-        end(context, burst, place, drops::early_rule);
-        return;
+        pipeline::drop(context.worker, burst, place_bit(place), drops::early_rule);
+        return false;
     }
+    return false;
 }
 
-bool Firewall::ask_program(routing::Context& context, Burst& burst, size_t place, const CompiledRule& rule) {
+bool Firewall::ask_program(routing::Context& context, Burst& burst, size_t place, const CompiledRule& rule,
+                           const ProgramLookups* lookups) {
     PacketMeta& meta = burst.meta[place];
     dpdk::Packet* const packet = burst.packets[place];
     const auto ip = packet_at(burst, place);
     const auto asked = asked_about(burst, place, ip, context.worker.now);
-    const auto answer =
-        run_program(tables_->ruleset->rules(), rule, *state_, asked, dpdk::bytes(packet), meta.l3);
+    const auto answer = run_program(tables_->ruleset->rules(), rule, *state_, asked, dpdk::bytes(packet),
+                                    meta.l3, lookups, place_bit(place));
     const auto& interfaces = context.tables.interfaces;
     if (answer.verdict == bpf::Verdict::pass) {
         if (!answer.changed)
@@ -153,20 +240,20 @@ bool Firewall::ask_program(routing::Context& context, Burst& burst, size_t place
     judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = rule.id};
     switch (answer.verdict) {
         case bpf::Verdict::drop:
-            end(context, burst, place, drops::program);
+            pipeline::drop(context.worker, burst, place_bit(place), drops::program);
             return false;
         case bpf::Verdict::tx:
             pipeline::transmit(context.worker, interfaces[meta.in].port, meta.in, packet);
             break;
         case bpf::Verdict::redirect:
             if (!redirect(context, packet, answer.redirect)) {
-                end(context, burst, place, drops::program_redirect);
+                pipeline::drop(context.worker, burst, place_bit(place), drops::program_redirect);
                 return false;
             }
             break;
         case bpf::Verdict::aborted:
         case bpf::Verdict::pass:
-            end(context, burst, place, drops::program_aborted);
+            pipeline::drop(context.worker, burst, place_bit(place), drops::program_aborted);
             return false;
     }
     meta.path = Path::done;

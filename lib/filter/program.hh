@@ -29,6 +29,8 @@ inline constexpr size_t kMaxProgramLimits = 8;
 struct LoadedProgram {
     std::shared_ptr<const bpf::Program> program;
     std::vector<std::string> sets;
+    bool asks_source = false;  // it may look the packet's own addresses up in sets
+    bool asks_destination = false;
     std::vector<InterfaceId> interfaces;
     std::vector<std::string> counters;
     std::vector<Limit> limits;
@@ -55,9 +57,19 @@ struct ProgramAnswer {
     bool changed = false;                 // the frame may be another now
 };
 
+// What sets of a program say of the addresses of a burst, all asked before the program is: by the sets'
+// numbers, a bit for each packet.
+struct ProgramLookups {
+    uint64_t by_source = 0;  // a bit for each set that was asked
+    uint64_t by_destination = 0;
+    std::array<uint64_t, kMaxProgramSymbols> sources;
+    std::array<uint64_t, kMaxProgramSymbols> destinations;
+};
+
 // Asks a program about a packet in a frame, whose IP header is at `l3`, and counts what it says. An observing
-// rule passes the packet on as it is.
+// rule passes the packet on as it is. `lookups`: if the packet is one of a burst, whose bit is `place`.
 ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
-                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3);
+                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3,
+                          const ProgramLookups* lookups = nullptr, uint64_t place = 0);
 
 }  // namespace sluice::filter

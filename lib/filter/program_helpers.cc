@@ -21,11 +21,15 @@ bool contains(ProgramHost& host, uint64_t set, const sets::Fields& fields) {
 
 uint64_t contains_source(uint64_t packet, uint64_t set, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
+    if (host.lookups != nullptr && (host.lookups->by_source >> set & 1) != 0)
+        return (host.lookups->sources[set] & host.place) != 0 ? 1 : 0;
     return contains(host, set, sets::Fields(host.packet.ip.source())) ? 1 : 0;
 }
 
 uint64_t contains_destination(uint64_t packet, uint64_t set, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
+    if (host.lookups != nullptr && (host.lookups->by_destination >> set & 1) != 0)
+        return (host.lookups->destinations[set] & host.place) != 0 ? 1 : 0;
     return contains(host, set, sets::Fields(host.packet.ip.destination())) ? 1 : 0;
 }
 
@@ -112,8 +116,8 @@ uint64_t redirect(uint64_t packet, uint64_t interface, uint64_t, uint64_t, uint6
 std::span<const bpf::Helper> program_helpers() {
     constexpr bpf::Parameter kNumber{};
     static const std::vector<bpf::Helper> helpers{
-        {"sluice_set_contains_source", bpf::entry<contains_source>, {{kAddressSet}}},
-        {"sluice_set_contains_destination", bpf::entry<contains_destination>, {{kAddressSet}}},
+        {kContainsSource, bpf::entry<contains_source>, {{kAddressSet}}},
+        {kContainsDestination, bpf::entry<contains_destination>, {{kAddressSet}}},
         {"sluice_set_contains_ip4", bpf::entry<contains_ip4>, {{kAddressSet}, kNumber}},
         {"sluice_set_contains_ip6", bpf::entry<contains_ip6>, {{kAddressSet}, kNumber, kNumber}},
         {"sluice_set_contains_port", bpf::entry<contains_port>, {{kPortSet}, kNumber}},

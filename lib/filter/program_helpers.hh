@@ -7,6 +7,7 @@
 #include "bpf/helper.hh"
 #include "filter/compiled_rule.hh"
 #include "filter/packet.hh"
+#include "filter/program.hh"
 #include "filter/ruleset_state.hh"
 
 namespace sluice::filter {
@@ -18,6 +19,9 @@ inline constexpr uint32_t kCounter = 4;
 inline constexpr uint32_t kLimit = 8;
 inline constexpr uint32_t kInterface = 16;
 
+inline constexpr std::string_view kContainsSource = "sluice_set_contains_source";
+inline constexpr std::string_view kContainsDestination = "sluice_set_contains_destination";
+
 // What they work on: bpf::Run::host of a run.
 struct ProgramHost {
     const CompiledProgram& program;
@@ -27,6 +31,8 @@ struct ProgramHost {
     std::span<const uint8_t> frame;  // as it came; what the program sees and changes is its copy
     uint32_t window;                 // bytes of that copy
     std::span<uint8_t> changed;      // the frame, for what is written behind the copy; may be empty
+    const ProgramLookups* lookups;   // null: none
+    uint64_t place;                  // the packet's bit in them
     InterfaceId redirect = kNoInterface;
 };
 

@@ -18,7 +18,8 @@ void describe(const RulePacket& packet, uint16_t l3, bpf::PacketView& view) {
 }  // namespace
 
 ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
-                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3) {
+                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3,
+                          const ProgramLookups* lookups, uint64_t place) {
     const CompiledProgram& compiled = rules.programs[rule.program];
     const bpf::Program& program = *compiled.program;
     const bool changes = program.changes_packets() && !rule.observe;
@@ -28,7 +29,9 @@ ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, 
                      .packet = packet,
                      .frame = frame,
                      .window = program.window(),
-                     .changed = changes ? frame : std::span<uint8_t>()};
+                     .changed = changes ? frame : std::span<uint8_t>(),
+                     .lookups = lookups,
+                     .place = place};
     bpf::Run run;
     run.host = &host;
     describe(packet, l3, run.packet);

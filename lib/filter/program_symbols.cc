@@ -176,6 +176,13 @@ Expected<LoadedProgram> load_program(const Rule& rule, const KnownNames& known) 
     if (!program)
         return in_file(program.error());
     loaded.program = std::move(*program);
+    const auto calls = [&](std::string_view function) {
+        return std::ranges::any_of(code->references, [&](const bpf::Reference& reference) {
+            return reference.is_call && reference.symbol == function;
+        });
+    };
+    loaded.asks_source = calls(kContainsSource);
+    loaded.asks_destination = calls(kContainsDestination);
     return loaded;
 }
 

@@ -34,6 +34,8 @@ struct LargeFrame;
 
 namespace sluice::filter {
 
+struct ProgramLookups;
+
 // What all workers read: part of the published snapshot.
 struct FirewallTables {
     bool tracks = false;      // a chain or the section `conntrack` is there: flows are tracked
@@ -219,14 +221,17 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] std::optional<pipeline::Verdict> begin_flow(routing::Context& context, dpdk::Packet* packet,
                                                               const pipeline::PacketMeta& meta);
     static bool is_alive(const void* firewall, uint64_t flow);
-    // Of the early rules. Bits are places in the burst; what is asked of programs tells whether the packet
-    // goes on.
+    // Of the early rules. Bits are places in the burst, of packets that have ended; ask_...() tell whether
+    // the packet goes on.
     [[nodiscard]] uint64_t drop_listed(routing::Context& context, pipeline::Burst& burst,
                                        const EarlyStep& step, uint64_t wanted);
+    [[nodiscard]] uint64_t end_by_program(routing::Context& context, pipeline::Burst& burst,
+                                          const CompiledRule& rule, uint64_t wanted);
     [[nodiscard]] bool ask_program(routing::Context& context, pipeline::Burst& burst, size_t place,
-                                   const CompiledRule& rule);
+                                   const CompiledRule& rule, const ProgramLookups* lookups = nullptr);
     [[nodiscard]] bool redirect(routing::Context& context, dpdk::Packet* packet, InterfaceId to);
-    void ask_early(routing::Context& context, pipeline::Burst& burst, size_t place, uint32_t from);
+    [[nodiscard]] bool ask_early(routing::Context& context, pipeline::Burst& burst, size_t place,
+                                 uint32_t from);
 
     WorkerId worker_;
     conntrack::Counters conntrack_counters_;

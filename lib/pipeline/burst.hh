@@ -59,10 +59,10 @@ struct PortsKeys {
     alignas(64) std::array<uint64_t, kMaxBurst> rest;
 
     void forget() { ip4 = ip6 = {}; }
-    void forget(size_t place) {
-        const uint64_t others = ~(uint64_t{1} << place);
-        ip4.keep(others);
-        ip6.keep(others);
+    void forget(size_t place) { keep(~(uint64_t{1} << place)); }
+    void keep(uint64_t places) {
+        ip4.keep(places);
+        ip6.keep(places);
     }
 };
 

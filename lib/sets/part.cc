@@ -168,6 +168,27 @@ uint64_t Part::ask_one_shape(const Layout& layout, std::span<const Fields> probe
     return found;
 }
 
+// ask_one_shape<true>() of nothing but addresses.
+uint64_t Part::ask_addresses(const Layout& layout, std::span<const Ip4Address> addresses, uint64_t wanted,
+                             const View& view) const {
+    std::array<uint64_t, kMaxSetBurst> hashes;
+    const auto word = [&](size_t i) { return addresses[i].wire().wire(); };
+    for (uint64_t left = wanted; left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        hashes[i] = folded(plan_.seed ^ word(i), multiplier_);
+        layout.index.prefetch(hashes[i]);
+    }
+    uint64_t found = 0;
+    for (uint64_t left = wanted; left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        const uint32_t record = layout.index.search(hashes[i], word(i), [&](SlotRef ref) {
+            return !ref.conditional || records_.holds(ref.record, view);
+        });
+        found |= uint64_t{record != 0} << i;
+    }
+    return found;
+}
+
 uint64_t Part::ask_shapes(const Layout& layout, const Shapes& shapes, std::span<const Fields> probes,
                           uint64_t wanted, const View& view) const {
     struct Pending {
@@ -229,19 +250,40 @@ bool Part::contains(const Fields& fields, const View& view) const {
     return find(fields, view) != 0;
 }
 
-uint64_t Part::contains_burst(std::span<const Fields> probes, uint64_t wanted, const View& view) const {
+template <typename Probe>
+uint64_t Part::ask_prefixes(std::span<const Probe> probes, uint64_t& wanted) const {
+    if (!prefixes_)
+        return 0;
     uint64_t found = 0;
-    if (prefixes_) {
-        const uint64_t inside = prefixes_->contains_burst(probes) & wanted;
-        if (!any_leaving_.load(std::memory_order_acquire)) {
-            found = inside;
-            wanted &= ~inside;
-        }
-        if (!any_added_.load(std::memory_order_acquire))
-            wanted &= inside;
-        if (wanted == 0)
-            return found;
+    const uint64_t inside = prefixes_->contains_burst(probes) & wanted;
+    if (!any_leaving_.load(std::memory_order_acquire)) {
+        found = inside;
+        wanted &= ~inside;
     }
+    if (!any_added_.load(std::memory_order_acquire))
+        wanted &= inside;
+    return found;
+}
+
+uint64_t Part::contains_burst(std::span<const Ip4Address> addresses, uint64_t wanted,
+                              const View& view) const {
+    const uint64_t found = ask_prefixes(addresses, wanted);
+    if (wanted == 0)
+        return found;
+    const Layout& layout = *layout_.load(std::memory_order_acquire);
+    const Shapes& shapes = *shapes_.load(std::memory_order_acquire);
+    if (shapes.list.size() == 1)
+        return found | ask_addresses(layout, addresses, wanted, view);
+    std::array<Fields, kMaxSetBurst> probes;
+    for (size_t i = 0; i < addresses.size(); ++i)
+        probes[i].add(addresses[i]);
+    return found | ask_shapes(layout, shapes, std::span(probes).first(addresses.size()), wanted, view);
+}
+
+uint64_t Part::contains_burst(std::span<const Fields> probes, uint64_t wanted, const View& view) const {
+    const uint64_t found = ask_prefixes(probes, wanted);
+    if (wanted == 0)
+        return found;
     const Layout& layout = *layout_.load(std::memory_order_acquire);
     const Shapes& shapes = *shapes_.load(std::memory_order_acquire);
     if (shapes.list.size() != 1)
@@ -449,7 +491,7 @@ void Part::unlink(uint32_t record) {
 
 void Part::settle() {
     const bool networks = plan_.type.size() == 1 && plan_.type.has_interval() && hinted_;
-    if (!networks || shapes_store_->list.size() <= kShapesWithoutHints)
+    if (!networks || shapes_store_->list.size() == 1)
         return;
     std::vector<Piece> pieces;
     pieces.reserve(layout_store_->index.pieces());

@@ -54,6 +54,9 @@ class Part {
     // The same for those of a burst whose bit is set; gives the bits of those found.
     [[nodiscard]] uint64_t contains_burst(std::span<const Fields> probes, uint64_t wanted,
                                           const View& view) const;
+    // Of a part of IPv4 whose keys are an address each.
+    [[nodiscard]] uint64_t contains_burst(std::span<const Ip4Address> addresses, uint64_t wanted,
+                                          const View& view) const;
 
     // ── The writer, under the set's lock ──
     // The live record of exactly this value, whatever its conditions, or 0; `skip` leaves some out.
@@ -104,9 +107,14 @@ class Part {
         uint32_t tag;
     };
 
+    // Answers from the table of prefixes, if there is one and it knows; `wanted` are left to be asked.
+    template <typename Probe>
+    [[nodiscard]] uint64_t ask_prefixes(std::span<const Probe> probes, uint64_t& wanted) const;
     // `exact`: see exact_tags_.
     template <bool exact>
     [[nodiscard]] uint64_t ask_one_shape(const Layout& layout, std::span<const Fields> probes,
+                                         uint64_t wanted, const View& view) const;
+    [[nodiscard]] uint64_t ask_addresses(const Layout& layout, std::span<const Ip4Address> addresses,
                                          uint64_t wanted, const View& view) const;
     [[nodiscard]] uint64_t ask_shapes(const Layout& layout, const Shapes& shapes,
                                       std::span<const Fields> probes, uint64_t wanted,

@@ -21,6 +21,14 @@ Ip6Address ip6_of(const KeyWords& key) {
     return Ip6Address(bytes);
 }
 
+// A bit for each that is kInside.
+uint64_t bits_of(std::span<const uint32_t> values) {
+    uint64_t inside = 0;
+    for (size_t i = 0; i < values.size(); ++i)
+        inside |= uint64_t{values[i]} << i;  // kInside is the lowest bit
+    return inside;
+}
+
 template <typename Address>
 table::Lpm<Address> build(const std::vector<Piece>& pieces) {
     std::vector<table::LpmEntry<Address>> entries;
@@ -63,10 +71,16 @@ uint64_t PrefixTable::contains_burst(std::span<const Fields> probes) const {
             keys[i] = probes[i].bytes();
         std::get_if<Lpm6>(&prefixes_)->lookup_burst(keys.data(), values.data(), probes.size());
     }
-    uint64_t inside = 0;
-    for (size_t i = 0; i < probes.size(); ++i)
-        inside |= uint64_t{values[i]} << i;  // kInside is the lowest bit
-    return inside;
+    return bits_of(std::span(values).first(probes.size()));
+}
+
+uint64_t PrefixTable::contains_burst(std::span<const Ip4Address> addresses) const {
+    std::array<uint32_t, table::kMaxLpmBurst> keys{};
+    std::array<uint32_t, table::kMaxLpmBurst> values{};
+    for (size_t i = 0; i < addresses.size(); ++i)
+        keys[i] = addresses[i].host();
+    std::get_if<Lpm4>(&prefixes_)->lookup_burst(keys.data(), values.data(), addresses.size());
+    return bits_of(std::span(values).first(addresses.size()));
 }
 
 size_t PrefixTable::memory_bytes() const {

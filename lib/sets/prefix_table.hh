@@ -23,6 +23,8 @@ class PrefixTable {
     [[nodiscard]] bool contains(const Fields& fields) const;
     // A bit for each of at most table::kMaxLpmBurst probes, which are of the family if their answer matters.
     [[nodiscard]] uint64_t contains_burst(std::span<const Fields> probes) const;
+    // The same of a table of IPv4.
+    [[nodiscard]] uint64_t contains_burst(std::span<const Ip4Address> addresses) const;
 
     [[nodiscard]] size_t memory_bytes() const;
 

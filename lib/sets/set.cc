@@ -41,11 +41,24 @@ bool Set::contains(const Fields& fields, Instant now, uint32_t bytes) const {
     return record != 0;
 }
 
+namespace {
+
+constexpr uint64_t first_bits(size_t count) {
+    return count < kMaxSetBurst ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
+}
+
+}  // namespace
+
+uint64_t Set::lookup_burst(std::span<const Ip4Address> addresses, Instant now, uint64_t wanted) const {
+    const Body& body = *body_.load(std::memory_order_acquire);
+    return body.part(Family::ip4)
+        .contains_burst(addresses, wanted & first_bits(addresses.size()), body.view(now));
+}
+
 uint64_t Set::lookup_burst(std::span<const Fields> probes, Instant now, uint64_t wanted) const {
     const Body& body = *body_.load(std::memory_order_acquire);
     const View view = body.view(now);
-    if (probes.size() < kMaxSetBurst)
-        wanted &= (uint64_t{1} << probes.size()) - 1;
+    wanted &= first_bits(probes.size());
     uint64_t ip6 = 0;
     for (size_t i = 0; i < probes.size(); ++i)
         ip6 |= uint64_t{probes[i].family() == Family::ip6} << i;

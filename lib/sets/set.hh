@@ -100,6 +100,10 @@ class Set {
     [[nodiscard]] uint64_t lookup_burst(std::span<const Fields> probes, Instant now,
                                         uint64_t wanted = ~uint64_t{0}) const;
 
+    // The same for a set whose elements are addresses or networks, asked about IPv4 addresses.
+    [[nodiscard]] uint64_t lookup_burst(std::span<const Ip4Address> addresses, Instant now,
+                                        uint64_t wanted = ~uint64_t{0}) const;
+
     // ── Packet path: rules' add_to; takes the lock, allocates nothing. The set must be dynamic ──
     // Adds one key with the set's timeout, unless an element holds it already, and counts the packet. False
     // if the set is full: the rule then matches no further, as nftables' `add @set` has it.

@@ -197,7 +197,7 @@ TEST_P(RandomSet, AgreesWithAPlainList) {
             std::array<Fields, kMaxSetBurst> probes;
             for (auto& probe : probes)
                 probe = world.probe();
-            const uint64_t found = f.set.lookup_burst(probes, now);
+            const uint64_t found = f.lookup_burst(probes, now);
             for (size_t i = 0; i < probes.size(); ++i) {
                 const bool expected = oracle.contains(probes[i], now);
                 ASSERT_EQ(f.set.contains(probes[i], now), expected);

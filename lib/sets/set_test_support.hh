@@ -80,7 +80,21 @@ struct Fixture {
     [[nodiscard]] bool has(std::string_view text, Instant now = at(1)) const {
         const Fields fields = probe(kind, text);
         const bool found = set.contains(fields, now);
-        EXPECT_EQ(set.lookup_burst(std::span(&fields, 1), now), found ? 1U : 0U) << text;
+        EXPECT_EQ(lookup_burst(std::span(&fields, 1), now), found ? 1U : 0U) << text;
+        return found;
+    }
+    // Where elements are addresses and the probes of IPv4 too, both ways to ask say the same.
+    [[nodiscard]] uint64_t lookup_burst(std::span<const Fields> probes, Instant now) const {
+        const uint64_t found = set.lookup_burst(probes, now);
+        if (kind.size() != 1 || !is_address(kind[0]))
+            return found;
+        std::array<Ip4Address, kMaxSetBurst> addresses;
+        uint64_t ip4 = 0;
+        for (size_t i = 0; i < probes.size(); ++i) {
+            addresses[i] = Ip4Address::load(probes[i].bytes());
+            ip4 |= uint64_t{probes[i].family() == Family::ip4} << i;
+        }
+        EXPECT_EQ(set.lookup_burst(std::span(addresses).first(probes.size()), now, ip4), found & ip4);
         return found;
     }
     [[nodiscard]] std::string list(Instant now = at(1)) const {

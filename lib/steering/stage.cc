@@ -1,12 +1,11 @@
 #include "steering/stage.hh"
 
-#include <immintrin.h>
-
 #include <array>
 #include <bit>
 #include <cstring>
 #include <utility>
 
+#include "pipeline/burst_end.hh"
 #include "pipeline/drops.hh"
 #include "pipeline/parse.hh"
 #include "pipeline/places.hh"
@@ -56,25 +55,6 @@ std::optional<WorkerId> spread(const Plan& plan, const dpdk::Packet* packet, con
     std::memcpy(addresses.data(), header + 8, sizeof addresses);
     std::memcpy(&ports, header + 40, sizeof ports);
     return plan.spread(addresses[0] ^ addresses[1] ^ addresses[2] ^ addresses[3], ports);
-}
-
-// Takes out what has left the burst, so that the next stages do not walk over it.
-void close_gaps(Burst& burst) {
-    uint16_t kept = 0;
-    uint64_t stay = 0;
-    for (uint16_t i = 0; i < burst.count; ++i) {
-        const bool stays = burst.meta[i].path != Path::done;
-        burst.packets[kept] = burst.packets[i];
-        burst.meta[kept] = burst.meta[i];
-        burst.keys.addresses[kept] = burst.keys.addresses[i];
-        burst.keys.rest[kept] = burst.keys.rest[i];
-        stay |= uint64_t{stays} << i;
-        kept = static_cast<uint16_t>(kept + stays);
-    }
-    burst.count = kept;
-    for (auto* keyed : {&burst.keys.ip4, &burst.keys.ip6})
-        for (uint64_t* places : {&keyed->all, &keyed->datagrams, &keyed->acks})
-            *places = _pext_u64(*places, stay);
 }
 
 using Owners = std::array<WorkerId, pipeline::kMaxBurst>;
@@ -149,7 +129,7 @@ void Steerer::steer(Worker& worker, const Plan& plan, Burst& burst) {
         return;
     hand_over_.give(worker, burst, std::span(given).first(count), owners);
     hand_over_.flush(worker);
-    close_gaps(burst);
+    pipeline::close_gaps(burst);
 }
 
 void Steerer::find_owners(Worker& worker, const Plan& plan, Burst& burst, uint64_t which,

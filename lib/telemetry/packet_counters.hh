@@ -47,12 +47,12 @@ class PacketCounters {
     [[nodiscard]] const InterfaceCounters& interface(InterfaceId id) const { return interfaces_[index(id)]; }
     [[nodiscard]] size_t interfaces() const { return interfaces_.size(); }
 
-    // Cold: a dropped packet has time.
-    void drop(InterfaceId id, DropReason reason, uint64_t bytes) {
+    void drop(InterfaceId id, DropReason reason, uint64_t bytes) { drop(id, reason, 1, bytes); }
+    void drop(InterfaceId id, DropReason reason, uint64_t packets, uint64_t bytes) {
         auto& counter = drops_[index(id)][index(reason)];
-        counter.packets.add(1);
+        counter.packets.add(packets);
         counter.bytes.add(bytes);
-        dropped.add(1);
+        dropped.add(packets);
     }
     [[nodiscard]] const DropCounter& drops(InterfaceId id, DropReason reason) const {
         return drops_[index(id)][index(reason)];

@@ -1,0 +1,18 @@
+// Packets of a burst that go no further.
+#pragma once
+
+#include <cstdint>
+
+#include "pipeline/burst.hh"
+#include "pipeline/worker.hh"
+
+namespace sluice::pipeline {
+
+// finish() with a drop of the packets at these places, a bit for each: counted and freed together. They are
+// done afterwards.
+void drop(Worker& worker, Burst& burst, uint64_t places, telemetry::DropReason reason);
+
+// Takes out the packets that are done, so that the next stages do not walk over them.
+void close_gaps(Burst& burst);
+
+}  // namespace sluice::pipeline
