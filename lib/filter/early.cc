@@ -27,7 +27,7 @@ constexpr size_t kMacs = 12;  // bytes of the two addresses in front of a frame
 constexpr uint16_t kVlanType = 0x8100;
 constexpr uint16_t kServiceVlanType = 0x88a8;
 
-wire::IpPacket packet_at(const Burst& burst, size_t place) {
+[[gnu::always_inline]] inline wire::IpPacket packet_at(const Burst& burst, size_t place) {
     const uint8_t* header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
     return header[0] >> 4 == 4 ? wire::IpPacket::of(wire::Ipv4View::unchecked(header))
                                : wire::IpPacket::of(wire::Ipv6View::unchecked(header));
@@ -42,7 +42,8 @@ bool is_ip(const PacketMeta& meta) {
     return meta.path != Path::done && meta.path != Path::neighbour;
 }
 
-RulePacket asked_about(const Burst& burst, size_t place, const wire::IpPacket& ip, Instant now) {
+[[gnu::always_inline]] inline RulePacket asked_about(const Burst& burst, size_t place,
+                                                     const wire::IpPacket& ip, Instant now) {
     RulePacket asked(ip, now);
     asked.in = burst.meta[place].in;
     asked.mac_saddr = MacAddress::load(dpdk::data(burst.packets[place]) + 6);
@@ -177,16 +178,22 @@ uint64_t Firewall::drop_listed(routing::Context& context, Burst& burst, const Ea
 uint64_t Firewall::end_by_program(routing::Context& context, Burst& burst, const CompiledRule& rule,
                                   uint64_t wanted) {
     uint64_t ended = 0;
+    uint64_t dropped = 0;
     uint64_t bytes = 0;
     for_each_place(wanted, [&](size_t place) { bytes += burst.meta[place].l3_length; });
     state_->counters().count(rule.id, static_cast<uint64_t>(std::popcount(wanted)), bytes,
                              context.worker.now);
+    const CompiledProgram& program = tables_->ruleset->rules().programs[rule.program];
     ProgramLookups lookups;
-    look_up(tables_->ruleset->rules().programs[rule.program], burst, wanted, context.worker.now, lookups);
+    look_up(program, burst, wanted, context.worker.now, lookups);
+    ProgramRound round{.lookups = &lookups, .said = {}};
     for_each_place(wanted, [&](size_t place) {
-        if (!ask_program(context, burst, place, rule, &lookups))
-            ended |= place_bit(place);
+        const auto after = ask_program(context, burst, place, rule, round);
+        ended |= uint64_t{after != AfterProgram::goes_on} << place;
+        dropped |= uint64_t{after == AfterProgram::dropped} << place;
     });
+    pipeline::drop(context.worker, burst, dropped, drops::program);
+    round.said.count(program, state_->counters(), context.worker.now);
     return ended;
 }
 
@@ -203,7 +210,13 @@ bool Firewall::ask_early(routing::Context& context, Burst& burst, size_t place, 
         auto asked = asked_about(burst, place, ip, context.worker.now);
         const auto outcome = evaluate_early(ruleset, *state_, asked, from);
         if (outcome.asks != nullptr) {
-            if (!ask_program(context, burst, place, *outcome.asks))
+            ProgramRound round;
+            const auto after = ask_program(context, burst, place, *outcome.asks, round);
+            round.said.count(ruleset.rules().programs[outcome.asks->program], state_->counters(),
+                             context.worker.now);
+            if (after == AfterProgram::dropped)
+                pipeline::drop(context.worker, burst, place_bit(place), drops::program);
+            if (after != AfterProgram::goes_on)
                 return false;
             from = outcome.resume;
             continue;
@@ -217,48 +230,48 @@ bool Firewall::ask_early(routing::Context& context, Burst& burst, size_t place, 
     return false;
 }
 
-bool Firewall::ask_program(routing::Context& context, Burst& burst, size_t place, const CompiledRule& rule,
-                           const ProgramLookups* lookups) {
+Firewall::AfterProgram Firewall::ask_program(routing::Context& context, Burst& burst, size_t place,
+                                             const CompiledRule& rule, ProgramRound& round) {
     PacketMeta& meta = burst.meta[place];
     dpdk::Packet* const packet = burst.packets[place];
     const auto ip = packet_at(burst, place);
     const auto asked = asked_about(burst, place, ip, context.worker.now);
-    const auto answer = run_program(tables_->ruleset->rules(), rule, *state_, asked, dpdk::bytes(packet),
-                                    meta.l3, lookups, place_bit(place));
+    ProgramAnswer answer;
+    run_program(tables_->ruleset->rules(), rule, *state_, asked, dpdk::bytes(packet), meta.l3, round,
+                place_bit(place), answer);
     const auto& interfaces = context.tables.interfaces;
     if (answer.verdict == bpf::Verdict::pass) {
         if (!answer.changed)
-            return true;
+            return AfterProgram::goes_on;
         burst.keys.forget(place);
         const auto parsed = pipeline::parse_packet(interfaces, interfaces[meta.in].port, packet, meta);
         if (parsed != Verdict::next()) {
             pipeline::finish(context.worker, packet, meta.in, parsed);
             meta.path = Path::done;
         }
-        return is_ip(meta);
+        return is_ip(meta) ? AfterProgram::goes_on : AfterProgram::gone;
     }
     judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = rule.id};
     switch (answer.verdict) {
         case bpf::Verdict::drop:
-            pipeline::drop(context.worker, burst, place_bit(place), drops::program);
-            return false;
+            return AfterProgram::dropped;
         case bpf::Verdict::tx:
             pipeline::transmit(context.worker, interfaces[meta.in].port, meta.in, packet);
             break;
         case bpf::Verdict::redirect:
             if (!redirect(context, packet, answer.redirect)) {
                 pipeline::drop(context.worker, burst, place_bit(place), drops::program_redirect);
-                return false;
+                return AfterProgram::gone;
             }
             break;
         case bpf::Verdict::aborted:
         case bpf::Verdict::pass:
             pipeline::drop(context.worker, burst, place_bit(place), drops::program_aborted);
-            return false;
+            return AfterProgram::gone;
     }
     meta.path = Path::done;
     burst.keys.forget(place);
-    return false;
+    return AfterProgram::gone;
 }
 
 // The frame leaves as it is but for its VLAN tag, which is that of the interface. False if it is too long.

@@ -57,6 +57,22 @@ struct ProgramAnswer {
     bool changed = false;                 // the frame may be another now
 };
 
+// What a program said of packets, to be counted together.
+struct VerdictTally {
+    std::array<uint64_t, bpf::kVerdicts> packets{};
+    std::array<uint64_t, bpf::kVerdicts> bytes{};
+
+    void add(bpf::Verdict verdict, uint32_t length) {
+        ++packets[static_cast<size_t>(verdict)];
+        bytes[static_cast<size_t>(verdict)] += length;
+    }
+    void count(const CompiledProgram& program, RuleCounters& counters, Instant now) const {
+        for (size_t verdict = 0; verdict < bpf::kVerdicts; ++verdict)
+            if (packets[verdict] != 0)
+                counters.count(program.verdicts[verdict], packets[verdict], bytes[verdict], now);
+    }
+};
+
 // What sets of a program say of the addresses of a burst, all asked before the program is: by the sets'
 // numbers, a bit for each packet.
 struct ProgramLookups {
@@ -66,10 +82,17 @@ struct ProgramLookups {
     std::array<uint64_t, kMaxProgramSymbols> destinations;
 };
 
-// Asks a program about a packet in a frame, whose IP header is at `l3`, and counts what it says. An observing
-// rule passes the packet on as it is. `lookups`: if the packet is one of a burst, whose bit is `place`.
-ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
-                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3,
-                          const ProgramLookups* lookups = nullptr, uint64_t place = 0);
+// Packets that a program is asked about one after the other.
+struct ProgramRound {
+    const ProgramLookups* lookups = nullptr;  // null: sets are asked for each packet
+    VerdictTally said;
+};
+
+// Asks a program about a packet in a frame, whose IP header is at `l3`, and whose bit in the round's look-ups
+// is `place`. An observing rule passes the packet on as it is. Fills the answer, which is read in pieces and
+// so must not come in one register.
+void run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
+                 const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3, ProgramRound& round,
+                 uint64_t place, ProgramAnswer& answer);
 
 }  // namespace sluice::filter

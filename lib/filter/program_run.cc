@@ -17,9 +17,9 @@ void describe(const RulePacket& packet, uint16_t l3, bpf::PacketView& view) {
 
 }  // namespace
 
-ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
-                          const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3,
-                          const ProgramLookups* lookups, uint64_t place) {
+void run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
+                 const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3, ProgramRound& round,
+                 uint64_t place, ProgramAnswer& answer) {
     const CompiledProgram& compiled = rules.programs[rule.program];
     const bpf::Program& program = *compiled.program;
     const bool changes = program.changes_packets() && !rule.observe;
@@ -30,7 +30,7 @@ ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, 
                      .frame = frame,
                      .window = program.window(),
                      .changed = changes ? frame : std::span<uint8_t>(),
-                     .lookups = lookups,
+                     .lookups = round.lookups,
                      .place = place};
     bpf::Run run;
     run.host = &host;
@@ -38,12 +38,12 @@ ProgramAnswer run_program(const CompiledRules& rules, const CompiledRule& rule, 
     auto verdict = program(run, frame);
     if (verdict == bpf::Verdict::redirect && host.redirect == kNoInterface)
         verdict = bpf::Verdict::aborted;
-    state.counters().count(compiled.verdicts[static_cast<size_t>(verdict)], packet.ip.length(), packet.now);
-    if (rule.observe)
-        return {.verdict = bpf::Verdict::pass};
+    round.said.add(verdict, packet.ip.length());
+    answer.verdict = rule.observe ? bpf::Verdict::pass : verdict;
+    answer.redirect = host.redirect;
+    answer.changed = changes;
     if (changes)
         program.write_back(run, frame);
-    return {.verdict = verdict, .redirect = host.redirect, .changed = changes};
 }
 
 }  // namespace sluice::filter

@@ -34,7 +34,7 @@ struct LargeFrame;
 
 namespace sluice::filter {
 
-struct ProgramLookups;
+struct ProgramRound;
 
 // What all workers read: part of the published snapshot.
 struct FirewallTables {
@@ -221,14 +221,19 @@ class Firewall final : public routing::Hooks {
     [[nodiscard]] std::optional<pipeline::Verdict> begin_flow(routing::Context& context, dpdk::Packet* packet,
                                                               const pipeline::PacketMeta& meta);
     static bool is_alive(const void* firewall, uint64_t flow);
-    // Of the early rules. Bits are places in the burst, of packets that have ended; ask_...() tell whether
+    // Of the early rules. Bits are places in the burst, of packets that have ended; ask_early() tells whether
     // the packet goes on.
+    enum class AfterProgram : uint8_t {
+        goes_on,
+        gone,
+        dropped,  // so the program says; the caller is to do it
+    };
     [[nodiscard]] uint64_t drop_listed(routing::Context& context, pipeline::Burst& burst,
                                        const EarlyStep& step, uint64_t wanted);
     [[nodiscard]] uint64_t end_by_program(routing::Context& context, pipeline::Burst& burst,
                                           const CompiledRule& rule, uint64_t wanted);
-    [[nodiscard]] bool ask_program(routing::Context& context, pipeline::Burst& burst, size_t place,
-                                   const CompiledRule& rule, const ProgramLookups* lookups = nullptr);
+    [[nodiscard]] AfterProgram ask_program(routing::Context& context, pipeline::Burst& burst, size_t place,
+                                           const CompiledRule& rule, ProgramRound& round);
     [[nodiscard]] bool redirect(routing::Context& context, dpdk::Packet* packet, InterfaceId to);
     [[nodiscard]] bool ask_early(routing::Context& context, pipeline::Burst& burst, size_t place,
                                  uint32_t from);

@@ -23,6 +23,7 @@ control: {{socket: {folder}/sluice.sock}}
 interfaces:
   lan: {{device: "net_pcap0,rx_pcap={folder}/lan.pcap,tx_pcap={folder}/lan.out.pcap", mac: "{lan}",
         addresses: [192.168.1.1/24, "fd00:1::1/64"]}}
+  lan.5: {{parent: lan, vlan: 5, mac: "{lan}", addresses: [192.168.5.1/24]}}
   wan: {{device: "net_pcap1,rx_pcap={folder}/none.pcap,tx_pcap={folder}/wan.out.pcap", mac: "{wan}", mtu: 1280,
         addresses: [203.0.113.2/24, "fd00:2::2/64"]}}
   wan.7: {{parent: wan, vlan: 7, mac: "{wan}", addresses: [198.51.100.2/24]}}
@@ -104,9 +105,14 @@ def feed(pipe: pathlib.Path, frames: list[Ether], waits_after: int):
             writer.write(frame)
 
 
-def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int | None = None) -> tuple[list[bytes], int]:
-    """What leaves by wan but for what the box says of itself, and how many decisions were repeated. The box is kept waiting
-    after a whole number of bursts."""
+def decisions_repeated(api: Api) -> int:
+    return sum(worker["decision_repeated"] for worker in api.items("/v1/conntrack/stats"))
+
+
+def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int | None = None,
+         asks=decisions_repeated) -> tuple[list[bytes], object]:
+    """What leaves by wan but for what the box says of itself, and what it answers in the end. The box is kept waiting after a
+    whole number of bursts."""
     if waits_after is None:
         wrpcap(str(folder / "lan.pcap"), frames)
     else:
@@ -125,13 +131,13 @@ def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int
         assert process.poll() is None, (folder / "log").read_text()
         api = Api(str(folder / "sluice.sock"))
         wait_for(lambda: api.get("/v1/status")["packets"]["received"] == len(frames) + 1, "all packets", timeout=30)
-        repeated = sum(worker["decision_repeated"] for worker in api.items("/v1/conntrack/stats"))
+        answer = asks(api)
         api.close()
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 0, (folder / "log").read_text()
     captured = [data for data, _ in RawPcapReader(str(folder / "wan.out.pcap"))]
-    return [data for data in captured if Ether(data).haslayer(UDP) or Ether(data).haslayer(TCP)], repeated
+    return [data for data in captured if Ether(data).haslayer(UDP) or Ether(data).haslayer(TCP)], answer
 
 
 def test_neighbouring_packets_go_their_own_ways(tmp_path):
