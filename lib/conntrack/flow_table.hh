@@ -34,6 +34,10 @@ class Flow6 final : public Flow {
         return std::bit_cast<uint32_t>(half.ports) == ports &&
                _mm256_testz_si256(differences, differences) != 0;
     }
+    // 32 bytes of the packets of a direction, the source's first.
+    [[nodiscard]] const uint8_t* addresses(Direction direction) const {
+        return addresses_[static_cast<size_t>(direction)].front().data();
+    }
     // Asks memory for what is() reads of a direction besides its half.
     void prefetch_addresses(Direction direction) const {
         const auto& own = addresses_[static_cast<size_t>(direction)];

@@ -9,7 +9,6 @@
 #include "conntrack/tracker_repeat.hh"
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
-#include "nat/rewrite.hh"
 #include "nat/rewrite_ports.hh"
 #include "pipeline/large.hh"
 #include "pipeline/places.hh"
@@ -34,10 +33,6 @@ using telemetry::Protocol;
 // What it was made from.
 constexpr uint64_t made_from(uint32_t tables, uint32_t sets) {
     return uint64_t{tables} << 32 | sets;
-}
-
-wire::IpPacket ip6_of(const dpdk::Packet* packet, const pipeline::PacketMeta& meta) {
-    return wire::IpPacket::of(wire::Ipv6View::unchecked(dpdk::data(packet) + meta.l3));
 }
 
 bool has_ports(uint8_t protocol) {
@@ -177,6 +172,12 @@ nat::Ip4Ends ends_after(const conntrack::Flow& flow, conntrack::Direction direct
     const auto& answer = flow.half(opposite(direction));
     return {.addresses = std::rotr(std::bit_cast<uint64_t>(answer.addresses), 32),
             .ports = std::rotr(std::bit_cast<uint32_t>(answer.ports), 16)};
+}
+
+nat::Ip6Ends ip6_ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
+    const auto answer = opposite(direction);
+    return {.answer = static_cast<const conntrack::Flow6&>(flow).addresses(answer),
+            .ports = std::rotr(std::bit_cast<uint32_t>(flow.half(answer).ports), 16)};
 }
 
 template <Family family>
@@ -372,11 +373,8 @@ void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta&
             translator_->renew_identification(bytes);
         return;
     }
-    const auto ip = ip6_of(packet, meta);
-    const auto translation = nat::FlowTranslation::of(*found.flow, found.direction);
-    for (const auto manip : {Manip::destination, Manip::source})
-        if (translation.changes(manip))
-            (void)nat::rewrite(ip, bytes, manip, translation.target(manip));
+    nat::rewrite_ip6_ports(bytes.data(), bytes.data() + wire::kIpv6HeaderSize, found.flow->protocol(),
+                           ip6_ends_after(*found.flow, found.direction));
 }
 
 // A packet whose flow's decision is not repeated.
@@ -461,11 +459,8 @@ void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMet
                                ends_after(*found.flow, found.direction));
         return;
     }
-    const auto ip = ip6_of(packet, meta);
-    const auto translation = nat::FlowTranslation::of(*found.flow, found.direction);
-    for (const auto manip : {Manip::destination, Manip::source})
-        if (translation.changes(manip))
-            (void)nat::rewrite(ip, bytes, manip, translation.target(manip));
+    nat::rewrite_ip6_ports(bytes.data(), dpdk::data(packet) + parts.tcp, found.flow->protocol(),
+                           ip6_ends_after(*found.flow, found.direction));
 }
 
 // Packets in a row, the first at `place`, which do what the packet before them did; of these protocols
@@ -498,7 +493,8 @@ template <Family family, wire::IpProtocol protocol, bool translated>
                                            renews ? identifications : nullptr);
         } else {
             if constexpr (translated)
-                translate_again(packet, burst.meta[place], {flow, flow->direction_of(*half)});
+                nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
+                                       ip6_ends_after(*flow, flow->direction_of(*half)));
             routing::count_hop(header, family);
         }
         row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));

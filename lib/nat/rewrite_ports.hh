@@ -1,6 +1,7 @@
 // rewrite() of both ends at once, for the packets of translated flows that go at burst speed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -22,6 +23,13 @@ struct Ip4Ends {
     }
 };
 
+// The same of IPv6, with the addresses of an answer: 32 bytes, of which the source's become the
+// destination's. Borrowed.
+struct Ip6Ends {
+    const uint8_t* answer = nullptr;
+    uint32_t ports = 0;
+};
+
 namespace detail {
 
 // What a checksum becomes when words change whose old complements and new values add up to this: RFC 1624
@@ -30,13 +38,31 @@ inline uint16_t changed(uint16_t checksum, uint64_t change) {
     return static_cast<uint16_t>(~wire::detail::fold(static_cast<uint16_t>(~checksum) + change));
 }
 
+// What a sum changes by when eight bytes become others.
+inline uint64_t change_of(uint64_t before, uint64_t after) {
+    const uint64_t gone = ~before;
+    return (gone & 0xffffffff) + (gone >> 32) + (after & 0xffffffff) + (after >> 32);
+}
+
 // Writes the addresses; what that changes of a sum.
 inline uint64_t put_addresses(uint8_t* at, uint64_t addresses) {
     uint64_t before;
     std::memcpy(&before, at, sizeof before);
     std::memcpy(at, &addresses, sizeof addresses);
-    const uint64_t gone = ~before;
-    return (gone & 0xffffffff) + (gone >> 32) + (addresses & 0xffffffff) + (addresses >> 32);
+    return change_of(before, addresses);
+}
+inline uint64_t put_addresses(uint8_t* at, const uint8_t* answer) {
+    constexpr size_t kAddress = 16;
+    std::array<uint64_t, 4> before;
+    std::array<uint64_t, 4> after;
+    std::memcpy(before.data(), at, sizeof before);
+    std::memcpy(after.data(), answer + kAddress, kAddress);
+    std::memcpy(after.data() + 2, answer, kAddress);
+    std::memcpy(at, after.data(), sizeof after);
+    uint64_t change = 0;
+    for (size_t i = 0; i < before.size(); ++i)
+        change += change_of(before[i], after[i]);
+    return change;
 }
 
 // Writes the ports; `change` is what has changed of the pseudo header.
@@ -72,8 +98,15 @@ inline void rewrite_ip4_ports(uint8_t* header, uint8_t* upper, wire::IpProtocol 
     detail::put_ports(upper, protocol, to.ports, change);
 }
 
-// The same for a packet without options that is no fragment and goes on: its hop is counted, and it gets
-// another identification from `identifications` if there are any and it may become fragments
+// The same of an IPv6 packet.
+inline void rewrite_ip6_ports(uint8_t* header, uint8_t* upper, wire::IpProtocol protocol, const Ip6Ends& to) {
+    constexpr size_t kAddresses = 8;
+    const uint64_t change = detail::put_addresses(header + kAddresses, to.answer);
+    detail::put_ports(upper, protocol, to.ports, change);
+}
+
+// rewrite_ip4_ports() of a packet without options that is no fragment and goes on: its hop is counted, and it
+// gets another identification from `identifications` if there are any and it may become fragments
 // (Identifications::renew()).
 inline void rewrite_ip4_and_count_hop(uint8_t* header, wire::IpProtocol protocol, const Ip4Ends& to,
                                       Identifications* identifications) {

@@ -98,6 +98,29 @@ TEST(RewritePorts, ChangesBothEndsAsIfThePacketHadBeenBuiltThatWay) {
     }
 }
 
+// Both ends at once as one after the other, whatever the checksums are.
+TEST(RewritePorts, ChangesBothEndsOfIp6) {
+    Random random(7);
+    for (int round = 0; round < 100'000; ++round) {
+        auto what = any_packet(Family::ip6, random.below(2) == 0 ? tcp : udp, random);
+        what.options.clear();
+        what.wrong_by = random.below(2) == 0 ? 0 : static_cast<uint16_t>(random.next());
+        const Endpoint source = random.below(3) == 0 ? what.source : any_endpoint(Family::ip6, random);
+        const Endpoint destination =
+            random.below(3) == 0 ? what.destination : any_endpoint(Family::ip6, random);
+        Buffer bytes = build(what);
+        Buffer expected = bytes;
+        std::array<uint8_t, 32> answer;
+        std::ranges::copy(destination.address.ip6().bytes(), answer.begin());
+        std::ranges::copy(source.address.ip6().bytes(), answer.begin() + 16);
+        rewrite_ip6_ports(bytes.data(), bytes.data() + 40, what.protocol,
+                          {.answer = answer.data(), .ports = uint32_t{destination.port} << 16 | source.port});
+        ASSERT_TRUE(rewrite_in(expected, Manip::destination, destination));
+        ASSERT_TRUE(rewrite_in(expected, Manip::source, source));
+        ASSERT_EQ(bytes, expected) << round;
+    }
+}
+
 // In one pass as one after the other: with new identifications and without, and whatever the checksums are.
 TEST(RewritePorts, CountsTheHopAndRenewsTheIdentificationToo) {
     Random random(6);
