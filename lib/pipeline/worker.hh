@@ -72,8 +72,8 @@ struct Worker {
     Watch watch;
 };
 
-// The one place where a packet ends: counts it, tells why, frees it. For verdicts `consumed` and `drop`; with
-// the others the packet has an owner already.
+// Where a packet ends (many at once: drop() of burst_end.hh): counts it, tells why, frees it. For verdicts
+// `consumed` and `drop`; with the others the packet has an owner already.
 void finish(Worker& worker, dpdk::Packet* packet, InterfaceId in, Verdict verdict);
 
 // Counts and frees a frame for which there was no room.
