@@ -152,6 +152,47 @@ TEST(Classifier, finds_it_among_many_rules_too) {
     compare(1000, 3000, 3000);
 }
 
+// What a burst asks memory for is what each of its packets is led to.
+TEST(Classifier, tells_of_a_burst_the_first_places) {
+    for (const size_t size : {1, 60, 1500}) {
+        Draw draw(size);
+        Rules rules(draw.ruleset(size));
+        const auto& classifier = rules.ruleset->base(Table::filter, Hook::forward)->classifier;
+        for (int round = 0; round < 200; ++round) {
+            std::vector<Point> points;
+            while (points.size() < static_cast<size_t>(round) % Classifier::kMaxBurst + 1) {
+                const auto bytes = draw.packet();
+                const auto ip = view(bytes);
+                const auto point = Point::of(rules.packet_of(ip, draw.facts()));
+                if (point.family == Family::ip4)
+                    points.push_back(point);
+            }
+            std::vector<uint32_t> places(points.size());
+            classifier.prefetch(points, places);
+            for (size_t i = 0; i < points.size(); ++i)
+                ASSERT_EQ(places[i], classifier.candidates(points[i]).next(points[i])) << size << " " << i;
+        }
+    }
+}
+
+TEST(Classifier, places_a_packet_by_its_fields_as_by_its_header) {
+    const auto bytes = ip4("10.7.9.1", "192.0.2.1", IpProtocol::udp, udp(4711, 53));
+    const auto ip = view(bytes);
+    RulePacket packet(ip, at(0));
+    packet.in = static_cast<InterfaceId>(3);
+    packet.ct.state = conntrack::CtState::new_;
+    const auto known = Point::of(packet);
+    const auto point = Point::of_ip4({.saddr = 0x0a070901,
+                                      .daddr = 0xc0000201,
+                                      .sport = 4711,
+                                      .dport = 53,
+                                      .proto = 17,
+                                      .in = packet.in,
+                                      .ct = conntrack::CtState::new_});
+    EXPECT_TRUE(std::equal(known.at.begin(), known.at.begin() + 8, point.at.begin()));
+    EXPECT_EQ(known.family, point.family);
+}
+
 // More values than a tree keeps apart.
 TEST(Classifier, knows_what_lies_between_many_excluded_values) {
     std::string ports;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/prefetch.hh"
 #include "base/time.hh"
 #include "telemetry/counter.hh"
 
@@ -41,6 +42,7 @@ class RuleCounters {
         entry.bytes.add(bytes);
         entry.last_hit.set(static_cast<uint64_t>(now.time_since_epoch().count()));
     }
+    void prefetch(RuleId rule) const { prefetch_line_to_write(&chunks_[rule / kChunk][rule % kChunk]); }
     // Any thread. Zeros for an id without room.
     [[nodiscard]] RuleCounts read(RuleId rule) const;
 

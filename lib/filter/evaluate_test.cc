@@ -234,5 +234,18 @@ TEST(PathPool, keeps_equal_lists_once_and_refuses_when_full) {
     EXPECT_EQ(pool.size(), 2U);
 }
 
+TEST(PathPool, keeps_lists_of_one_rule_however_high_its_number) {
+    PathPool pool(4);
+    constexpr RuleId kHigh = PathPool::kOfOne + 7;
+    const PathId low = pool.intern(std::vector<RuleId>{7});
+    const PathId high = pool.intern(std::vector<RuleId>{kHigh});
+    EXPECT_NE(low, high);
+    EXPECT_EQ(pool.last(low), 7U);
+    EXPECT_EQ(pool.last(high), kHigh);
+    EXPECT_EQ(pool.intern(std::vector<RuleId>{7}), low);
+    EXPECT_EQ(pool.intern(std::vector<RuleId>{kHigh}), high);
+    EXPECT_EQ(pool.size(), 2U);
+}
+
 }  // namespace
 }  // namespace sluice::filter::test

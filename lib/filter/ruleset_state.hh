@@ -31,6 +31,11 @@ class RulesetState {
 
     // The path of a cacheable trail, or kNoPath.
     PathId intern(const Trail& trail) { return trail.cacheable() ? paths_.intern(trail.rules()) : kNoPath; }
+    // Asks memory for what a packet needs that this rule alone decides.
+    void prefetch(RuleId rule) const {
+        counters_->prefetch(rule);
+        paths_.prefetch_of_one(rule);
+    }
     // Counts what traversals with this path by so many packets would.
     void repeat(PathId path, uint64_t packets, uint64_t bytes, Instant now) {
         paths_.repeat(path, *counters_, packets, bytes, now);

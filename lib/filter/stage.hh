@@ -169,6 +169,7 @@ class Firewall final : public routing::Hooks {
     static void flow_ended(void* firewall, const conntrack::Flow& flow, Instant now);
     // What NAT will read is on its way: of packets of a burst without flows, and of flows that are over.
     void prefetch_mappings(const pipeline::Burst& burst, uint64_t places) const;
+    void prefetch_rules(const CompiledChain& chain, const pipeline::Burst& burst, uint64_t places) const;
     static void flows_end_soon(const void* firewall, std::span<const conntrack::Flow* const> flows);
     // Helpers read the packet, and what they find is translated (helpers.cc).
     [[nodiscard]] pipeline::Verdict help(routing::Context& context, routing::Passage& passage);
@@ -246,6 +247,7 @@ class Firewall final : public routing::Hooks {
     const FirewallTables* tables_ = nullptr;
     RulesetState* state_ = nullptr;
     bool begins_plainly_ = false;
+    const CompiledChain* large_chain_ = nullptr;  // filter's forward, if it has many rules
     nat::Translator* translator_ = nullptr;
     steering::FlowHomes* homes_ = nullptr;
     nat::HeldSyns held_syns_;

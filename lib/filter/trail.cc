@@ -32,9 +32,10 @@ PathPool::PathPool(size_t paths)
       max_rules_(paths * kRulesPerPath),
       offsets_(std::make_unique<uint32_t[]>(max_paths_)),
       rules_(std::make_unique<RuleId[]>(max_rules_)),
-      buckets_(std::make_unique<PathId[]>(mask_ + 1)) {}
+      buckets_(std::make_unique<PathId[]>(mask_ + 1)),
+      of_one_(kOfOne, false) {}
 
-PathId PathPool::intern(std::span<const RuleId> rules) {
+PathId PathPool::find_or_add(std::span<const RuleId> rules) {
     // There is an empty bucket, since there are twice as many as paths.
     size_t bucket = hash(rules) & mask_;
     for (; buckets_[bucket] != kNoPath; bucket = (bucket + 1) & mask_) {

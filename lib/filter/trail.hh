@@ -9,9 +9,11 @@
 #include <span>
 #include <vector>
 
+#include "base/prefetch.hh"
 #include "base/time.hh"
 #include "filter/counters.hh"
 #include "filter/packet.hh"
+#include "table/zeroed_array.hh"
 
 namespace sluice::filter {
 
@@ -71,10 +73,23 @@ inline constexpr PathId kNoPath = 0;
 class PathPool {
   public:
     static constexpr size_t kDefaultPaths = 1U << 15;
+    // Lists of one rule below this are found in one step.
+    static constexpr size_t kOfOne = 1U << 16;
 
     explicit PathPool(size_t paths = kDefaultPaths);
     // kNoPath if there is no room for another list; an empty list is a path too. No allocation.
-    PathId intern(std::span<const RuleId> rules);
+    PathId intern(std::span<const RuleId> rules) {
+        if (rules.size() != 1 || rules[0] >= kOfOne)
+            return find_or_add(rules);
+        PathId& path = of_one_[rules[0]];
+        if (path == kNoPath) [[unlikely]]
+            path = find_or_add(rules);
+        return path;
+    }
+    void prefetch_of_one(RuleId rule) const {
+        if (rule < kOfOne)
+            prefetch_line(&of_one_[rule]);
+    }
     // Counts packets at every rule of the list.
     void repeat(PathId path, RuleCounters& counters, uint64_t packets, uint64_t bytes, Instant now) const {
         const RuleId* rule = rules_.get() + offsets_[path];
@@ -92,6 +107,8 @@ class PathPool {
     [[nodiscard]] size_t size() const { return used_paths_ - 1; }
 
   private:
+    PathId find_or_add(std::span<const RuleId> rules);
+
     size_t mask_;  // of buckets_
     size_t max_paths_;
     size_t max_rules_;
@@ -100,6 +117,7 @@ class PathPool {
     std::unique_ptr<uint32_t[]> offsets_;  // by path, into rules_
     std::unique_ptr<RuleId[]> rules_;      // the lists, each ended by kNoRule
     std::unique_ptr<PathId[]> buckets_;    // open addressing
+    table::ZeroedArray<PathId> of_one_;    // by rule: the list of nothing else
 };
 
 }  // namespace sluice::filter
