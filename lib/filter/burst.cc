@@ -507,48 +507,6 @@ template <Family family, wire::IpProtocol protocol, bool translated>
     return place;
 }
 
-void Firewall::prefetch_mappings(const pipeline::Burst& burst, uint64_t places) const {
-    constexpr size_t kMost = nat::Translator::kAhead;
-    static_assert(pipeline::kMaxBurst <= kMost);
-    std::array<Ip4PortsTuple, kMost> leaving;
-    size_t count = 0;
-    for_each_place(places, [&](size_t i) { leaving[count++] = keys_of(burst)[i]; });
-    std::array<Ip4PortsTuple, kMost> answers;
-    translator_->prefetch_beginnings(std::span(leaving).first(count), answers);
-    for (const auto& answer : std::span(answers).first(count))
-        tracker_.table().prefetch_entry(answer);
-}
-
-// Packets that begin flows, of IPv4: the rule of each that is found first, and what lies on the way there.
-void Firewall::prefetch_rules(const CompiledChain& chain, const pipeline::Burst& burst,
-                              uint64_t places) const {
-    static_assert(pipeline::kMaxBurst <= Classifier::kMaxBurst);
-    std::array<Point, pipeline::kMaxBurst> points;
-    std::array<uint32_t, pipeline::kMaxBurst> found;
-    size_t count = 0;
-    for_each_place(places, [&](size_t i) {
-        const uint64_t addresses = burst.keys.addresses[i];
-        const uint64_t rest = burst.keys.rest[i];
-        // Where it leaves is not known yet. Few rules are found by that alone.
-        points[count++] = Point::of_ip4({.saddr = __builtin_bswap32(static_cast<uint32_t>(addresses)),
-                                         .daddr = __builtin_bswap32(static_cast<uint32_t>(addresses >> 32)),
-                                         .sport = static_cast<uint16_t>(rest),
-                                         .dport = static_cast<uint16_t>(rest >> 16),
-                                         .proto = static_cast<uint8_t>(rest >> 32),
-                                         .in = burst.meta[i].in,
-                                         .ct = CtState::new_});
-    });
-    chain.classifier.prefetch(std::span(points).first(count), found);
-    const auto& rules = tables_->ruleset->rules().rules;
-    const auto for_each_found = [&](auto&& fn) {
-        for (const uint32_t place : std::span(found).first(count))
-            if (place != Classifier::kNoPlace)
-                fn(rules[chain.first_rule + place]);
-    };
-    for_each_found([](const CompiledRule& rule) { prefetch_line(&rule); });
-    for_each_found([this](const CompiledRule& rule) { state_->prefetch(rule.id); });
-}
-
 // The place of the first packet from `place` on that does not do what the packet before it did.
 [[gnu::always_inline]] inline size_t Firewall::repeat_like_the_last(const pipeline::Burst& burst,
                                                                     const conntrack::Guess* guesses,

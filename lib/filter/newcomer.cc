@@ -1,10 +1,12 @@
 // The short way of a packet that begins a flow: what the slow path does about one like most others, without
-// the questions whose answers are known. The rules are asked as ever.
+// the questions whose answers are known. The rules are asked as ever. What many of them in a burst will read
+// is asked for ahead.
 #include "filter/masquerade.hh"
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
 #include "nat/rewrite_ports.hh"
 #include "nat/translator_plain.hh"
+#include "pipeline/places.hh"
 #include "routing/send.hh"
 #include "routing/slow.hh"
 
@@ -174,6 +176,51 @@ Verdict Firewall::translate_by(routing::Context& context, routing::Passage& pass
     if (const auto verdict = exchange(passage, packet, false, nat::Manip::source); verdict != Verdict::next())
         return verdict;
     return confirm(context, passage);
+}
+
+// Packets of IPv4 that begin flows: what their mappings will be read from.
+void Firewall::prefetch_mappings(const pipeline::Burst& burst, uint64_t places) const {
+    constexpr size_t kMost = nat::Translator::kAhead;
+    static_assert(pipeline::kMaxBurst <= kMost);
+    std::array<conntrack::Ip4PortsTuple, kMost> leaving;
+    size_t count = 0;
+    const conntrack::Ip4PortsKeys keys{.addresses = burst.keys.addresses.data(),
+                                       .rest = burst.keys.rest.data()};
+    pipeline::for_each_place(places, [&](size_t i) { leaving[count++] = keys[i]; });
+    std::array<conntrack::Ip4PortsTuple, kMost> answers;
+    translator_->prefetch_beginnings(std::span(leaving).first(count), answers);
+    for (const auto& answer : std::span(answers).first(count))
+        tracker_.table().prefetch_entry(answer);
+}
+
+// The same packets: the rule of each that is found first, and what lies on the way there.
+void Firewall::prefetch_rules(const CompiledChain& chain, const pipeline::Burst& burst,
+                              uint64_t places) const {
+    static_assert(pipeline::kMaxBurst <= Classifier::kMaxBurst);
+    std::array<Point, pipeline::kMaxBurst> points;
+    std::array<uint32_t, pipeline::kMaxBurst> found;
+    size_t count = 0;
+    pipeline::for_each_place(places, [&](size_t i) {
+        const uint64_t addresses = burst.keys.addresses[i];
+        const uint64_t rest = burst.keys.rest[i];
+        // Where it leaves is not known yet. Few rules are found by that alone.
+        points[count++] = Point::of_ip4({.saddr = __builtin_bswap32(static_cast<uint32_t>(addresses)),
+                                         .daddr = __builtin_bswap32(static_cast<uint32_t>(addresses >> 32)),
+                                         .sport = static_cast<uint16_t>(rest),
+                                         .dport = static_cast<uint16_t>(rest >> 16),
+                                         .proto = static_cast<uint8_t>(rest >> 32),
+                                         .in = burst.meta[i].in,
+                                         .ct = conntrack::CtState::new_});
+    });
+    chain.classifier.prefetch(std::span(points).first(count), found);
+    const auto& rules = tables_->ruleset->rules().rules;
+    const auto for_each_found = [&](auto&& fn) {
+        for (const uint32_t place : std::span(found).first(count))
+            if (place != Classifier::kNoPlace)
+                fn(rules[chain.first_rule + place]);
+    };
+    for_each_found([](const CompiledRule& rule) { prefetch_line(&rule); });
+    for_each_found([this](const CompiledRule& rule) { state_->prefetch(rule.id); });
 }
 
 template std::optional<Verdict> Firewall::begin_flow<Family::ip4>(routing::Context&, dpdk::Packet*,

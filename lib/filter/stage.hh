@@ -226,7 +226,7 @@ class Firewall final : public routing::Hooks {
     // the packet goes on.
     enum class AfterProgram : uint8_t {
         goes_on,
-        gone,
+        gone,     // or nothing any more that rules are asked about
         dropped,  // so the program says; the caller is to do it
     };
     [[nodiscard]] uint64_t drop_listed(routing::Context& context, pipeline::Burst& burst,
