@@ -96,12 +96,16 @@ def leaving(name: str, frame: Ether) -> bytes:
     return bytes(frame)
 
 
-def feed(pipe: pathlib.Path, frames: list[Ether], waits_after: int):
-    """Into a pipe that the box reads as a capture; after so many of them UDP flows get old enough to be streams."""
+UDP_STREAM_DELAY = 2  # seconds: younger flows are no streams
+
+
+def feed(pipe: pathlib.Path, first: list[Ether], others: list[Ether], may_go_on: threading.Event):
+    """Into a pipe that the box reads as a capture."""
     with PcapWriter(str(pipe), linktype=1, sync=True) as writer:
-        for number, frame in enumerate(frames):
-            if number == waits_after:
-                time.sleep(2.2)
+        for frame in first:
+            writer.write(frame)
+        may_go_on.wait()
+        for frame in others:
             writer.write(frame)
 
 
@@ -111,15 +115,18 @@ def decisions_repeated(api: Api) -> int:
 
 def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int | None = None,
          asks=decisions_repeated) -> tuple[list[bytes], object]:
-    """What leaves by wan but for what the box says of itself, and what it answers in the end. The box is kept waiting after a
-    whole number of bursts."""
+    """What leaves by wan but for what the box says of itself, and what it answers in the end. After so many frames, made a whole
+    number of bursts, no more come until their UDP flows are old enough to be streams."""
+    old_enough = threading.Event()
+    first = []
     if waits_after is None:
         wrpcap(str(folder / "lan.pcap"), frames)
     else:
         nobody = [Ether(src=HOST, dst="02:00:00:00:00:99", type=0x88B5)] * (-waits_after % 256)
-        frames = frames[:waits_after] + nobody + frames[waits_after:]
+        first, others = frames[:waits_after] + nobody, frames[waits_after:]
+        frames = first + others
         os.mkfifo(folder / "lan.pcap")
-        threading.Thread(target=feed, args=(folder / "lan.pcap", frames, waits_after + len(nobody)), daemon=True).start()
+        threading.Thread(target=feed, args=(folder / "lan.pcap", first, others, old_enough), daemon=True).start()
     wrpcap(str(folder / "none.pcap"), [Ether(src=HOST, dst=HOST)])
     (folder / "sluice.yaml").write_text(CONFIG.format(folder=folder, **BOX, **NEIGHBOURS) + rules)
     build = pathlib.Path(os.environ.get("SLUICE_BUILD", HERE.parents[1] / "build"))
@@ -130,6 +137,11 @@ def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int
         wait_for(lambda: process.poll() is not None or (folder / "sluice.sock").exists(), "the admin socket", timeout=30)
         assert process.poll() is None, (folder / "log").read_text()
         api = Api(str(folder / "sluice.sock"))
+        if first:
+            wait_for(lambda: api.get("/v1/status")["packets"]["received"] >= len(first), "the first packets", timeout=30)
+            since = time.monotonic()
+            wait_for(lambda: time.monotonic() > since + UDP_STREAM_DELAY, "flows of some age")
+            old_enough.set()
         wait_for(lambda: api.get("/v1/status")["packets"]["received"] == len(frames) + 1, "all packets", timeout=30)
         answer = asks(api)
         api.close()

@@ -3,7 +3,7 @@ import random
 
 import pytest
 from scapy.all import IP, TCP, UDP, Ether, IPv6
-from test_bursts import BOX, HOST, NEIGHBOURS, broken, play
+from test_bursts import BOX, HOST, NEIGHBOURS, broken, decisions_repeated, play
 
 # What is no valid answer to a masqueraded connection is for the box itself, whose reset is of no interest here.
 RULES = """
@@ -100,8 +100,15 @@ def test_rows_of_translated_packets_leave_with_their_ends(tmp_path, upper, versi
     plain = [Conversation(n, version, upper, False, False) for n in range(6, 8)]
     traffic = traffic_of(translated + plain, random.Random(7))
     openings = sum(len(one.opening()) for one in translated + plain)
-    sent, repeated = play(tmp_path, [frame for _, frame, _ in traffic], RULES.format(unique_ids="false"), waits_after=openings)
+
+    def asks(api):
+        return decisions_repeated(api), ["assured" in flow["status"] for flow in api.items("/v1/conntrack")]
+
+    sent, (repeated, assured) = play(tmp_path, [frame for _, frame, _ in traffic], RULES.format(unique_ids="false"),
+                                     waits_after=openings, asks=asks)
     assert sent == to_be_sent(traffic)
+    # Only packets of such flows go in rows.
+    assert assured == [True] * len(translated + plain)
     assert repeated > len(sent) * 9 / 10
 
 
