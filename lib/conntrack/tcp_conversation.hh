@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <optional>
 #include <string_view>
 #include <utility>
 
+#include "conntrack/tcp_ack.hh"
 #include "conntrack/tcp_tracker.hh"
 #include "wire/test_bytes.hh"
 
@@ -45,6 +49,7 @@ class TcpConversation {
         const FlowFacts facts{direction, status, remaining};
         TcpTrack repeated = track;
         const auto timeout = repeat_tcp(repeated, segment, facts, settings);
+        expect_ack_to_say_the_same(segment, facts, repeated, timeout);
         const TrackResult result = track_tcp(track, segment, facts, settings);
         // The short way says and changes the same, or nothing.
         if (timeout) {
@@ -80,6 +85,45 @@ class TcpConversation {
     Status status;
     Duration remaining{};
     unsigned repeats = 0;  // segments that the short way knew
+    unsigned acks = 0;     // of these, that the shortest knew
+
+  private:
+    // Before the segment is tracked: what repeat_ack() accepts, repeat_tcp() has accepted, with the same
+    // outcome.
+    void expect_ack_to_say_the_same(const TcpSegment& segment, const FlowFacts& facts, const TcpTrack& after,
+                                    std::optional<Timeout> timeout) {
+        constexpr std::array<uint8_t, 4> kTimestamps{1, 1, 8, 10};
+        const bool has_usual_options =
+            segment.options.empty() ||
+            (segment.options.size() == 12 && std::ranges::equal(segment.options.first(4), kTimestamps));
+        if (segment.kind() != TcpKind::ack || segment.flags.has(wire::kTcpUrg) || !has_usual_options ||
+            !facts.status.has(kConfirmed | kSeenReply | kAssured))
+            return;
+        std::array<uint8_t, wire::kTcpHeaderSize> header{};
+        wire::write32(header.data() + 4, segment.sequence);
+        wire::write32(header.data() + 8, segment.ack);
+        const size_t length = header.size() + segment.options.size();
+        header[12] = static_cast<uint8_t>(length / 4 << 4);
+        header[13] = segment.flags.bits();
+        wire::write16(header.data() + 14, segment.window);
+        TcpTrack by_ack = track;
+        const auto verdict =
+            repeat_ack(by_ack, header.data(), static_cast<uint32_t>(length) + segment.end - segment.sequence,
+                       facts.direction);
+        if (verdict == AckVerdict::refused) {
+            EXPECT_EQ(by_ack, track);
+            return;
+        }
+        ++acks;
+        ASSERT_TRUE(timeout);
+        EXPECT_EQ(by_ack, after);
+        const bool waits =
+            verdict == AckVerdict::unacknowledged &&
+            settings.timeouts[Timeout::tcp_unacknowledged] < settings.timeouts[Timeout::tcp_established];
+        if (settings.tcp_max_retrans != 0) {
+            EXPECT_EQ(*timeout, waits ? Timeout::tcp_unacknowledged : Timeout::tcp_established);
+        }
+    }
 };
 
 }  // namespace sluice::conntrack

@@ -113,12 +113,12 @@ InvalidReason begin(TcpTrack& track, const TcpSegment& segment, const Settings& 
     TcpWindow& sender = track.windows[0];
     sender.end = segment.end;
     sender.max_window = std::max<uint32_t>(segment.window, 1);
-    sender.max_end = sender.end;
+    track.windows[1].granted = sender.end;
     if (next == Next::syn_sent) {
         read_offers(segment.options, track.flags[0], track.scale[0]);
     } else {
         // Picked up in the middle: neither scale nor options are known, so both ends are judged liberally.
-        sender.max_end += sender.max_window;
+        track.windows[1].granted += sender.max_window;
         track.flags.fill(kTcpSackPermitted | kTcpLiberal);
     }
     return InvalidReason::none;
@@ -142,11 +142,12 @@ void follow_ignored_syn(TcpTrack& track, Direction direction) {
     const size_t server = index(direction);
     track.last_flags.clear(kTcpChallengeAck);
     TcpWindow& window = track.windows[client];
-    window.end = window.max_end = track.last_end;
+    window.end = track.last_end;
+    window.granted = 0;
     window.max_window = std::max<uint32_t>(track.last_window, 1);
     track.scale[client] = track.last_scale;
     track.flags[client] = track.last_flags;
-    track.windows[server] = {};
+    track.windows[server] = {.granted = track.last_end};
     track.scale[server] = 0;
     track.flags[server].keep_only(kTcpLiberal);
 }
@@ -287,22 +288,6 @@ TrackResult advance(TcpTrack& track, TcpKind kind, TcpState from, TcpState next,
     return result;
 }
 
-// A segment with ACK and neither SYN, FIN nor RST, of an open and assured connection: whose time it gets
-// then, or nothing if there is more to say about it; nothing has changed then.
-[[gnu::always_inline]] inline std::optional<Timeout> repeat_open(TcpTrack& track, const TcpSegment& segment,
-                                                                 Direction direction,
-                                                                 const Settings& settings) {
-    if (track.state != TcpState::established || !has_no_sack(segment.options)) [[unlikely]]
-        return std::nullopt;
-    WindowCheck window(track, segment, segment.ack, direction, settings);
-    if (!window.fits()) [[unlikely]]
-        return std::nullopt;
-    window.update();
-    track.last_kind = TcpKind::ack;
-    track.last_direction = direction;
-    return timeout_of_ack(track, settings);
-}
-
 }  // namespace
 
 std::string_view to_string(TcpState state) {
@@ -388,14 +373,16 @@ TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFact
 std::optional<Timeout> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
                                   const Settings& settings) {
     constexpr Status kOpen = kConfirmed | kSeenReply | kAssured;
-    if (segment.kind() != TcpKind::ack || !flow.status.has(kOpen))
+    if (segment.kind() != TcpKind::ack || !flow.status.has(kOpen) || track.state != TcpState::established ||
+        !has_no_sack(segment.options))
         return std::nullopt;
-    return repeat_open(track, segment, flow.direction, settings);
-}
-
-std::optional<Timeout> repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction,
-                                  const Settings& settings) {
-    return repeat_open(track, TcpSegment::of_ack(segment), direction, settings);
+    WindowCheck window(track, segment, segment.ack, flow.direction, settings);
+    if (!window.fits())
+        return std::nullopt;
+    window.update();
+    track.last_kind = TcpKind::ack;
+    track.last_direction = flow.direction;
+    return timeout_of_ack(track, settings);
 }
 
 }  // namespace sluice::conntrack

@@ -67,8 +67,8 @@ inline constexpr TcpEndFlags kTcpSimultaneous{0x80};  // last_flags only: both s
 
 // What one end has sent, in its sequence numbers. All zero: nothing seen.
 struct TcpWindow {
-    uint32_t end = 0;      // behind the last byte sent
-    uint32_t max_end = 0;  // up to here it may send: the highest acknowledgment and window of the other end
+    uint32_t end = 0;         // behind the last byte sent
+    uint32_t granted = 0;     // up to here the other end may send: the highest acknowledgment and window
     uint32_t max_window = 0;  // the largest window it has offered, scaled; 0: no segment seen
     uint32_t max_ack = 0;     // the highest acknowledgment it has sent
     bool operator==(const TcpWindow&) const = default;
@@ -81,14 +81,14 @@ struct TcpTrack {
     uint32_t last_ack = 0;
     uint32_t last_end = 0;
     uint16_t last_window = 0;  // not scaled
+    Direction last_direction = Direction::original;
+    uint8_t retransmissions = 0;  // of the last ACK; saturates
     std::array<TcpEndFlags, 2> flags;
     std::array<uint8_t, 2> scale{};
     TcpState state = TcpState::none;
     TcpKind last_kind = TcpKind::none;
-    Direction last_direction = Direction::original;
     uint8_t last_scale = 0;  // options of a SYN that was let through unjudged
     TcpEndFlags last_flags;
-    uint8_t retransmissions = 0;  // of the last ACK; saturates
     bool operator==(const TcpTrack&) const = default;
 };
 static_assert(sizeof(TcpTrack) == 56, "a flow with both index entries takes three cache lines");
@@ -116,17 +116,6 @@ struct TcpSegment {
                 .flags = flags,
                 .options = view.options()};
     }
-    // Of one with a whole header that has ACK and neither SYN, FIN, RST nor URG; other flags are left out.
-    static TcpSegment of_ack(wire::Bytes segment) {
-        const auto view = wire::TcpView::unchecked(segment);
-        const uint32_t sequence = view.sequence();
-        return {.sequence = sequence,
-                .ack = view.acknowledgment(),
-                .end = sequence + static_cast<uint32_t>(segment.size() - view.header_length()),
-                .window = view.window(),
-                .flags = wire::kTcpAck,
-                .options = view.options()};
-    }
     [[nodiscard]] constexpr TcpKind kind() const {
         if (flags.has(wire::kTcpRst))
             return TcpKind::rst;
@@ -146,12 +135,6 @@ TrackResult track_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFact
 // the windows, that acknowledges nothing selectively. Its flow gets this time then. Nothing: it is
 // another, or there is more to say about it; nothing has changed, and track_tcp() is to judge.
 std::optional<Timeout> repeat_tcp(TcpTrack& track, const TcpSegment& segment, const FlowFacts& flow,
-                                  const Settings& settings);
-
-// The same for a segment known to have a whole header with ACK and neither SYN, FIN, RST nor URG, of a
-// connection that packets go both ways of and that is assured. A call in the loop over a burst: inlined, it
-// would leave that no registers.
-std::optional<Timeout> repeat_ack(TcpTrack& track, wire::Bytes segment, Direction direction,
                                   const Settings& settings);
 
 // Whether the connection is ending, so that under pressure it may go early although it is assured.

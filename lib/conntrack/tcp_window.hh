@@ -79,7 +79,7 @@ class WindowCheck {
         if (has(wire::kTcpRst) && sequence_ == 0 && track_.state == TcpState::syn_sent)
             sequence_ = end_ = sender_.end;  // the answer to a SYN
 
-        if (after(sequence_, sender_.max_end))
+        if (after(sequence_, receiver_.granted))
             return too_far();
         if (after(sack_, receiver_.end))
             return refuse(WindowVerdict::invalid, InvalidReason::tcp_ack);
@@ -94,7 +94,7 @@ class WindowCheck {
 
     // Whether judge() would say so at the end of that, of an ACK of an open connection. Changes nothing.
     [[nodiscard]] bool fits() const {
-        return sender_.max_window != 0 && receiver_.max_window != 0 && !after(sequence_, sender_.max_end) &&
+        return sender_.max_window != 0 && receiver_.max_window != 0 && !after(sequence_, receiver_.granted) &&
                !after(sack_, receiver_.end) && after(end_, oldest_end()) && after(sack_, oldest_ack());
     }
     // What an accepted segment changes.
@@ -111,10 +111,11 @@ class WindowCheck {
             sender_.max_ack = ack_;
             sender_flags_.set(kTcpMaxAckKnown);
         }
-        if (receiver_.max_window != 0 && after(end_, sender_.max_end))
-            receiver_.max_window += end_ - sender_.max_end;
-        if (!before(sack_ + window, receiver_.max_end))
-            receiver_.max_end = sack_ + window + (window == 0 ? 1 : 0);  // a window probe is one byte
+        if (receiver_.max_window != 0 && after(end_, receiver_.granted))
+            receiver_.max_window += end_ - receiver_.granted;
+        const uint32_t grant = sack_ + std::max<uint32_t>(window, 1);  // a window probe is one byte
+        if (after(grant, sender_.granted))
+            sender_.granted = grant;
         if (ack_ == receiver_.end)
             receiver_flags_.clear(kTcpUnacknowledged);
         if (segment_.kind() == TcpKind::ack)
@@ -146,7 +147,7 @@ class WindowCheck {
         return true;
     }
     void take_syn() {
-        sender_.end = sender_.max_end = end_;
+        sender_.end = receiver_.granted = end_;
         sender_.max_window = std::max<uint32_t>(segment_.window, 1);
         read_offers(segment_.options, sender_flags_, track_.scale[index(direction_)]);
         // Windows are scaled if both ends have offered it (RFC 7323 2.2).
@@ -158,16 +159,16 @@ class WindowCheck {
         sender_.end = end_;
         sender_.max_window =
             std::max<uint32_t>(uint32_t{segment_.window} << track_.scale[index(direction_)], 1);
-        sender_.max_end = end_ + sender_.max_window;
+        receiver_.granted = end_ + sender_.max_window;
         if (receiver_.max_window == 0)
-            receiver_.end = receiver_.max_end = sack_;  // all we know of the other end
+            receiver_.end = sender_.granted = sack_;  // all we know of the other end
         else if (sack_ == receiver_.end + 1)
             ++receiver_.end;  // the answer to a keep-alive
     }
 
     // Beyond what the receiver can take.
     WindowResult too_far() {
-        const uint32_t excess = end_ - sender_.max_end + 1;
+        const uint32_t excess = end_ - receiver_.granted + 1;
         const bool plausible = receiver_.max_window != 0 && after(end_, oldest_end()) &&
                                excess <= receiver_.max_window && after(sack_, oldest_ack()) &&
                                !after(sack_, receiver_.end);

@@ -49,7 +49,11 @@ struct Announcement {
 struct Round {
     Instant now;
     Ticks tick;
-    Ticks stream_deadline;  // of a UDP flow that has a packet now, once it is a stream
+    // Of a flow that has a packet now: of UDP, once it is a stream, or an open TCP connection with nothing or
+    // something left to be acknowledged.
+    Ticks stream_deadline;
+    Ticks open_deadline;
+    Ticks unacknowledged_deadline;
     // Whether a flow is neither over nor has a later deadline, in which case the wheel would have to be told.
     [[nodiscard]] bool may_become_stream(Ticks deadline) const {
         const Ticks first = tick + 1;
@@ -93,10 +97,19 @@ class Tracker {
     [[nodiscard]] bool repeat_segments(Found found, wire::Bytes tcp_header, const Segments& segments,
                                        const Round& round);
     [[nodiscard]] Round round(Instant now) const {
+        const auto deadline = [now](Duration timeout) {
+            return ticks_from(now + std::min(timeout, kMaxTimeout));
+        };
+        const Timeouts& timeouts = settings_.timeouts;
+        Duration open = timeouts[Timeout::tcp_established];
+        Duration unacknowledged = std::min(open, timeouts[Timeout::tcp_unacknowledged]);
+        if (settings_.tcp_max_retrans == 0 && timeouts[Timeout::tcp_max_retrans] < open)
+            open = unacknowledged = timeouts[Timeout::tcp_max_retrans];
         return {.now = now,
                 .tick = ticks_at(now),
-                .stream_deadline =
-                    ticks_from(now + std::min(settings_.timeouts[Timeout::udp_stream], kMaxTimeout))};
+                .stream_deadline = deadline(timeouts[Timeout::udp_stream]),
+                .open_deadline = deadline(open),
+                .unacknowledged_deadline = deadline(unacknowledged)};
     }
     // The same for a packet of which nothing is left to be checked: a UDP datagram, or a TCP segment
     // with ACK and neither SYN, FIN, RST nor URG, that has the tuple of this half of a flow; for flows of

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "conntrack/tcp_ack.hh"
 #include "conntrack/tcp_tracker.hh"
 #include "conntrack/tracker.hh"
 #include "conntrack/udp_tracker.hh"
@@ -85,12 +86,13 @@ template <Family family, wire::IpProtocol protocol>
     } else {
         if (is_due(flow.deadline_, round.tick)) [[unlikely]]
             return false;
-        constexpr size_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
-        const wire::Bytes segment(header + kHeader, length - kHeader);
-        const auto timeout = repeat_ack(flow.track<TcpTrack>(), segment, flow.direction_of(half), settings_);
-        if (!timeout) [[unlikely]]
+        constexpr uint32_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
+        const auto verdict =
+            repeat_ack(flow.track<TcpTrack>(), header + kHeader, length - kHeader, flow.direction_of(half));
+        if (verdict == AckVerdict::refused) [[unlikely]]
             return false;
-        change_deadline(flow, ticks_from(round.now + std::min(settings_.timeouts[*timeout], kMaxTimeout)));
+        change_deadline(
+            flow, verdict == AckVerdict::acknowledged ? round.open_deadline : round.unacknowledged_deadline);
     }
     half.counters.add_packet(length);
     return true;

@@ -463,48 +463,74 @@ void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMet
                            ip6_ends_after(*found.flow, found.direction));
 }
 
-// Packets in a row, the first at `place`, which do what the packet before them did; of these protocols
-// nothing of a packet but its flow is left to be looked at. The place of the first that does not: nothing has
-// happened to it. A function of its own, whose loop has all registers to itself.
+// Packets in a row, the first at `place`, whose flows have the decision of the packet before them; of these
+// protocols nothing of a packet but its flow is left to be looked at. They are tracked and counted; the place
+// of the first that is not like them, to which nothing has happened. This and send_row() are functions of
+// their own, whose loops have all registers to themselves.
 template <Family family, wire::IpProtocol protocol, bool translated>
-[[gnu::noinline]] size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+[[gnu::noinline]] size_t Firewall::accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                               size_t place, size_t end, Repeats& repeats) {
     const auto decision = repeats.decision;
     const auto round = repeats.round;
-    auto* const identifications = translated ? translator_->identifications() : nullptr;
     const size_t first = place;
     uint64_t bytes = 0;
-    routing::Exit::Row row(repeats.exit);
     for (; place < end; ++place) {
         const auto [flow, half] = guesses[place];
-        dpdk::Packet* const packet = burst.packets[place];
-        uint8_t* const frame = dpdk::data(packet);
-        uint8_t* const header = frame + pipeline::kEthernetHeader;
+        const uint8_t* const header = dpdk::data(burst.packets[place]) + pipeline::kEthernetHeader;
         const uint16_t length = burst.meta[place].l3_length;
         if (flow == nullptr || half->decision != decision || is_translated(*flow) != translated ||
             !has_key<family>(*flow, *half, header, burst, place) ||
             !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, round)) [[unlikely]]
             break;
         bytes += length;
-        if constexpr (translated && family == Family::ip4) {
-            const auto direction = flow->direction_of(*half);
-            const bool renews = nat::FlowTranslation::changes(flow->status, direction, Manip::source);
-            nat::rewrite_ip4_and_count_hop(header, protocol, ends_after(*flow, direction),
-                                           renews ? identifications : nullptr);
-        } else {
-            if constexpr (translated)
-                nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
-                                       ip6_ends_after(*flow, flow->direction_of(*half)));
-            routing::count_hop(header, family);
-        }
-        row.send(packet, frame, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
     }
     const size_t count = place - first;
-    row.commit(bytes + count * pipeline::kEthernetHeader);
     (family == Family::ip4 ? repeats.repeated4 : repeats.repeated6) += count;
     repeats.path_packets += count;
     repeats.path_bytes += bytes;
     return place;
+}
+
+// Those that accept_row() has accepted.
+template <Family family, wire::IpProtocol protocol, bool translated>
+[[gnu::noinline]] void Firewall::send_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                          size_t place, size_t end, const Repeats& repeats) {
+    auto* const identifications = translated ? translator_->identifications() : nullptr;
+    uint64_t bytes = 0;
+    routing::Exit::Row row(repeats.exit);
+    for (; place < end; ++place) {
+        dpdk::Packet* const packet = burst.packets[place];
+        uint8_t* const frame = dpdk::data(packet);
+        uint8_t* const header = frame + pipeline::kEthernetHeader;
+        const auto length = static_cast<uint16_t>(burst.meta[place].l3_length + pipeline::kEthernetHeader);
+        if constexpr (translated) {
+            const auto [flow, half] = guesses[place];
+            const auto direction = flow->direction_of(*half);
+            if constexpr (family == Family::ip4) {
+                const bool renews = nat::FlowTranslation::changes(flow->status, direction, Manip::source);
+                nat::rewrite_ip4_and_count_hop(header, protocol, ends_after(*flow, direction),
+                                               renews ? identifications : nullptr);
+            } else {
+                nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
+                                       ip6_ends_after(*flow, direction));
+                routing::count_hop(header, family);
+            }
+        } else {
+            routing::count_hop(header, family);
+        }
+        bytes += length;
+        row.send(packet, frame, length);
+    }
+    row.commit(bytes);
+}
+
+template <Family family, wire::IpProtocol protocol, bool translated>
+size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses, size_t place,
+                            size_t end, Repeats& repeats) {
+    end = accept_row<family, protocol, translated>(burst, guesses, place, end, repeats);
+    if (end != place)
+        send_row<family, protocol, translated>(burst, guesses, place, end, repeats);
+    return end;
 }
 
 // The place of the first packet from `place` on that does not do what the packet before it did.

@@ -1,5 +1,7 @@
 #include "pipeline/plain.hh"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 
@@ -86,6 +88,12 @@ std::optional<Plain> plain_ip6(const Device& device, wire::Bytes frame) {
                  .is_looked_at = kEthernet + header->total_length() <= kReadIp6};
 }
 
+bool has_usual_options(const wire::TcpView& tcp) {
+    constexpr std::array<uint8_t, 4> kTimestamps{1, 1, 8, 10};  // after two NOPs
+    const auto options = tcp.options();
+    return options.empty() || (options.size() == 12 && std::ranges::equal(options.first(4), kTimestamps));
+}
+
 bool is_sound(const Plain& plain) {
     if (plain.protocol == wire::IpProtocol::udp) {
         const auto udp = wire::UdpView::checked(plain.upper);
@@ -94,7 +102,7 @@ bool is_sound(const Plain& plain) {
     constexpr wire::TcpFlags kOthers = wire::kTcpSyn | wire::kTcpFin | wire::kTcpRst | wire::kTcpUrg;
     const auto tcp = wire::TcpView::checked(plain.upper);
     return tcp && tcp->flags().has(wire::kTcpAck) && !tcp->flags().has_any(kOthers) &&
-           tcp->checksum_verifies(plain.pseudo);
+           has_usual_options(*tcp) && tcp->checksum_verifies(plain.pseudo);
 }
 
 template <Family family>

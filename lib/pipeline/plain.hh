@@ -50,8 +50,9 @@ struct Bits {
     // Of these, whole TCP or UDP with at least eight bytes of it; its addresses and ports are filled.
     uint64_t ports = 0;
     // Of these, those of whose transport header nothing is left to be checked: UDP datagrams of right length,
-    // and TCP segments with a whole header that have ACK and neither SYN, FIN, RST nor URG. Their checksum is
-    // right, or there is none. Packets that do not end within kReadIp4 or kReadIp6 bytes are not looked at.
+    // and TCP segments that have ACK, neither SYN, FIN, RST nor URG, and no options but timestamps as RFC
+    // 7323 appendix A lays them out. Their checksum is right, or there is none. Packets that do not end
+    // within kReadIp4 or kReadIp6 bytes are not looked at.
     uint64_t datagrams = 0;
     uint64_t acks = 0;
 };

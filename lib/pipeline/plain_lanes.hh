@@ -217,7 +217,8 @@ struct Lane {
     Vector udp_checksum;
     Vector tcp_header;  // length; and the following: if it is TCP
     Vector tcp_flags;
-    Vector readable;  // all ones if it ends within the bytes that were read
+    Vector tcp_options;  // their first four bytes, if there are so many
+    Vector readable;     // all ones if it ends within the bytes that were read
 };
 
 template <size_t kLanes>
@@ -226,6 +227,7 @@ template <size_t kLanes>
     using Vector = Words<kLanes>;
     constexpr uint64_t kOthers = 0x37;  // ACK, SYN, FIN, RST and URG
     constexpr uint64_t kAck = 0x10;
+    constexpr uint64_t kTimestamps = 0x0a080101;  // two NOPs before type and length
     const auto length = load<Vector>(frames.length + at);
     store_where(lane.fast, found.meta + at, device.meta | lane.total << 32);
 
@@ -237,8 +239,10 @@ template <size_t kLanes>
 
     const Vector udp = is_udp & (lane.sums_up | is_zero(lane.udp_checksum)) &
                        ~((lane.udp_length - 8) | (upper - lane.udp_length));
+    const Vector usual =
+        is_zero(lane.tcp_header ^ 20) | is_zero((lane.tcp_header ^ 32) | (lane.tcp_options ^ kTimestamps));
     const Vector tcp = is_tcp & lane.sums_up & reinterpret_cast<Vector>((lane.tcp_flags & kOthers) == kAck) &
-                       ~((lane.tcp_header - 20) | (upper - lane.tcp_header));
+                       usual & ~(upper - lane.tcp_header);
     bits.fast |= signs(lane.fast) << at;
     bits.padded |= signs(lane.fast & reinterpret_cast<Vector>(length != lane.total + kEthernet)) << at;
     bits.ports |= signs(ports) << at;
@@ -301,6 +305,7 @@ Bits parse_ip4_lanes(const Device& device, const Frames& frames, const Found& fo
                           .udp_checksum = words[5] & 0xffff,
                           .tcp_header = words[5] >> 50 & 0x3c,
                           .tcp_flags = words[5] >> 56,
+                          .tcp_options = words[6] >> 48 | (words[7] & 0xffff) << 16,
                           .readable = not_negative(kReadIp4 - kEthernet - total)},
                          at, device, frames, found, bits);
     }
@@ -358,6 +363,7 @@ Bits parse_ip6_lanes(const Device& device, const Frames& frames, const Found& fo
                           .udp_checksum = words[7] >> 32 & 0xffff,
                           .tcp_header = words[8] >> 18 & 0x3c,
                           .tcp_flags = words[8] >> 24,
+                          .tcp_options = words[9] >> 16 & 0xffffffff,
                           .readable = not_negative(kReadIp6 - kEthernet - total)},
                          at, device, frames, found, bits);
     }
