@@ -5,8 +5,11 @@
 
 #include <immintrin.h>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "conntrack/tcp_tracker.hh"
 
@@ -31,12 +34,19 @@ enum class AckVerdict : uint8_t {
                   offsetof(TcpTrack, last_window) == offsetof(TcpTrack, last_sequence) + 12 &&
                   offsetof(TcpTrack, last_direction) == offsetof(TcpTrack, last_sequence) + 14 &&
                   offsetof(TcpTrack, retransmissions) == offsetof(TcpTrack, last_sequence) + 15);
+    static_assert(offsetof(TcpTrack, scale) == offsetof(TcpTrack, flags) + 2);
     constexpr int kMinAckWindow = 66000;
     constexpr char kZero = -128;
     const auto from = static_cast<uint32_t>(direction);
     auto* const known = reinterpret_cast<__m128i*>(&track.windows[from]);
     const __m128i sender = _mm_loadu_si128(known);
     const __m128i receiver = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&track.windows[1 - from]));
+    // Both ends' flags and scales in one word, a byte each; `own` and `other` are where the ends' flags
+    // begin.
+    uint32_t ends;
+    std::memcpy(&ends, &track.flags, sizeof ends);
+    const uint32_t own = 8 * from;
+    const uint32_t other = 8 - own;
 
     // Behind the ports: sequence, acknowledgment, offset and flags, window.
     const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(header + 4));
@@ -59,11 +69,11 @@ enum class AckVerdict : uint8_t {
     // behind the end.
     const __m128i behind = _mm_sub_epi32(sender, numbers);
     const __m128i limits = _mm_shuffle_epi32(receiver, 0x85);
-    __m128i own = _mm_add_epi32(
+    __m128i reached = _mm_add_epi32(
         _mm_shuffle_epi8(raw, _mm_setr_epi8(3, 2, 1, 0, 3, 2, 1, 0, 7, 6, 5, 4, kZero, kZero, kZero, kZero)),
         payload);
-    own = _mm_blend_epi32(own, _mm_shuffle_epi32(behind, 0), 0x8);
-    const __m128i room = _mm_sub_epi32(limits, own);
+    reached = _mm_blend_epi32(reached, _mm_shuffle_epi32(behind, 0), 0x8);
+    const __m128i room = _mm_sub_epi32(limits, reached);
     // Of the third number alone: how far back acknowledgments may be, and whether all windows are known and
     // open.
     const __m128i ack_window = _mm_sub_epi32(_mm_max_epu32(sender, _mm_set1_epi32(kMinAckWindow)), room);
@@ -81,7 +91,7 @@ enum class AckVerdict : uint8_t {
     const bool is_repetition = _mm_testz_si128(difference, _mm_setr_epi32(-1, -1, -1, 0x00ffffff)) != 0;
 
     if (_mm_movemask_ps(_mm_castsi128_ps(doubts)) != 0 || is_repetition ||
-        track.state != TcpState::established || !track.flags[from].has(kTcpMaxAckKnown)) [[unlikely]]
+        track.state != TcpState::established || (ends >> own & kTcpMaxAckKnown.bits()) == 0) [[unlikely]]
         return AckVerdict::refused;
 
     _mm_storeu_si128(remembered, last);
@@ -89,15 +99,14 @@ enum class AckVerdict : uint8_t {
     _mm_storeu_si128(known,
                      _mm_castps_si128(_mm_blendv_ps(_mm_castsi128_ps(sender), _mm_castsi128_ps(numbers),
                                                     _mm_castsi128_ps(behind))));
-    constexpr uint32_t kBit = kTcpUnacknowledged.bits();
-    const auto is_new = static_cast<uint32_t>(_mm_cvtsi128_si32(behind)) >> 31;
-    const auto acks_all = static_cast<uint32_t>(
-        _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(room, _mm_setzero_si128()))) >> 2 & 1);
-    const auto sends = static_cast<uint8_t>(track.flags[from].bits() | is_new * kBit);
-    const auto receives = static_cast<uint8_t>(track.flags[1 - from].bits() & ~(acks_all * kBit));
-    track.flags[from] = TcpEndFlags(sends);
-    track.flags[1 - from] = TcpEndFlags(receives);
-    return ((sends | receives) & kBit) != 0 ? AckVerdict::unacknowledged : AckVerdict::acknowledged;
+    // What it sends anew is to be acknowledged; what it acknowledges may be all that the other end has sent.
+    constexpr uint32_t kWaits = kTcpUnacknowledged.bits();
+    const auto sends = static_cast<uint32_t>(_mm_cvtsi128_si32(behind)) >> 31;
+    const auto acks_all = static_cast<uint32_t>(_mm_extract_epi32(room, 2) == 0);
+    ends |= sends * kWaits << own;
+    ends &= ~(acks_all * kWaits << other);
+    track.flags = std::bit_cast<std::array<TcpEndFlags, 2>>(static_cast<uint16_t>(ends));
+    return (ends & (kWaits << 8 | kWaits)) != 0 ? AckVerdict::unacknowledged : AckVerdict::acknowledged;
 }
 
 }  // namespace sluice::conntrack

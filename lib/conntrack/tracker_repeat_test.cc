@@ -103,8 +103,8 @@ TEST_F(Twins, OfTcpStayTheSame) {
 TEST_F(Twins, OfTcpStayTheSameWhateverTheTimeouts) {
     for (const uint8_t retransmissions : std::array<uint8_t, 3>{0, 1, 3}) {
         for (const auto& [timeout, lasts] : {std::pair(Timeout::tcp_max_retrans, Duration(20s)),
-                                            std::pair(Timeout::tcp_unacknowledged, Duration(10s)),
-                                            std::pair(Timeout::tcp_established, Duration(30s))}) {
+                                             std::pair(Timeout::tcp_unacknowledged, Duration(10s)),
+                                             std::pair(Timeout::tcp_established, Duration(30s))}) {
             auto with = Settings::of(Profile::linux);
             with.tcp_max_retrans = retransmissions;
             with.timeouts.set(timeout, lasts);

@@ -470,17 +470,16 @@ void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMet
 template <Family family, wire::IpProtocol protocol, bool translated>
 [[gnu::noinline]] size_t Firewall::accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                               size_t place, size_t end, Repeats& repeats) {
-    const auto decision = repeats.decision;
-    const auto round = repeats.round;
-    const size_t first = place;
     uint64_t bytes = 0;
+    const size_t first = place;
     for (; place < end; ++place) {
         const auto [flow, half] = guesses[place];
         const uint8_t* const header = dpdk::data(burst.packets[place]) + pipeline::kEthernetHeader;
         const uint16_t length = burst.meta[place].l3_length;
-        if (flow == nullptr || half->decision != decision || is_translated(*flow) != translated ||
+        if (flow == nullptr || half->decision != repeats.decision || is_translated(*flow) != translated ||
             !has_key<family>(*flow, *half, header, burst, place) ||
-            !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, round)) [[unlikely]]
+            !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, repeats.round))
+            [[unlikely]]
             break;
         bytes += length;
     }
