@@ -10,7 +10,7 @@ namespace conntrack {
 namespace {
 
 constexpr uint32_t kMostFlows = 1U << 28;
-constexpr Duration kShortestTimeout = std::chrono::seconds(1);
+constexpr Duration kShortestTimeout = std::chrono::milliseconds(100);
 constexpr config::Percent kLargestReserve{5000};
 
 struct Share {

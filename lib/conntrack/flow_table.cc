@@ -221,6 +221,8 @@ template <Family family, typename Keys>
     const auto& index = growing.now();
     auto* const flows = reinterpret_cast<AFlow*>(pools_[family == Family::ip6].memory.get());
     prefetch_buckets(keys, places, hashes);
+    std::array<uint64_t, kBurst> answers;  // hashes of what those that begin flows will be answered with
+    size_t beginning = 0;
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
         uint32_t entry = index.candidate(hashes[place]);
@@ -230,7 +232,10 @@ template <Family family, typename Keys>
             if (entry == table::FlowIndex::kNone) {
                 guesses[place] = {};
                 // It probably begins a flow.
-                growing.prefetch(hash_of(keys[place].turned_around()));
+                index.prefetch_second(hashes[place]);
+                const uint64_t answer = hash_of(keys[place].turned_around());
+                growing.prefetch(answer);
+                answers[beginning++] = answer;
                 continue;
             }
         }
@@ -244,6 +249,8 @@ template <Family family, typename Keys>
         if (keys.rest[place] >> 32 != static_cast<uint64_t>(wire::IpProtocol::udp))
             flow->prefetch_track();
     }
+    for (const uint64_t answer : std::span(answers).first(beginning))
+        index.prefetch_second(answer);
 }
 
 void FlowTable::guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses,

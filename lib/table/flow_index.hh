@@ -39,6 +39,14 @@ class FlowIndex {
 
     void prefetch(uint64_t hash) const { prefetch_line(&buckets_[first(hash)]); }
 
+    // Where an entry of the hash may be besides, if its first bucket, which is read, does not tell all, or has no
+    // room for another.
+    void prefetch_second(uint64_t hash) const {
+        const auto& home = buckets_[first(hash)];
+        if (home.elsewhere != 0 || home.match(0) == 0)
+            prefetch_line(&buckets_[other(first(hash), tag_of(hash))]);
+    }
+
     // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
     [[nodiscard]] uint32_t candidate(uint64_t hash) const {
         const auto& bucket = buckets_[first(hash)];

@@ -3,6 +3,9 @@
 //
 // It is lazy: whoever prolongs an entry's deadline need not tell the wheel, which asks for the deadline when
 // the slot comes up and files the entry anew. Only a deadline that comes closer must be told.
+//
+// A slot has several lists, over which entries are spread: of one list, memory brings an entry at a time, since
+// each tells where the next one is; lists are walked together.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +13,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace sluice::table {
 
@@ -18,9 +22,9 @@ struct TimerLink {
     static constexpr uint16_t kIdle = 0xffff;
     uint32_t next = 0;
     uint32_t previous = 0;
-    uint16_t slot = kIdle;
+    uint16_t list = kIdle;
     uint16_t owner = 0;  // fills the padding; the owner's to use
-    [[nodiscard]] bool is_idle() const { return slot == kIdle; }
+    [[nodiscard]] bool is_idle() const { return list == kIdle; }
 };
 
 // Entries are numbers; `Links` is a callable that turns one into its TimerLink&. Time is counted in ticks of
@@ -30,8 +34,7 @@ class TimerWheel {
     static constexpr uint32_t kNone = 0xffffffff;
 
     explicit TimerWheel(uint32_t now) : now_(now) {
-        for (auto& level : heads_)
-            level.fill(kNone);
+        heads_.fill(kNone);
     }
 
     [[nodiscard]] size_t size() const { return size_; }
@@ -48,11 +51,12 @@ class TimerWheel {
     template <typename Links>
     void add(uint32_t entry, uint32_t deadline, Links&& links) {
         const uint16_t slot = slot_of(deadline);
-        auto& head = heads_[slot >> 8][slot & 255];
+        const auto list = static_cast<uint16_t>(slot * kLists + entry % kLists);
+        auto& head = heads_[list];
         auto& link = links(entry);
         link.next = head;
         link.previous = kNone;
-        link.slot = slot;
+        link.list = list;
         if (head != kNone)
             links(head).previous = entry;
         head = entry;
@@ -63,8 +67,8 @@ class TimerWheel {
     template <typename Links>
     void remove(uint32_t entry, Links&& links) {
         auto& link = links(entry);
-        if (link.slot >= kTaken) {
-            link.slot = TimerLink::kIdle;
+        if (link.list >= kTaken) {
+            link.list = TimerLink::kIdle;
             return;
         }
         if (link.next != kNone)
@@ -72,11 +76,11 @@ class TimerWheel {
         if (link.previous != kNone) {
             links(link.previous).next = link.next;
         } else {
-            heads_[link.slot >> 8][link.slot & 255] = link.next;
+            heads_[link.list] = link.next;
             if (link.next == kNone)
-                used_[link.slot >> 8][(link.slot & 255) >> 6] &= ~(uint64_t{1} << (link.slot & 63));
+                note_unused(static_cast<uint16_t>(link.list / kLists));
         }
-        link.slot = TimerLink::kIdle;
+        link.list = TimerLink::kIdle;
         --size_;
     }
 
@@ -84,7 +88,8 @@ class TimerWheel {
     template <typename Links>
     void update(uint32_t entry, uint32_t deadline, Links&& links) {
         auto& link = links(entry);
-        if (link.slot >= kTaken || static_cast<int32_t>(deadline - comes_up(link.slot)) >= 0)
+        if (link.list >= kTaken ||
+            static_cast<int32_t>(deadline - comes_up(static_cast<uint16_t>(link.list / kLists))) >= 0)
             return;
         remove(entry, links);
         add(entry, deadline, links);
@@ -104,7 +109,7 @@ class TimerWheel {
                 if (level > 0 && (now_ & ((1U << (8 * level)) - 1)) != 0)
                     continue;
                 const auto slot = static_cast<uint16_t>(level << 8 | ((now_ >> (8 * level)) & 255));
-                while (heads_[level][slot & 255] != kNone) {
+                while (is_used(slot)) {
                     if (budget == 0)
                         return false;
                     Taken taken;
@@ -121,7 +126,8 @@ class TimerWheel {
 
   private:
     static constexpr unsigned kLevels = 4;
-    // In place of a slot: the entry is off its list, and its deadline is about to be looked at.
+    static constexpr unsigned kLists = 8;  // of a slot
+    // In place of a list: the entry is off it, and its deadline is about to be looked at.
     static constexpr uint16_t kTaken = 0xfffe;
 
     struct Taken {
@@ -129,31 +135,51 @@ class TimerWheel {
         size_t count = 0;
     };
 
-    // The first entries of a slot that is not empty: a list costs a miss for each entry, which goes on while
-    // those before it are asked for.
+    [[nodiscard]] bool is_used(uint16_t slot) const {
+        return (used_[slot >> 8][(slot & 255) >> 6] >> (slot & 63) & 1) != 0;
+    }
+    // One of its lists has become empty.
+    void note_unused(uint16_t slot) {
+        for (size_t list = slot * kLists; list < size_t{slot + 1U} * kLists; ++list)
+            if (heads_[list] != kNone)
+                return;
+        used_[slot >> 8][(slot & 255) >> 6] &= ~(uint64_t{1} << (slot & 63));
+    }
+
+    // The first entries of a slot that is not empty, from each of its lists in turn: a list costs a miss for
+    // each entry, and the next one waits for it.
     template <typename Links, typename Ahead>
     void take(uint16_t slot, size_t most, Taken& taken, Links& links, Ahead& ahead) {
-        auto& head = heads_[slot >> 8][slot & 255];
-        while (head != kNone && taken.count < std::min(most, taken.entries.size())) {
-            taken.entries[taken.count++] = head;
-            ahead(head);
-            auto& link = links(head);
-            link.slot = kTaken;
-            head = link.next;
+        const auto heads = std::span(heads_).subspan(slot * kLists).template first<kLists>();
+        const size_t room = std::min(most, taken.entries.size());
+        bool any = true;
+        while (any && taken.count < room) {
+            any = false;
+            for (size_t list = 0; list < kLists && taken.count < room; ++list) {
+                const uint32_t entry = heads[list];
+                if (entry == kNone)
+                    continue;
+                any = true;
+                taken.entries[taken.count++] = entry;
+                ahead(entry);
+                auto& link = links(entry);
+                link.list = kTaken;
+                heads[list] = link.next;
+            }
         }
-        if (head != kNone)
-            links(head).previous = kNone;
-        else
-            used_[slot >> 8][(slot & 255) >> 6] &= ~(uint64_t{1} << (slot & 63));
+        for (const uint32_t head : heads)
+            if (head != kNone)
+                links(head).previous = kNone;
+        note_unused(slot);
         size_ -= taken.count;
     }
 
     template <typename Links, typename Deadline, typename Due>
     void settle(uint32_t entry, Links& links, Deadline& deadline, Due& due) {
         auto& link = links(entry);
-        if (link.slot != kTaken)
+        if (link.list != kTaken)
             return;  // removed meanwhile
-        link.slot = TimerLink::kIdle;
+        link.list = TimerLink::kIdle;
         const uint32_t at = deadline(entry);
         if (static_cast<int32_t>(at - now_) <= 0)
             due(entry);
@@ -202,7 +228,7 @@ class TimerWheel {
 
     uint32_t now_;
     size_t size_ = 0;
-    std::array<std::array<uint32_t, 256>, kLevels> heads_;
+    std::array<uint32_t, size_t{kLevels} * 256 * kLists> heads_;  // by slot, its lists side by side
     std::array<std::array<uint64_t, 4>, kLevels> used_{};
 };
 

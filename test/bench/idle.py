@@ -103,7 +103,7 @@ CASES = {
     **{f"wake-up-{kind}": lambda *a, kind=kind: Delay(*a, kind, 0.05, 200) for kind in _KINDS},
     **{f"delay-{kind}": lambda *a, kind=kind: Delay(*a, kind, 0.0) for kind in _KINDS},
 }
-QUICK = ("idle-af_packet", "wake-up-af_xdp")
+QUICK = ("idle-af_packet", "wake-up-af_xdp", "delay-af_packet")
 
 if __name__ == "__main__":
     bench.main_of(__name__)

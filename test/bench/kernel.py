@@ -5,8 +5,9 @@
 masqueraded besides; past a set of a million blocked addresses besides. Rules are the same.
 
 The kernel's figure is the router's own share of the CPU time (kernel_router.py). Sluice has the router's two devices by
-AF_XDP or AF_PACKET, more frames coming from the other CPU than it can take; its figure is what arrived at the far end in a
-second of its worker's CPU time, its system calls included. `testpmd io` moves the same frames between the same devices and does
+AF_XDP or AF_PACKET; its figure is what arrived at the far end in a second of its worker's CPU time, its system calls included.
+The other CPU cannot send as much as it can take: it runs for two milliseconds of ten only, so that queues are full of frames
+whenever it does. `testpmd io` moves the same frames between the same devices in the same way and does
 nothing else: `i/o subtracted` is Sluice's figure without the time that takes.
 
 Packets per second of CPU time, millions. As root on an otherwise idle machine:
@@ -16,6 +17,7 @@ Packets per second of CPU time, millions. As root on an otherwise idle machine:
 import contextlib
 import dataclasses
 import random
+import signal
 import statistics
 import time
 
@@ -34,12 +36,14 @@ _FLOWS = 1024
 _SERVICES = 100
 _SUBTRACTED, _IO = "i/o subtracted", "testpmd io"
 _SETTLES = 10  # seconds, at most
+_RUNS, _WAITS = 0.002, 0.008  # seconds in which it takes frames, and in which they gather
+_ARGUMENTS = {"af_packet": ",framecnt=2048"}  # as many as AF_XDP has room for
 _LEAST_COST = 50e-9  # seconds: where less is left without the I/O, this counts, since it is below what can be measured
 
 
 def devices(kind):
     """Of the router, for Sluice and for testpmd."""
-    return [f"net_{kind}{number},iface={name}" for number, name in enumerate(("inside", "outside"))]
+    return [f"net_{kind}{number},iface={name}{_ARGUMENTS.get(kind, '')}" for number, name in enumerate(("inside", "outside"))]
 
 
 @contextlib.contextmanager
@@ -53,6 +57,19 @@ def started(setting, build, config, within, kind):
                 raise Skipped(f"{kind} does not load here: {str(error).strip().splitlines()[-1]}") from error
             raise
         yield gateway
+
+
+def rationed(process, seconds):
+    """Lets a process run for a part of the time only, so long; then it runs on."""
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(_WAITS)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(_RUNS)
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 class OnPairs(Case):
@@ -90,20 +107,19 @@ class OnPairs(Case):
     def ours(self, build):
         with self.bench.router.kept_still() as within, \
                 started(self.bench, build, self.config, within, self.kind) as gateway:
-            figure = self._rate(gateway.worker_cpu_seconds, lambda: not self.ruleset or gateway.status()["flows"] == _FLOWS)
+            figure = self._rate(gateway, lambda: not self.ruleset or gateway.status()["flows"] == _FLOWS)
             if errors := [drop for drop in gateway.api.items("/v1/drops") if drop["family"] != "policy" and drop["interface"] == "inside"]:
                 raise Failed(f"packets were dropped: {errors}")
-            self.note("cycles_per_packet", gateway.worker()["stages"])
         return figure
 
     def _bare_io(self):
         with self.bench.router.kept_still() as within, \
                 testpmd.Testpmd(devices(self.kind), self.bench, "io", within=within) as process:
             process.await_statistics()
-            return self._rate(process.worker_cpu_seconds, lambda: True)
+            return self._rate(process, lambda: True)
 
-    def _rate(self, cpu_seconds, is_settled):
-        """What arrives in a second of CPU time while more comes than goes."""
+    def _rate(self, box, is_settled):
+        """What arrives in a second of its worker's CPU time while more comes than goes."""
         router = self.bench.router
         with router.flooded(self.capture, self.bench.other_cpu):
             began, before = time.monotonic(), router.arrived()
@@ -111,11 +127,9 @@ class OnPairs(Case):
                 if time.monotonic() > began + _SETTLES:
                     raise Failed(f"{router.arrived() - before} frames arrived: {router.namespace.ip('-s link')}")
                 time.sleep(0.05)
-            arrived, cpu, at = router.arrived(), cpu_seconds(), time.monotonic()
-            time.sleep(self.bench.seconds)
-            arrived, cpu, took = router.arrived() - arrived, cpu_seconds() - cpu, time.monotonic() - at
-        self.note("by_the_clock", arrived / took)
-        return arrived / cpu
+            arrived, cpu = router.arrived(), box.worker_cpu_seconds()
+            rationed(box.process, self.bench.seconds)
+            return (router.arrived() - arrived) / (box.worker_cpu_seconds() - cpu)
 
     def _kernel(self):
         router = self.bench.router
@@ -123,9 +137,6 @@ class OnPairs(Case):
         if self.ruleset:
             router.establish(self.capture, _FLOWS)
         return router.share(self.capture, self.bench.seconds)
-
-    def remarks(self):
-        return [bench.cycles(self.notes["cycles_per_packet"])]
 
     def clean(self):
         self.capture.unlink(missing_ok=True)

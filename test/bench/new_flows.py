@@ -2,8 +2,9 @@
 """New flows through a stateful default-drop firewall, one worker, against the Linux kernel in the same run: every packet is
 the first of a flow, at a service drawn at random.
 
-Sluice reads a capture of millions of them once, with a UDP timeout of a second: flows end as fast as they begin. What
-is counted lies after the first seconds and before the end of the capture. `mappings` are flows behind NAT, each with a mapping
+Sluice reads a capture of millions of them once. Its table has room for a million, and a UDP timeout of a quarter of a second lets
+flows end as fast as they begin: of four million a second all places would be taken. What
+is counted lies after the first timeouts and before the end of the capture. `mappings` are flows behind NAT, each with a mapping
 of its own, to an address of 256.
 The kernel forwards the same frames between two pairs of virtual Ethernet devices; its figure is the router's own share of
 the CPU time (kernel_router.py). `rules` are the same rules in the same order, `map` is one look-up in a verdict map, the
@@ -26,7 +27,9 @@ from rulesets import Ruleset
 
 PART = "new"
 
-_UDP_TIMEOUT = 1
+_TABLE = 1 << 20  # flows
+_UDP_TIMEOUT = 0.25  # seconds
+_KERNEL_TIMEOUT = 1  # the shortest it has
 _SETTLED = 2.2 * _UDP_TIMEOUT  # by then flows end as fast as they begin
 _LOST = 0.0005
 _KERNEL = {"kernel rules": "rules", "kernel map": "map"}
@@ -56,10 +59,9 @@ class NewFlows(Case):
             other.prepare()
 
     def configure(self):
-        # Room for all that begin within the timeout, and then some.
         self.config.write_text(configuration(
             played(self.capture, forever=False), self.bench.cpu, self.bench.folder / "sluice.sock",
-            sections=f"conntrack: {{max: {kernel_router.FLOWS}, timeouts: {{udp: {_UDP_TIMEOUT}s}}}}\n"
+            sections=f"conntrack: {{max: {_TABLE}, timeouts: {{udp: {_UDP_TIMEOUT * 1000:.0f}ms}}}}\n"
                      + self.ruleset.yaml(self.bench.folder / f"{self.name}.txt")))
 
     def peers(self):
@@ -97,7 +99,7 @@ class NewFlows(Case):
 
     def _kernel(self, form):
         router = self.bench.router
-        router.load(self.ruleset.nft(form), udp_timeout=_UDP_TIMEOUT)
+        router.load(self.ruleset.nft(form), udp_timeout=_KERNEL_TIMEOUT)
         figure = router.share(self.capture, self.bench.seconds)
         self.notes["kernel flows"] = router.flows()
         return figure
