@@ -189,11 +189,13 @@ class Flow {
         return *std::launder(reinterpret_cast<const T*>(track_));
     }
 
+    // By arithmetic: packets come from both ends in no order, so that a branch would be foretold wrong for every
+    // other one.
     [[nodiscard]] FlowHalf& half(Direction direction) {
-        return direction == Direction::original ? original_ : reply_;
+        return *reinterpret_cast<FlowHalf*>(address_of_half(direction));
     }
     [[nodiscard]] const FlowHalf& half(Direction direction) const {
-        return direction == Direction::original ? original_ : reply_;
+        return *reinterpret_cast<const FlowHalf*>(address_of_half(direction));
     }
     [[nodiscard]] Direction direction_of(const FlowHalf& half) const {
         return &half == &original_ ? Direction::original : Direction::reply;
@@ -203,7 +205,7 @@ class Flow {
     [[nodiscard]] Decision& decision(Direction direction) { return half(direction).decision; }
     // Asks memory for what a packet of this direction needs: its half, and what lies between the halves.
     void prefetch(Direction direction) const {
-        const size_t from = direction == Direction::original ? 0 : sizeof(FlowHalf);
+        const size_t from = static_cast<size_t>(direction) * sizeof(FlowHalf);
         const auto* const start = reinterpret_cast<const std::byte*>(this) + from;
         prefetch_line(start);
         prefetch_line(start + sizeof(FlowHalf) + kShared - 1);
@@ -244,6 +246,12 @@ class Flow {
     static constexpr void check_track() {
         static_assert(sizeof(T) <= kTrackSize && alignof(T) <= 8 && std::is_trivially_copyable_v<T> &&
                       std::is_trivially_destructible_v<T>);
+    }
+
+    [[nodiscard]] uintptr_t address_of_half(Direction direction) const {
+        const auto original = reinterpret_cast<uintptr_t>(&original_);
+        const auto reply = reinterpret_cast<uintptr_t>(&reply_);
+        return original + static_cast<size_t>(direction) * (reply - original);
     }
 
     FlowHalf original_;
