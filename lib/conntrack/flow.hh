@@ -189,8 +189,8 @@ class Flow {
         return *std::launder(reinterpret_cast<const T*>(track_));
     }
 
-    // By arithmetic: packets come from both ends in no order, so that a branch would be foretold wrong for every
-    // other one.
+    // By arithmetic: packets come from both ends in no order, so that a branch would be foretold wrong for
+    // every other one.
     [[nodiscard]] FlowHalf& half(Direction direction) {
         return *reinterpret_cast<FlowHalf*>(address_of_half(direction));
     }

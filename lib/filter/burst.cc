@@ -380,17 +380,18 @@ void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta&
 // A packet whose flow's decision is not repeated.
 Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
                                 const pipeline::PacketMeta& meta, bool may_begin) {
+    Verdict verdict = Verdict::next();
     const uint8_t* const header = dpdk::data(packet) + meta.l3;
     if (may_begin && meta.path == Path::ip4_fast) {
         Ip4PortsTuple tuple;
         if (read_tuple(header, meta.l3_length, tuple))
-            if (const auto verdict = begin_flow<Family::ip4>(context, packet, meta))
-                return *verdict;
+            if (begin_flow<Family::ip4>(context, packet, meta, verdict))
+                return verdict;
     } else if (may_begin && meta.path == Path::ip6_fast) {
         conntrack::Tuple tuple;
         if (read_tuple(header, meta.l3_length, tuple))
-            if (const auto verdict = begin_flow<Family::ip6>(context, packet, meta))
-                return *verdict;
+            if (begin_flow<Family::ip6>(context, packet, meta, verdict))
+                return verdict;
     }
     if (meta.path == Path::ip4_large && repeat_large<Family::ip4>(context, packet, meta))
         return Verdict::sent();

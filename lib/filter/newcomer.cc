@@ -54,8 +54,8 @@ constexpr auto kForwarded =
 // In the order of slow_ip4() and slow_ip6() and the hooks; what is looked at before the flow begins has no
 // effects. On a fast path the addresses are ordinary ones, and hops are left.
 template <Family family>
-std::optional<Verdict> Firewall::begin_flow(routing::Context& context, dpdk::Packet* packet,
-                                            const pipeline::PacketMeta& meta) {
+bool Firewall::begin_flow(routing::Context& context, dpdk::Packet* packet, const pipeline::PacketMeta& meta,
+                          Verdict& verdict) {
     const auto& tables = context.tables;
     uint8_t* const header = dpdk::data(packet) + meta.l3;
     const auto view = view_of<family>(header);
@@ -66,10 +66,10 @@ std::optional<Verdict> Firewall::begin_flow(routing::Context& context, dpdk::Pac
     if (!neighbour.link.usable() || meta.l3_length > hop.mtu || may_be_mapped ||
         tables.source_filter.contains(view.source()) ||
         tables.interfaces[meta.in].rp_filter != pipeline::RpFilter::off) [[unlikely]]
-        return std::nullopt;
+        return false;
     auto begun = tracker_.begin_plainly<family>(header, meta.l3_length, meta.in, context.worker.now);
     if (begun.flow == nullptr) [[unlikely]]
-        return std::nullopt;
+        return false;
 
     context.worker.counters.protocol.add(kInReceives<family>);
     routing::Passage passage{.packet = wire::MutableBytes(header, meta.l3_length),
@@ -89,19 +89,20 @@ std::optional<Verdict> Firewall::begin_flow(routing::Context& context, dpdk::Pac
     count_hop(view);
     const auto seen = wire::IpPacket::of(view);
     RulePacket asked = rule_packet(context, passage, seen);
-    auto verdict = ask_about(context, passage, asked, Table::filter, Hook::forward);
+    verdict = ask_about(context, passage, asked, Table::filter, Hook::forward);
     if (verdict == Verdict::next() && translator_ != nullptr)
         verdict = family == Family::ip4 ? translate_plainly(context, passage, asked, begun)
                                         : postrouting(context, passage);
     else if (verdict == Verdict::next())
         verdict = confirm_plainly(context, passage, begun);
     if (verdict != Verdict::next())
-        return verdict;
+        return true;
     if (translator_ == nullptr)
         keep_decision(context, passage);
     context.worker.counters.protocol.add(kForwarded<family>);
     routing::send_counted(context, packet, meta, hop, neighbour, family);
-    return Verdict::sent();
+    verdict = Verdict::sent();
+    return true;
 }
 
 // What translate() and confirm() would do.
@@ -223,9 +224,9 @@ void Firewall::prefetch_rules(const CompiledChain& chain, const pipeline::Burst&
     for_each_found([this](const CompiledRule& rule) { state_->prefetch(rule.id); });
 }
 
-template std::optional<Verdict> Firewall::begin_flow<Family::ip4>(routing::Context&, dpdk::Packet*,
-                                                                  const pipeline::PacketMeta&);
-template std::optional<Verdict> Firewall::begin_flow<Family::ip6>(routing::Context&, dpdk::Packet*,
-                                                                  const pipeline::PacketMeta&);
+template bool Firewall::begin_flow<Family::ip4>(routing::Context&, dpdk::Packet*, const pipeline::PacketMeta&,
+                                                Verdict&);
+template bool Firewall::begin_flow<Family::ip6>(routing::Context&, dpdk::Packet*, const pipeline::PacketMeta&,
+                                                Verdict&);
 
 }  // namespace sluice::filter

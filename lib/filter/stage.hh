@@ -222,11 +222,11 @@ class Firewall final : public routing::Hooks {
     static void translate_headers(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
                                   const pipeline::LargeFrame& parts, const conntrack::Found& found);
     // Packets that begin flows (newcomer.cc). Whether the short way is all there is to the hooks now; the
-    // verdict on a packet that went it, or nothing: nothing has happened then.
+    // verdict on a packet that went it. False: nothing has happened.
     [[nodiscard]] bool begins_plainly() const;
     template <Family family>
-    [[nodiscard]] std::optional<pipeline::Verdict> begin_flow(routing::Context& context, dpdk::Packet* packet,
-                                                              const pipeline::PacketMeta& meta);
+    [[nodiscard]] bool begin_flow(routing::Context& context, dpdk::Packet* packet,
+                                  const pipeline::PacketMeta& meta, pipeline::Verdict& verdict);
     static bool is_alive(const void* firewall, uint64_t flow);
     // Of the early rules. Bits are places in the burst, of packets that have ended; ask_early() tells whether
     // the packet goes on.
