@@ -32,16 +32,17 @@ struct Ip6Ends {
 
 namespace detail {
 
-// What a checksum becomes when words change whose old complements and new values add up to this: RFC 1624
-// equation 3. Never 0xffff.
+using wire::detail::add_around;
+
+// What a checksum becomes when words change whose old complements and new values add up to this, carries
+// coming around: RFC 1624 equation 3. Never 0xffff.
 inline uint16_t changed(uint16_t checksum, uint64_t change) {
-    return static_cast<uint16_t>(~wire::detail::fold(static_cast<uint16_t>(~checksum) + change));
+    return static_cast<uint16_t>(~wire::detail::fold(add_around(change, static_cast<uint16_t>(~checksum))));
 }
 
 // What a sum changes by when eight bytes become others.
 inline uint64_t change_of(uint64_t before, uint64_t after) {
-    const uint64_t gone = ~before;
-    return (gone & 0xffffffff) + (gone >> 32) + (after & 0xffffffff) + (after >> 32);
+    return add_around(~before, after);
 }
 
 // Writes the addresses; what that changes of a sum.
@@ -61,7 +62,7 @@ inline uint64_t put_addresses(uint8_t* at, const uint8_t* answer) {
     std::memcpy(at, after.data(), sizeof after);
     uint64_t change = 0;
     for (size_t i = 0; i < before.size(); ++i)
-        change += change_of(before[i], after[i]);
+        change = add_around(change, change_of(before[i], after[i]));
     return change;
 }
 
@@ -77,7 +78,7 @@ inline void put_ports(uint8_t* upper, wire::IpProtocol protocol, uint32_t ports,
     const bool is_udp = protocol == wire::IpProtocol::udp;
     if (is_udp && checksum == 0)
         return;
-    checksum = changed(checksum, change + static_cast<uint32_t>(~before) + wanted);
+    checksum = changed(checksum, add_around(change, uint64_t{static_cast<uint32_t>(~before)} + wanted));
     if (is_udp && checksum == 0)
         checksum = 0xffff;  // zero would mean that there is none (RFC 768)
     std::memcpy(at, &checksum, sizeof checksum);
@@ -116,7 +117,7 @@ inline void rewrite_ip4_and_count_hop(uint8_t* header, wire::IpProtocol protocol
     constexpr uint32_t kDontFragment = 0x0040'0000;  // of identification, flags and offset
     constexpr uint64_t kOneHopLess = 0xfffe;         // TTL and protocol as a word
     const uint64_t change = detail::put_addresses(header + kAddresses, to.addresses);
-    uint64_t header_change = change + kOneHopLess;
+    uint64_t header_change = kOneHopLess;
     if (identifications != nullptr) {
         uint32_t before;
         std::memcpy(&before, header + kIdentification, sizeof before);
@@ -129,7 +130,8 @@ inline void rewrite_ip4_and_count_hop(uint8_t* header, wire::IpProtocol protocol
     // In one piece, since it is read in one piece soon.
     uint32_t hop;
     std::memcpy(&hop, header + kHop, sizeof hop);
-    const uint16_t checksum = detail::changed(static_cast<uint16_t>(hop >> 16), header_change);
+    const uint16_t checksum =
+        detail::changed(static_cast<uint16_t>(hop >> 16), detail::add_around(change, header_change));
     hop = ((hop & 0xffff) - 1) | uint32_t{checksum} << 16;
     std::memcpy(header + kHop, &hop, sizeof hop);
     detail::put_ports(header + wire::kIpv4HeaderSize, protocol, to.ports, change);

@@ -4,6 +4,7 @@
 // long as the result is stored the way it was read.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,13 +17,11 @@ namespace sluice::wire {
 
 namespace detail {
 
-// Folds a wide one's complement sum to 16 bits; not zero unless the sum is zero.
+// Folds a wide one's complement sum to 16 bits; not zero unless the sum is zero. A word and the same with its
+// halves exchanged: of their sum the upper half has what both halves make, and the lower one's carry.
 constexpr uint16_t fold(uint64_t sum) {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<uint16_t>(sum);
+    const auto half = static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+    return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
 // Whether a wide one's complement sum that is not zero folds to all ones: modulo 0xffff, 2^16 is 1.

@@ -46,6 +46,22 @@ TEST(Checksum, EverySizeAndAlignment) {
     EXPECT_EQ(checksum(bytes).host(), slow_checksum(bytes));
 }
 
+TEST(Checksum, FoldedSumsAreRemaindersButForZero) {
+    Random random(3);
+    const auto expect = [](uint64_t sum) {
+        ASSERT_EQ(detail::fold(sum), sum == 0 ? 0 : (sum - 1) % 0xffff + 1) << sum;
+    };
+    for (int round = 0; round < 200'000; ++round)
+        expect(random.next() >> random.next() % 64);
+    // Where carries come around more than once.
+    for (const uint64_t near :
+         {0ULL, 0xffffULL, 0xffff'0000ULL, 0xffff'ffffULL, 0xffff'ffff'0000'0000ULL, ~0ULL})
+        for (uint64_t by = 0; by < 70'000; ++by) {
+            expect(near + by);
+            expect(near - by);
+        }
+}
+
 TEST(Checksum, AllOnesIsWhatFoldsToThat) {
     Random random(2);
     size_t complete = 0;
