@@ -39,8 +39,8 @@ class FlowIndex {
 
     void prefetch(uint64_t hash) const { prefetch_line(&buckets_[first(hash)]); }
 
-    // Where an entry of the hash may be besides, if its first bucket, which is read, does not tell all, or has no
-    // room for another.
+    // Where an entry of the hash may be besides, if its first bucket, which is read, does not tell all, or
+    // has no room for another.
     void prefetch_second(uint64_t hash) const {
         const auto& home = buckets_[first(hash)];
         if (home.elsewhere != 0 || home.match(0) == 0)
