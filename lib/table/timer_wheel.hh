@@ -4,8 +4,8 @@
 // It is lazy: whoever prolongs an entry's deadline need not tell the wheel, which asks for the deadline when
 // the slot comes up and files the entry anew. Only a deadline that comes closer must be told.
 //
-// A slot has several lists, over which entries are spread: of one list, memory brings an entry at a time, since
-// each tells where the next one is; lists are walked together.
+// A slot has several lists, over which entries are spread: of one list, memory brings an entry at a time,
+// since each tells where the next one is; lists are walked together.
 #pragma once
 
 #include <algorithm>
@@ -33,9 +33,7 @@ class TimerWheel {
   public:
     static constexpr uint32_t kNone = 0xffffffff;
 
-    explicit TimerWheel(uint32_t now) : now_(now) {
-        heads_.fill(kNone);
-    }
+    explicit TimerWheel(uint32_t now) : now_(now) { heads_.fill(kNone); }
 
     [[nodiscard]] size_t size() const { return size_; }
     // All ticks before this one have been dealt with.
