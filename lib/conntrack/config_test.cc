@@ -107,6 +107,11 @@ TEST(ConntrackConfig, EveryTimeoutHasItsKey) {
     }
 }
 
+TEST(ConntrackConfig, TimeoutsMayBeShorterThanASecond) {
+    const Timeouts timeouts = read("{timeouts: {udp: 100ms}}").settings().timeouts;
+    EXPECT_EQ(timeouts[Timeout::udp], std::chrono::milliseconds(100));
+}
+
 TEST(ConntrackConfig, PrintsEffectiveValuesThatReadBack) {
     const auto document = config::read_text<ConntrackDocument>(
         "f.yaml", "conntrack: {profile: linux, per_source: {wan: 20}, helpers: [ftp]}");
@@ -123,6 +128,7 @@ TEST(ConntrackConfig, Refuses) {
              {"{max: 0}", "conntrack.max"},
              {"{reserve: 51%}", "conntrack.reserve"},
              {"{timeouts: {udp: 0}}", "conntrack.timeouts.udp"},
+             {"{timeouts: {udp: 99ms}}", "conntrack.timeouts.udp"},
              {"{timeouts: {udp: 26d}}", "conntrack.timeouts.udp"},
              {"{timeouts: {udp_streams: 1m}}", "did you mean 'udp_stream'"},
              {"{tcp_max_retrans: 256}", "conntrack.tcp_max_retrans"},
