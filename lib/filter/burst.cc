@@ -180,14 +180,6 @@ nat::Ip6Ends ip6_ends_after(const conntrack::Flow& flow, conntrack::Direction di
             .ports = std::rotr(std::bit_cast<uint32_t>(flow.half(answer).ports), 16)};
 }
 
-// Asks memory for what those read.
-template <Family family>
-void prefetch_ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
-    flow.prefetch_tuple(opposite(direction));
-    if constexpr (family == Family::ip6)
-        static_cast<const conntrack::Flow6&>(flow).prefetch_addresses(opposite(direction));
-}
-
 template <Family family>
 routing::NeighbourTable::Found neighbour_of(const routing::Context& context, const Found& found,
                                             const uint8_t* header, bool translated,
