@@ -192,10 +192,11 @@ class Flow {
     // By arithmetic: packets come from both ends in no order, so that a branch would be foretold wrong for
     // every other one.
     [[nodiscard]] FlowHalf& half(Direction direction) {
-        return *reinterpret_cast<FlowHalf*>(address_of_half(direction));
+        return *std::launder(reinterpret_cast<FlowHalf*>(bytes() + static_cast<size_t>(direction) * kHalves));
     }
     [[nodiscard]] const FlowHalf& half(Direction direction) const {
-        return *reinterpret_cast<const FlowHalf*>(address_of_half(direction));
+        return *std::launder(
+            reinterpret_cast<const FlowHalf*>(bytes() + static_cast<size_t>(direction) * kHalves));
     }
     [[nodiscard]] Direction direction_of(const FlowHalf& half) const {
         return &half == &original_ ? Direction::original : Direction::reply;
@@ -206,7 +207,7 @@ class Flow {
     // Asks memory for what a packet of this direction needs: its half, and what lies between the halves.
     void prefetch(Direction direction) const {
         const size_t from = static_cast<size_t>(direction) * sizeof(FlowHalf);
-        const auto* const start = reinterpret_cast<const std::byte*>(this) + from;
+        const auto* const start = bytes() + from;
         prefetch_line(start);
         prefetch_line(start + sizeof(FlowHalf) + kShared - 1);
     }
@@ -240,7 +241,8 @@ class Flow {
     friend class FlowTable;
     friend class Tracker;
 
-    static constexpr size_t kShared = 16;  // bytes between the halves
+    static constexpr size_t kShared = 16;                          // bytes between the halves
+    static constexpr size_t kHalves = sizeof(FlowHalf) + kShared;  // from one to the other
 
     template <typename T>
     static constexpr void check_track() {
@@ -248,11 +250,8 @@ class Flow {
                       std::is_trivially_destructible_v<T>);
     }
 
-    [[nodiscard]] uintptr_t address_of_half(Direction direction) const {
-        const auto original = reinterpret_cast<uintptr_t>(&original_);
-        const auto reply = reinterpret_cast<uintptr_t>(&reply_);
-        return original + static_cast<size_t>(direction) * (reply - original);
-    }
+    [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this); }
+    [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this); }
 
     FlowHalf original_;
 
