@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #include "base/interface_id.hh"
 #include "base/prefetch.hh"
@@ -250,8 +251,15 @@ class Flow {
                       std::is_trivially_destructible_v<T>);
     }
 
-    [[nodiscard]] std::byte* bytes() { return reinterpret_cast<std::byte*>(this); }
-    [[nodiscard]] const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this); }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored \
+    "-Winvalid-offsetof"  // members of several access levels, which g++ lays out in order
+    [[nodiscard]] const std::byte* bytes() const {
+        static_assert(offsetof(Flow, original_) == 0 && offsetof(Flow, reply_) == kHalves);
+        return reinterpret_cast<const std::byte*>(this);
+    }
+#pragma GCC diagnostic pop
+    [[nodiscard]] std::byte* bytes() { return const_cast<std::byte*>(std::as_const(*this).bytes()); }
 
     FlowHalf original_;
 

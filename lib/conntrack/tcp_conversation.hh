@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "conntrack/tcp_ack.hh"
 #include "conntrack/tcp_tracker.hh"
+#include "conntrack/tcp_window.hh"
 #include "wire/test_bytes.hh"
 
 namespace sluice::conntrack {
@@ -92,12 +92,8 @@ class TcpConversation {
     // outcome.
     void expect_ack_to_say_the_same(const TcpSegment& segment, const FlowFacts& facts, const TcpTrack& after,
                                     std::optional<Timeout> timeout) {
-        constexpr std::array<uint8_t, 4> kTimestamps{1, 1, 8, 10};
-        const bool has_usual_options =
-            segment.options.empty() ||
-            (segment.options.size() == 12 && std::ranges::equal(segment.options.first(4), kTimestamps));
-        if (segment.kind() != TcpKind::ack || segment.flags.has(wire::kTcpUrg) || !has_usual_options ||
-            !facts.status.has(kConfirmed | kSeenReply | kAssured))
+        if (segment.kind() != TcpKind::ack || segment.flags.has(wire::kTcpUrg) ||
+            !detail::has_no_sack(segment.options) || !facts.status.has(kConfirmed | kSeenReply | kAssured))
             return;
         std::array<uint8_t, wire::kTcpHeaderSize> header{};
         wire::write32(header.data() + 4, segment.sequence);

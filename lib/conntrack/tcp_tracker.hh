@@ -65,6 +65,9 @@ inline constexpr TcpEndFlags kTcpChallengeAck{
     0x40};  // last_flags only: a SYN may be answered by an ACK (RFC 5961)
 inline constexpr TcpEndFlags kTcpSimultaneous{0x80};  // last_flags only: both sides have sent a SYN
 
+// An acknowledgment may be older than the last one by the sender's window, or by this if that is smaller.
+inline constexpr uint32_t kMinAckWindow = 66000;
+
 // What one end has sent, in its sequence numbers. All zero: nothing seen.
 struct TcpWindow {
     uint32_t end = 0;         // behind the last byte sent

@@ -21,8 +21,6 @@ constexpr bool after(uint32_t a, uint32_t b) {
     return before(b, a);
 }
 
-// An acknowledgment may be older than the last one by the sender's window, or by this if that is smaller.
-constexpr uint32_t kMinAckWindow = 66000;
 constexpr uint8_t kMaxScale = 14;  // RFC 7323 2.3
 
 // What a SYN offers. A segment without options changes nothing.
