@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <vector>
 
@@ -122,6 +124,25 @@ TEST(TimerWheel, TheBudgetBoundsOneCall) {
     } while (!clock.complete);
     EXPECT_EQ(due, 1000U);
     EXPECT_GE(calls, 16U);
+}
+
+// Whichever it is: the first one left of a list takes the place of those that were taken before it.
+TEST(TimerWheel, WhatTheBudgetHasLeftMayBeRemoved) {
+    constexpr uint32_t kEntries = 64;
+    for (uint32_t removed = 0; removed < kEntries; ++removed) {
+        Clock clock(kEntries);
+        for (uint32_t entry = 0; entry < kEntries; ++entry)
+            clock.add(entry, 5);
+        auto due = clock.advance(5, 20);
+        const bool was_due = std::ranges::count(due, removed) != 0;
+        if (!was_due)
+            clock.wheel.remove(removed, clock.link());
+        std::ranges::copy(clock.advance(5), std::back_inserter(due));
+        std::ranges::sort(due);
+        EXPECT_EQ(std::ranges::adjacent_find(due), due.end()) << removed;
+        EXPECT_EQ(due.size(), kEntries - (was_due ? 0 : 1)) << removed;
+        EXPECT_EQ(clock.wheel.size(), 0U);
+    }
 }
 
 // Against a sorted map, over a day in ticks of a millisecond: never early, never late, nothing lost.
