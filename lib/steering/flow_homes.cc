@@ -11,10 +11,16 @@ Tuple from_anywhere(const Tuple& tuple) {
 }
 
 bool FlowHomes::began(conntrack::Flow& flow) {
+    // Without translation one direction mirrors the other, and the hash is the same for both.
+    const bool is_mirrored =
+        plan_->only_spreads() && !flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
     for (const auto direction : {Direction::original, Direction::reply}) {
         const Tuple tuple = flow.tuple(direction);
-        if (is_home(tuple)) [[likely]]
+        if (is_home(tuple)) [[likely]] {
+            if (is_mirrored)
+                return true;
             continue;
+        }
         flow.status.set(kPublished);
         if (!directory_.publish(directory_.hash(tuple), self_))
             return false;

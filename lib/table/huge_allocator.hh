@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -22,7 +23,7 @@ struct HugeAllocator {
 
     T* allocate(size_t count) {
         const size_t bytes = count * sizeof(T);
-        const size_t align = bytes >= kHugePage ? kHugePage : kLine;
+        const size_t align = bytes >= kHugePage ? kHugePage : std::max(kLine, alignof(T));
         const size_t size = (bytes + align - 1) / align * align;
         void* memory = std::aligned_alloc(align, size);
         if (memory == nullptr)

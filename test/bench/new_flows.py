@@ -30,7 +30,7 @@ PART = "new"
 _TABLE = 1 << 20  # flows
 _UDP_TIMEOUT = 0.25  # seconds
 _KERNEL_TIMEOUT = 1  # the shortest it has
-_SETTLED = 2.2 * _UDP_TIMEOUT  # by then flows end as fast as they begin
+_SETTLED = 2.2 * _UDP_TIMEOUT  # seconds; by then flows end as fast as they begin
 _LOST = 0.0005
 _KERNEL = {"kernel rules": "rules", "kernel map": "map"}
 
@@ -40,6 +40,8 @@ class NewFlows(Case):
 
     def __init__(self, name, setting, services=0, addresses=0, nat="", aim=None, beside=None, beside_aim=None):
         super().__init__(name, setting)
+        self.cpus, self.flows = [setting.cpu], setting.flows
+        self.table, self.settled = _TABLE, _SETTLED
         chosen = random.Random(setting.seed).sample(range(0x10000000, 0x7E000000), addresses)
         self.ruleset = Ruleset("udp", services=services, sources=tuple(chosen), nat=nat)
         self.other = self._other(beside)
@@ -53,15 +55,15 @@ class NewFlows(Case):
         return kernel_router.why_not()
 
     def prepare(self):
-        flows.write_beginnings(self.capture, self.bench.flows, self.ruleset, self.bench.seed)
+        flows.write_beginnings(self.capture, self.flows, self.ruleset, self.bench.seed)
         self.configure()
         for other in self.other.values():
             other.prepare()
 
     def configure(self):
         self.config.write_text(configuration(
-            played(self.capture, forever=False), self.bench.cpu, self.bench.folder / "sluice.sock",
-            sections=f"conntrack: {{max: {_TABLE}, timeouts: {{udp: {_UDP_TIMEOUT * 1000:.0f}ms}}}}\n"
+            played(self.capture, forever=False), self.cpus, self.bench.folder / "sluice.sock",
+            sections=f"conntrack: {{max: {self.table}, timeouts: {{udp: {_UDP_TIMEOUT * 1000:.0f}ms}}}}\n"
                      + self.ruleset.yaml(self.bench.folder / f"{self.name}.txt")))
 
     def peers(self):
@@ -74,16 +76,18 @@ class NewFlows(Case):
     def ours(self, build):
         with self.bench.gateway(build, self.config) as gateway:
             samples = [gateway.sample()]
-            while samples[-1]["received"] < self.bench.flows * 0.97:
+            while samples[-1]["received"] < self.flows * 0.97:
                 time.sleep(0.005)
                 samples.append(gateway.sample())
                 if samples[-1]["at"] - samples[0]["at"] > 300:
                     raise Failed(f"the capture does not come to its end: {gateway.status()}")
             self.note("cycles_per_packet", gateway.worker()["stages"])
             self.notes["conntrack"] = gateway.api.get("/v1/conntrack/stats")
+            overrun = gateway.overrun()
         rate = rate_between(*self._counted(samples))
-        if rate["dropped"] > rate["received"] * _LOST:
+        if rate["dropped"] > overrun + rate["received"] * _LOST:
             raise Failed(f"{rate['dropped']} of {rate['received']} were dropped")
+        self.note("overrun", overrun / samples[-1]["received"])
         self.note("by_the_clock", rate["pps"])
         return rate["cpu_pps"]
 
@@ -91,8 +95,8 @@ class NewFlows(Case):
         """The first and the last."""
         if self.bench.quick:  # all since the start: the capture may be over before it was asked twice
             return {**dict.fromkeys(samples[0], 0), "at": samples[-1]["at"] - 1}, samples[-1]
-        inside = [each for each in samples if self.bench.flows * 0.02 < each["received"] < self.bench.flows * 0.97]
-        inside = [each for each in inside if each["at"] > inside[0]["at"] + _SETTLED]
+        inside = [each for each in samples if self.flows * 0.02 < each["received"] < self.flows * 0.97]
+        inside = [each for each in inside if each["at"] > inside[0]["at"] + self.settled]
         if not inside or inside[-1]["at"] - inside[0]["at"] < 0.5:
             raise Failed("the capture was over too soon to measure; give more --flows")
         return inside[0], inside[-1]

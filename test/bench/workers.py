@@ -4,7 +4,7 @@
 `two-queues`: each worker has a queue with its own flows, as a device spreads them by the symmetric RSS key; one worker alone has
 the flows of one queue, as many as each of the two. `steering`: all come by one queue, whose worker hands over those of the other;
 beside it one worker that is alone with the same flows. Only what was sent counts: the source has no end, and overruns a worker that
-waits for its CPU.
+waits for its CPU. `steering-new` is the same for packets of which each begins a flow (new_flows.py).
 
 Packets per second in which the workers had their CPUs, millions. The control thread shares a CPU with a worker. As root on an
 otherwise idle machine:
@@ -19,6 +19,7 @@ import frames
 from contest import Against, Case, Failed
 from firewall import await_established, await_streams
 from gateway import buffers_for, configuration, played
+from new_flows import NewFlows
 from rulesets import Ruleset
 
 PART = "workers"
@@ -85,14 +86,9 @@ class Workers(Case):
 
     @staticmethod
     def _dropped(gateway):
-        """For want of room in a ring, as it is where a source has no end and the other worker must wait for its CPU; and otherwise."""
-        full = others = 0
-        for drop in gateway.api.items("/v1/drops"):
-            if drop["reason"] == "steer_ring_full":
-                full += drop["packets"]
-            else:
-                others += drop["packets"]
-        return full, others
+        """Overrun, and for any other reason."""
+        overrun = gateway.overrun()
+        return overrun, gateway.status()["packets"]["dropped"] - overrun
 
     def remarks(self):
         for label in ("two workers", _ALONE):
@@ -107,11 +103,40 @@ class Workers(Case):
             capture.unlink(missing_ok=True)
 
 
+class Beginnings(NewFlows):
+    """New flows by one queue, to two workers."""
+
+    def __init__(self, name, setting, services, aim):
+        super().__init__(name, setting, services)
+        self.alone = NewFlows(f"{name}-alone", setting, services)
+        self.alone.capture = self.capture
+        for each in (self, self.alone):  # two take them faster, and have two tables that begin empty
+            each.flows, each.table, each.settled = 4 * each.flows, 2 * each.table, 3 * each.settled
+        self.cpus = [setting.cpu, setting.other_cpu]
+        self.against = (Against(_ALONE, aim),)
+
+    def why_not(self):
+        return "" if len(os.sched_getaffinity(0)) > 1 else "one CPU"
+
+    def prepare(self):
+        super().prepare()
+        self.alone.configure()
+
+    def peers(self):
+        yield _ALONE, lambda: self.alone.ours(self.bench.build)
+
+    def remarks(self):
+        return [bench.cycles(self.notes["cycles_per_packet"], ", of the worker that receives"),
+                bench.cycles(self.alone.notes["cycles_per_packet"], f", {_ALONE}"),
+                f"dropped since the ring was full: {self.notes['overrun'][-1]:.3f}"]
+
+
 CASES = {
     "two-queues-1k": lambda *a: Workers(*a, 1024, 2, 1.8),
     "two-queues-64k": lambda *a: Workers(*a, 65536, 2, 1.8),
     "steering-1k": lambda *a: Workers(*a, 1024, 1, 1.3),
     "steering-64k": lambda *a: Workers(*a, 65536, 1, 1.3),
+    "steering-new": lambda *a: Beginnings(*a, 10, 1.3),
 }
 QUICK = ("two-queues-1k", "steering-1k")
 
