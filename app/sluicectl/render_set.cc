@@ -1,4 +1,5 @@
 #include <boost/json/value.hpp>
+#include <cmath>
 
 #include "sluicectl/json_view.hh"
 #include "sluicectl/render.hh"
@@ -16,7 +17,7 @@ std::string timeout_text(double seconds) {
     const double milliseconds = seconds * 1000;
     return seconds >= 1 && seconds == static_cast<double>(static_cast<int64_t>(seconds))
                ? number_text(seconds) + "s"
-               : std::to_string(static_cast<int64_t>(milliseconds + 0.5)) + "ms";
+               : std::to_string(std::lround(milliseconds)) + "ms";
 }
 
 }  // namespace

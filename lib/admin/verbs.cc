@@ -53,7 +53,7 @@ void Verbs::add(std::string method, std::string path, std::string help, Handler 
         throw std::logic_error("a verb needs a path and a handler: " + path);
     for (const Verb& verb : verbs_) {
         if (verb.entry.method == method && verb.entry.path == path)
-            throw std::logic_error("two verbs are called " + method + " " + path);
+            throw std::logic_error("two verbs are called " + method.append(" ").append(path));
     }
     std::vector<std::string> segments = split(path);
     verbs_.push_back(

@@ -41,14 +41,14 @@ Expected<MacAddress> MacAddress::parse(std::string_view text) {
 }
 
 std::string MacAddress::to_string() const {
-    constexpr std::string_view digits = "0123456789abcdef";
+    constexpr std::string_view kDigits = "0123456789abcdef";
     std::string text;
     text.reserve(17);
     for (const uint8_t byte : bytes) {
         if (!text.empty())
             text += ':';
-        text += digits[byte >> 4];
-        text += digits[byte & 15];
+        text += kDigits[byte >> 4];
+        text += kDigits[byte & 15];
     }
     return text;
 }
@@ -67,8 +67,8 @@ std::string Ip4Address::to_string() const {
 }
 
 bool Ip6Address::is_v4_mapped() const {
-    constexpr std::array<uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return std::memcmp(bytes_.data(), prefix.data(), prefix.size()) == 0;
+    constexpr std::array<uint8_t, 12> kPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return std::memcmp(bytes_.data(), kPrefix.data(), kPrefix.size()) == 0;
 }
 
 Ip6Address Ip6Address::solicited_node() const {

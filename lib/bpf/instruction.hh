@@ -48,6 +48,7 @@ inline constexpr unsigned kAlu64 = 7;
 inline constexpr uint8_t kLoadWide = 0x18;
 inline constexpr unsigned kMemory = 0x60;  // the plain mode
 
+// As the standard calls them. NOLINTBEGIN(readability-identifier-naming)
 namespace alu {
 inline constexpr unsigned add = 0x00;
 inline constexpr unsigned sub = 0x10;
@@ -81,6 +82,7 @@ inline constexpr unsigned le = 0xb0;
 inline constexpr unsigned slt = 0xc0;
 inline constexpr unsigned sle = 0xd0;
 }  // namespace jump
+// NOLINTEND(readability-identifier-naming)
 
 inline constexpr unsigned kRegisters = 11;
 inline constexpr unsigned kStackPointer = 10;

@@ -213,8 +213,13 @@ void Program::fill(PacketView& view, std::span<const uint8_t> frame) const {
         std::memcpy(view.frame + at, frame.data() + at, kStep);
     if (at >= window_)
         return;
-    std::memset(view.frame + at, 0, window_ - at);
-    std::memcpy(view.frame + at, frame.data() + at, std::min(frame.size(), size_t{window_}) - at);
+    for (size_t behind = at; behind < window_; behind += kStep)
+        std::memset(view.frame + behind, 0, kStep);
+    // A frame that ends here: its last piece overlaps the one before it.
+    if (frame.size() >= kStep)
+        std::memcpy(view.frame + frame.size() - kStep, frame.data() + frame.size() - kStep, kStep);
+    else
+        std::memcpy(view.frame, frame.data(), frame.size());
 }
 
 void Program::write_back(const Run& run, std::span<uint8_t> frame) const {

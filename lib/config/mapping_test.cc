@@ -256,16 +256,16 @@ TEST(Document, AFileIsReadFromItsFolder) {
 }
 
 TEST(Names, TheNearestIsWhatWasMeant) {
-    constexpr std::array<std::string_view, 6> known{"budget",    "poll", "steering",
-                                                    "rp_filter", "mtu",  "workers"};
-    EXPECT_EQ(nearest("bugdet", known), "budget");
-    EXPECT_EQ(nearest("BUDGET", known), "budget");
-    EXPECT_EQ(nearest("rp-filter", known), "rp_filter");
-    EXPECT_EQ(nearest("worker", known), "workers");
-    EXPECT_EQ(nearest("mut", known), "mtu");
-    EXPECT_EQ(nearest("xyz", known), "");
-    EXPECT_EQ(nearest("", known), "");
-    EXPECT_EQ(nearest(std::string(65, 'a'), known), "");
+    constexpr std::array<std::string_view, 6> kKnown{"budget",    "poll", "steering",
+                                                     "rp_filter", "mtu",  "workers"};
+    EXPECT_EQ(nearest("bugdet", kKnown), "budget");
+    EXPECT_EQ(nearest("BUDGET", kKnown), "budget");
+    EXPECT_EQ(nearest("rp-filter", kKnown), "rp_filter");
+    EXPECT_EQ(nearest("worker", kKnown), "workers");
+    EXPECT_EQ(nearest("mut", kKnown), "mtu");
+    EXPECT_EQ(nearest("xyz", kKnown), "");
+    EXPECT_EQ(nearest("", kKnown), "");
+    EXPECT_EQ(nearest(std::string(65, 'a'), kKnown), "");
     EXPECT_EQ(one_of("x", std::span<const std::string_view>()), "there are none");
 }
 

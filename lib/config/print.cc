@@ -66,9 +66,9 @@ bool is_special_word(std::string_view text) {
     std::ranges::transform(lower, lower.begin(), [](char c) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     });
-    constexpr std::array<std::string_view, 9> words{"true", "false", "yes", "no", "on",
-                                                    "off",  "null",  "y",   "n"};
-    return std::ranges::find(words, lower) != words.end();
+    constexpr std::array<std::string_view, 9> kWords{"true", "false", "yes", "no", "on",
+                                                     "off",  "null",  "y",   "n"};
+    return std::ranges::find(kWords, lower) != kWords.end();
 }
 
 bool may_stand_plain(std::string_view text) {

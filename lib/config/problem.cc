@@ -13,7 +13,7 @@ constexpr size_t kLongestMessage = 600;
 
 // One line without control characters, at most `longest` bytes and an ellipsis; UTF-8 characters stay whole.
 std::string printable(std::string_view text, size_t longest) {
-    constexpr std::string_view digits = "0123456789abcdef";
+    constexpr std::string_view kDigits = "0123456789abcdef";
     std::string result;
     result.reserve(std::min(text.size(), longest));
     for (const char each : text) {
@@ -26,8 +26,8 @@ std::string printable(std::string_view text, size_t longest) {
             result += "\\t";
         } else if (byte < 0x20 || byte == 0x7f) {
             result += "\\x";
-            result += digits[byte >> 4];
-            result += digits[byte & 15];
+            result += kDigits[byte >> 4];
+            result += kDigits[byte & 15];
         } else {
             result += each;
         }

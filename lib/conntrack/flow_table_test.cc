@@ -236,7 +236,7 @@ TEST_F(FlowJobTest, FiltersChoose) {
     pass(tcp(a, 3, b, 80, wire::kTcpSyn, 1, 0));
     pass(icmp(a, b, 8, 0, 1));
     pass(udp(a6, 4, b6, 53));
-    const auto chosen = [&](std::vector<std::pair<std::string_view, std::string_view>> query) {
+    const auto chosen = [&](const std::vector<std::pair<std::string_view, std::string_view>>& query) {
         FlowFilter filter;
         for (const auto& [name, value] : query)
             EXPECT_TRUE(filter.set(name, value)) << name << value;

@@ -28,6 +28,7 @@ enum class Next : uint8_t {
     invalid,  // is wrong in any case
 };
 
+// As short as the table below wants them. NOLINTBEGIN(readability-identifier-naming)
 constexpr auto SS = Next::syn_sent;
 constexpr auto SR = Next::syn_recv;
 constexpr auto ES = Next::established;
@@ -39,6 +40,7 @@ constexpr auto CL = Next::close;
 constexpr auto S2 = Next::syn_sent2;
 constexpr auto IG = Next::ignore;
 constexpr auto IV = Next::invalid;
+// NOLINTEND(readability-identifier-naming)
 
 using Row = std::array<Next, kTcpKinds>;
 

@@ -71,7 +71,10 @@ class Tuple {
     [[nodiscard]] uint8_t icmp_type() const { return static_cast<uint8_t>(dport >> 8); }
     [[nodiscard]] uint8_t icmp_code() const { return static_cast<uint8_t>(dport); }
 
-    bool operator==(const Tuple& other) const { return std::memcmp(this, &other, sizeof *this) == 0; }
+    // No padding: flow tables compare tuples all the time.
+    bool operator==(const Tuple& other) const {
+        return std::memcmp(this, &other, sizeof *this) == 0;  // NOLINT(bugprone-suspicious-memory-comparison)
+    }
 
     // Host order. Zero for protocols without ports; the key of an enhanced GRE packet (RFC 2637) is in dport.
     uint16_t sport = 0;

@@ -2,18 +2,17 @@
 // of the flow to which the same would happen go straight to their next hop, with every rule on the way
 // counted.
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cstring>
 
 #include "conntrack/tracker_repeat.hh"
+#include "filter/burst_flows.hh"
+#include "filter/kept_decision.hh"
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
 #include "nat/rewrite_ports.hh"
-#include "pipeline/large.hh"
+#include "nat/translated_ends.hh"
 #include "pipeline/places.hh"
 #include "routing/exit.hh"
-#include "routing/large.hh"
 #include "routing/send.hh"
 #include "routing/stage.hh"
 
@@ -23,137 +22,19 @@ namespace {
 using conntrack::CtState;
 using conntrack::Found;
 using conntrack::Ip4PortsTuple;
+using nat::ip4_ends_after;
+using nat::ip6_ends_after;
+using nat::is_translated;
 using nat::Manip;
-using pipeline::for_each_place;
 using pipeline::Path;
 using pipeline::place_bit;
 using pipeline::Verdict;
 using telemetry::Protocol;
 
-// What it was made from.
-constexpr uint64_t made_from(uint32_t tables, uint32_t sets) {
-    return uint64_t{tables} << 32 | sets;
-}
-
-bool has_ports(uint8_t protocol) {
-    return protocol == static_cast<uint8_t>(wire::IpProtocol::tcp) ||
-           protocol == static_cast<uint8_t>(wire::IpProtocol::udp);
-}
-
-// By place, and not initialised: whoever makes it fills as many places as there are packets.
-template <typename T>
-struct ByPlace {
-    ByPlace() {}
-    T& operator[](size_t place) { return values[place]; }
-    const T& operator[](size_t place) const { return values[place]; }
-    union {
-        std::array<T, pipeline::kMaxBurst> values;
-    };
-};
-
-conntrack::Ip4PortsKeys keys_of(const pipeline::Burst& burst) {
-    return {.addresses = burst.keys.addresses.data(), .rest = burst.keys.rest.data()};
-}
-
-// False for fragments, and for what has no ports. On its fast path a packet has no options.
-bool read_tuple(const uint8_t* header, uint16_t length, Ip4PortsTuple& tuple) {
-    constexpr size_t kHeader = 20;
-    constexpr size_t kPorts = 8;                 // so much there must be of the upper layer
-    constexpr uint64_t kFragment = 0xff3f'0000;  // more fragments, or an offset
-    uint64_t middle;                             // from the identification on
-    std::memcpy(&middle, header + 4, sizeof middle);
-    const auto protocol = static_cast<uint8_t>(middle >> 40);
-    if (!has_ports(protocol) || (middle & kFragment) != 0 || length < kHeader + kPorts)
-        return false;
-    tuple = Ip4PortsTuple::of_plain(header);
-    return true;
-}
-
-bool read_tuple(const uint8_t* header, uint16_t length, conntrack::Tuple& tuple) {
-    constexpr size_t kPorts = 8;
-    if (!has_ports(header[6]) || length < wire::kIpv6HeaderSize + kPorts)
-        return false;
-    tuple = conntrack::Tuple::of_plain(header);
-    return true;
-}
-
-// The flows of a burst. Of packets that rules might see otherwise than conntrack does (trail.hh) there are
-// none.
-struct BurstFlows {
-    // Places with a key have a guess and a hash, those of IPv6 where their addresses are.
-    uint64_t ip4 = 0;
-    uint64_t ip6 = 0;
-    ByPlace<conntrack::Guess> guesses;
-    ByPlace<uint64_t> hashes;
-    ByPlace<const uint8_t*> addresses6;
-
-    // Places of IPv4 with a key whose packets probably begin a flow.
-    [[nodiscard]] uint64_t guessed_new() const {
-        uint64_t result = 0;
-        for_each_place(ip4,
-                       [&](size_t place) { result |= uint64_t{guesses[place].flow == nullptr} << place; });
-        return result;
-    }
-    [[nodiscard]] conntrack::Ip6PortsKeys keys6_of(const pipeline::Burst& burst) const {
-        return {.addresses = addresses6.values.data(), .rest = burst.keys.rest.data()};
-    }
-    [[nodiscard]] Found at(const conntrack::FlowTable& table, const pipeline::Burst& burst,
-                           size_t place) const {
-        if ((ip4 >> place & 1) != 0) [[likely]]
-            return table.find_guessed(guesses[place], keys_of(burst)[place], hashes[place]);
-        if ((ip6 >> place & 1) != 0)
-            return table.find_guessed(guesses[place], keys6_of(burst), place, hashes[place]);
-        return {};
-    }
-};
-
-[[gnu::noinline]] void find_ip6_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst,
-                                      BurstFlows& flows) {
-    constexpr size_t kAddresses = 8;  // where they stand in the header
-    for_each_place(flows.ip6, [&](size_t i) {
-        flows.addresses6[i] = dpdk::data(burst.packets[i]) + burst.meta[i].l3 + kAddresses;
-    });
-    table.guess_burst(flows.keys6_of(burst), flows.ip6, flows.guesses.values.data(),
-                      flows.hashes.values.data());
-}
-
-// Of packets that the parser has not found plain: tagged ones, and those of other workers.
-[[gnu::noinline]] void complete_keys(pipeline::Burst& burst, uint64_t places) {
-    for_each_place(places, [&](size_t i) {
-        const auto& meta = burst.meta[i];
-        const uint8_t* const header = dpdk::data(burst.packets[i]) + meta.l3;
-        Ip4PortsTuple tuple;
-        conntrack::Tuple tuple6;
-        if (meta.path == Path::ip4_fast && read_tuple(header, meta.l3_length, tuple)) {
-            burst.keys.addresses[i] = tuple.addresses;
-            burst.keys.rest[i] = tuple.rest();
-            burst.keys.ip4.all |= place_bit(i);
-        } else if (meta.path == Path::ip6_fast && read_tuple(header, meta.l3_length, tuple6)) {
-            burst.keys.rest[i] = tuple6.rest();
-            burst.keys.ip6.all |= place_bit(i);
-        }
-    });
-}
-
-void find_flows(const conntrack::FlowTable& table, pipeline::Burst& burst, BurstFlows& flows) {
-    const uint64_t without = pipeline::first_places(burst.count) & ~(burst.keys.ip4.all | burst.keys.ip6.all);
-    if (without != 0) [[unlikely]]
-        complete_keys(burst, without);
-    flows.ip4 = burst.keys.ip4.all;
-    flows.ip6 = burst.keys.ip6.all;
-    table.guess_burst(keys_of(burst), flows.ip4, flows.guesses.values.data(), flows.hashes.values.data());
-    if (flows.ip6 != 0)
-        find_ip6_flows(table, burst, flows);
-}
-
 // Packets of whose transport header nothing is left to be checked.
 uint64_t sound_places(const pipeline::Burst& burst) {
     const auto& [ip4, ip6, addresses, rest] = burst.keys;
     return ip4.datagrams | ip4.acks | ip6.datagrams | ip6.acks;
-}
-
-bool is_translated(const conntrack::Flow& flow) {
-    return flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
 }
 
 // Whether a half of a flow is of packets like this one.
@@ -167,65 +48,7 @@ bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const
                                                              static_cast<uint32_t>(burst.keys.rest[place]));
 }
 
-// How packets of a direction leave: as an answer comes, turned around.
-nat::Ip4Ends ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
-    const auto& answer = flow.half(opposite(direction));
-    return {.addresses = std::rotr(std::bit_cast<uint64_t>(answer.addresses), 32),
-            .ports = std::rotr(std::bit_cast<uint32_t>(answer.ports), 16)};
-}
-
-nat::Ip6Ends ip6_ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
-    const auto answer = opposite(direction);
-    return {.answer = static_cast<const conntrack::Flow6&>(flow).addresses(answer),
-            .ports = std::rotr(std::bit_cast<uint32_t>(flow.half(answer).ports), 16)};
-}
-
-template <Family family>
-routing::NeighbourTable::Found neighbour_of(const routing::Context& context, const Found& found,
-                                            const uint8_t* header, bool translated,
-                                            const routing::NextHop& hop) {
-    const auto& neighbours = context.tables.neighbours;
-    if constexpr (family == Family::ip4)
-        return routing::neighbour_of(neighbours, hop,
-                                     translated ? ends_after(*found.flow, found.direction).destination()
-                                                : Ip4Address::load(header + 16));
-    else
-        return routing::neighbour_of(neighbours, hop,
-                                     translated ? found.flow->tuple(opposite(found.direction)).source().ip6()
-                                                : Ip6Address::load(header + 24));
-}
-
 }  // namespace
-
-// What the hooks decided, as it stands in the 16 bytes that a flow has for each direction.
-class Firewall::KeptDecision {
-  public:
-    KeptDecision(PathId path, routing::NextHopIndex next_hop, InterfaceId in, CtState state, Hook last_hook,
-                 bool reads_sets)
-        : word_(kValid | uint64_t{reads_sets} << 62 | static_cast<uint64_t>(last_hook) << 59 |
-                static_cast<uint64_t>(state) << 56 | uint64_t{index(in)} << 48 | uint64_t{path} << 32 |
-                next_hop) {}
-    explicit KeptDecision(uint64_t word) : word_(word) {}
-
-    [[nodiscard]] uint64_t word() const { return word_; }
-    [[nodiscard]] bool reads_sets() const { return (word_ >> 62 & 1) != 0; }
-    [[nodiscard]] Hook last_hook() const { return static_cast<Hook>(word_ >> 59 & 7); }
-    // Whether it was made for packets that came in like this.
-    [[nodiscard]] bool is_for(InterfaceId in) const {
-        return (word_ >> 48 & 0x80ff) == (0x8000U | static_cast<uint32_t>(index(in)));
-    }
-    [[nodiscard]] CtState state() const { return static_cast<CtState>(word_ >> 56 & 7); }
-    [[nodiscard]] PathId path() const { return static_cast<PathId>(word_ >> 32 & 0xffff); }
-    [[nodiscard]] routing::NextHopIndex next_hop() const { return static_cast<routing::NextHopIndex>(word_); }
-
-  private:
-    static constexpr uint64_t kValid = uint64_t{1} << 63;
-    static_assert(PathPool::kDefaultPaths <= 1U << 16 && kMaxInterfaces <= 256);
-    uint64_t word_;
-};
-
-// None that a flow ever has: it is not valid, nor zero.
-constexpr conntrack::Decision kNoDecision{1, 1};
 
 // What packets of a burst that repeat decisions share: what holds for all of them, and what they add to
 // counters.
@@ -285,10 +108,7 @@ void Firewall::count_path(Repeats& repeats) {
     repeats.decision = kNoDecision;  // exit and path may be another's from here on
     if (!decision.is_for(meta.in))
         return false;
-    // Those that read no set hold while the tables do.
-    if (kept.made_from >> 32 != repeats.tables ||
-        (decision.reads_sets() && static_cast<uint32_t>(kept.made_from) !=
-                                      static_cast<uint32_t>(tables_->sets->generation()))) [[unlikely]]
+    if (!is_current(kept, repeats.tables, *tables_->sets)) [[unlikely]]
         return false;
     if (decision.next_hop() != repeats.exit.next_hop()) [[unlikely]]
         repeats.exit.turn_to(context, decision.next_hop());
@@ -368,7 +188,7 @@ void Firewall::translate_again(dpdk::Packet* packet, const pipeline::PacketMeta&
     const wire::MutableBytes bytes(dpdk::data(packet) + meta.l3, meta.l3_length);
     if (meta.path == Path::ip4_fast) {
         nat::rewrite_ip4_ports(bytes.data(), bytes.data() + wire::kIpv4HeaderSize, found.flow->protocol(),
-                               ends_after(*found.flow, found.direction));
+                               ip4_ends_after(*found.flow, found.direction));
         if (nat::FlowTranslation::changes(found.flow->status, found.direction, Manip::source))
             translator_->renew_identification(bytes);
         return;
@@ -398,70 +218,6 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
     if (meta.path == Path::ip6_large && repeat_large<Family::ip6>(context, packet, meta))
         return Verdict::sent();
     return routing::forward_slowly(context, packet, meta);
-}
-
-// A large frame of an open connection, whose segments would all repeat one decision. False if some of them
-// have to ask for themselves; nothing has happened then.
-template <Family family>
-bool Firewall::repeat_large(routing::Context& context, dpdk::Packet* packet,
-                            const pipeline::PacketMeta& meta) {
-    constexpr bool kIp4 = family == Family::ip4;
-    uint8_t* const header = dpdk::data(packet) + meta.l3;
-    std::conditional_t<kIp4, Ip4PortsTuple, conntrack::Tuple> tuple;
-    if (!tables_->tracks || !read_tuple(header, meta.l3_length, tuple))
-        return false;
-    const Found found = tracker_.table().find(tuple);
-    if (!found)
-        return false;
-    conntrack::Flow& flow = *found.flow;
-    const auto& kept = flow.decision(found.direction);
-    const KeptDecision decision(kept.what);
-    const auto sets = static_cast<uint32_t>(tables_->sets->generation());
-    if (!decision.is_for(meta.in) || kept.made_from >> 32 != tables_->generation ||
-        (decision.reads_sets() && static_cast<uint32_t>(kept.made_from) != sets))
-        return false;
-    const auto& hop = context.tables.fib->next_hop(decision.next_hop());
-    const bool translated = is_translated(flow);
-    const auto neighbour = neighbour_of<family>(context, found, header, translated, hop);
-    const auto parts = pipeline::LargeFrame::of(packet, meta.l3);
-    if (!neighbour.link.usable() || parts.largest() > hop.mtu)
-        return false;
-    // Each segment would get an identification of its own.
-    if (kIp4 && nat::FlowTranslation::changes(flow.status, found.direction, Manip::source) &&
-        !wire::Ipv4View::unchecked(header).dont_fragment())
-        return false;
-    const uint32_t segments = parts.segments();
-    const wire::Bytes tcp_header(dpdk::data(packet) + parts.tcp, size_t{parts.headers} - parts.tcp);
-    if (!tracker_.repeat_segments(found, tcp_header,
-                                  {.count = segments,
-                                   .payload = parts.payload,
-                                   .size = parts.segment_size,
-                                   .bytes = parts.ip_bytes()},
-                                  tracker_.round(context.worker.now)))
-        return false;
-    if (translated)
-        translate_headers(packet, meta, parts, found);
-    state_->repeat(decision.path(), segments, parts.ip_bytes(), context.worker.now);
-    conntrack_counters_.add(conntrack::Count::found, segments);
-    conntrack_counters_.add(conntrack::Count::decision_repeated, segments);
-    auto& protocol = context.worker.counters.protocol;
-    protocol.add(kIp4 ? Protocol::IpInReceives : Protocol::Ip6InReceives, segments);
-    protocol.add(kIp4 ? Protocol::IpForwDatagrams : Protocol::Ip6OutForwDatagrams, segments);
-    routing::send_large(context, packet, meta, hop, neighbour, family);
-    return true;
-}
-
-// The TCP checksum becomes whatever it does: it is made anew for each segment.
-void Firewall::translate_headers(dpdk::Packet* packet, const pipeline::PacketMeta& meta,
-                                 const pipeline::LargeFrame& parts, const Found& found) {
-    const wire::MutableBytes bytes(dpdk::data(packet) + meta.l3, meta.l3_length);
-    if (meta.path == Path::ip4_large) {
-        nat::rewrite_ip4_ports(bytes.data(), dpdk::data(packet) + parts.tcp, found.flow->protocol(),
-                               ends_after(*found.flow, found.direction));
-        return;
-    }
-    nat::rewrite_ip6_ports(bytes.data(), dpdk::data(packet) + parts.tcp, found.flow->protocol(),
-                           ip6_ends_after(*found.flow, found.direction));
 }
 
 // Packets in a row, the first at `place`, whose flows have the decision of the packet before them; of these
@@ -508,7 +264,7 @@ template <Family family, wire::IpProtocol protocol, bool translated>
             const auto direction = flow->direction_of(*half);
             if constexpr (family == Family::ip4) {
                 const bool renews = nat::FlowTranslation::changes(flow->status, direction, Manip::source);
-                nat::rewrite_ip4_and_count_hop(header, protocol, ends_after(*flow, direction),
+                nat::rewrite_ip4_and_count_hop(header, protocol, ip4_ends_after(*flow, direction),
                                                renews ? identifications : nullptr);
             } else {
                 nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,

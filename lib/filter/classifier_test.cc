@@ -98,14 +98,14 @@ class Draw {
             keys += "set_mark: " + number(3) + ", ";
         if (one_in(8))
             keys += "mark: '=" + number(3) + "', ";
-        constexpr std::array actions{"",
-                                     "",
-                                     "action: accept",
-                                     "action: drop",
-                                     "action: return",
-                                     "action: {jump: a}",
-                                     "action: {goto: b}"};
-        return keys + actions[random_.below(jumps ? uint32_t{7} : 5)] + "},\n";
+        constexpr std::array kActions{"",
+                                      "",
+                                      "action: accept",
+                                      "action: drop",
+                                      "action: return",
+                                      "action: {jump: a}",
+                                      "action: {goto: b}"};
+        return keys + kActions[random_.below(jumps ? uint32_t{7} : 5)] + "},\n";
     }
 
     Random random_;

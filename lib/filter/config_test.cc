@@ -47,7 +47,7 @@ TEST(RulesConfig, keeps_a_rule_as_written) {
 }
 
 TEST(RulesConfig, what_is_printed_reads_the_same) {
-    constexpr std::string_view yaml = R"(
+    constexpr std::string_view kYaml = R"(
 early: [{name: e, in: wan, limit: {over: 20000/second, burst: 4000, per: saddr}, action: drop}]
 raw: {prerouting: [{name: n, notrack: true, mark: 3}]}
 mangle: {forward: [{name: c, proto: tcp, tcp_flags: 'syn/syn,ack,rst', mss: clamp}, {name: d, proto: tcp, mss: 1400}]}
@@ -62,7 +62,7 @@ filter:
       - {name: f, proto: [tcp, 200], family: ip4, mac_saddr: '!02:00:00:00:00:01', set_mark: 1, action: {reject: admin-prohibited}}
 chains: {x: []}
 )";
-    const auto read = config::read_text<RulesConfig>("f", yaml);
+    const auto read = config::read_text<RulesConfig>("f", kYaml);
     ASSERT_TRUE(read) << read.error().text();
     const std::string printed = config::to_yaml(*read);
     auto again = config::read_text<RulesConfig>("f", printed);

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "filter/drops.hh"
-#include "filter/program.hh"
+#include "filter/program_round.hh"
 #include "filter/stage.hh"
 #include "pipeline/burst_end.hh"
 #include "pipeline/parse.hh"
@@ -186,14 +186,14 @@ uint64_t Firewall::end_by_program(routing::Context& context, Burst& burst, const
     const CompiledProgram& program = tables_->ruleset->rules().programs[rule.program];
     ProgramLookups lookups;
     look_up(program, burst, wanted, context.worker.now, lookups);
-    ProgramRound round{.lookups = &lookups, .said = {}};
+    ProgramRound round(tables_->ruleset->rules(), rule, *state_, context.worker.now, &lookups);
     for_each_place(wanted, [&](size_t place) {
         const auto after = ask_program(context, burst, place, rule, round);
         ended |= uint64_t{after != AfterProgram::goes_on} << place;
         dropped |= uint64_t{after == AfterProgram::dropped} << place;
     });
     pipeline::drop(context.worker, burst, dropped, drops::program);
-    round.said.count(program, state_->counters(), context.worker.now);
+    round.count();
     return ended;
 }
 
@@ -210,10 +210,9 @@ bool Firewall::ask_early(routing::Context& context, Burst& burst, size_t place, 
         auto asked = asked_about(burst, place, ip, context.worker.now);
         const auto outcome = evaluate_early(ruleset, *state_, asked, from);
         if (outcome.asks != nullptr) {
-            ProgramRound round;
+            ProgramRound round(ruleset.rules(), *outcome.asks, *state_, context.worker.now, nullptr);
             const auto after = ask_program(context, burst, place, *outcome.asks, round);
-            round.said.count(ruleset.rules().programs[outcome.asks->program], state_->counters(),
-                             context.worker.now);
+            round.count();
             if (after == AfterProgram::dropped)
                 pipeline::drop(context.worker, burst, place_bit(place), drops::program);
             if (after != AfterProgram::goes_on)
@@ -235,10 +234,8 @@ Firewall::AfterProgram Firewall::ask_program(routing::Context& context, Burst& b
     PacketMeta& meta = burst.meta[place];
     dpdk::Packet* const packet = burst.packets[place];
     const auto ip = packet_at(burst, place);
-    const auto asked = asked_about(burst, place, ip, context.worker.now);
     ProgramAnswer answer;
-    run_program(tables_->ruleset->rules(), rule, *state_, asked, dpdk::bytes(packet), meta.l3, round,
-                place_bit(place), answer);
+    round.ask(ip, dpdk::bytes(packet), meta.l3, place_bit(place), answer);
     const auto& interfaces = context.tables.interfaces;
     if (answer.verdict == bpf::Verdict::pass) {
         if (!answer.changed)

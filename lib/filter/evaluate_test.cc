@@ -142,13 +142,13 @@ TEST(Evaluate, an_observing_rule_counts_and_does_nothing) {
 }
 
 TEST(Evaluate, an_expired_rule_does_not_count) {
-    constexpr std::string_view yaml = "filter: {forward: [{name: m, expires: 2026-06-15, action: drop}]}";
+    constexpr std::string_view kYaml = "filter: {forward: [{name: m, expires: 2026-06-15, action: drop}]}";
     using std::chrono::day, std::chrono::month, std::chrono::year;
-    Rules last_day(yaml, 1, Date{year(2026), month(6), day(15)});
+    Rules last_day(kYaml, 1, Date{year(2026), month(6), day(15)});
     EXPECT_EQ(last_day.forward(tcp4()).conclusion, Conclusion::drop);
     ASSERT_TRUE(last_day.ruleset->next_expiry());
     EXPECT_EQ(*last_day.ruleset->next_expiry(), (Date{year(2026), month(6), day(16)}));
-    Rules day_after(yaml, 1, Date{year(2026), month(6), day(16)});
+    Rules day_after(kYaml, 1, Date{year(2026), month(6), day(16)});
     EXPECT_EQ(day_after.forward(tcp4()).conclusion, Conclusion::accept);
     EXPECT_FALSE(day_after.ruleset->next_expiry());
     EXPECT_NE(day_after.directory.find("filter.forward/m"), kNoRule);  // its counters stay

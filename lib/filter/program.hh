@@ -82,17 +82,4 @@ struct ProgramLookups {
     std::array<uint64_t, kMaxProgramSymbols> destinations;
 };
 
-// Packets that a program is asked about one after the other.
-struct ProgramRound {
-    const ProgramLookups* lookups = nullptr;  // null: sets are asked for each packet
-    VerdictTally said;
-};
-
-// Asks a program about a packet in a frame, whose IP header is at `l3`, and whose bit in the round's look-ups
-// is `place`. An observing rule passes the packet on as it is. Fills the answer, which is read in pieces and
-// so must not come in one register.
-void run_program(const CompiledRules& rules, const CompiledRule& rule, RulesetState& state,
-                 const RulePacket& packet, std::span<uint8_t> frame, uint16_t l3, ProgramRound& round,
-                 uint64_t place, ProgramAnswer& answer);
-
 }  // namespace sluice::filter

@@ -5,6 +5,7 @@
 
 #include "bpf/packet.hh"
 #include "filter/limit.hh"
+#include "filter/packet.hh"
 #include "sets/set.hh"
 #include "wire/bytes.hh"
 
@@ -16,21 +17,21 @@ ProgramHost& host_of(uint64_t argument) {
 }
 
 bool contains(ProgramHost& host, uint64_t set, const sets::Fields& fields) {
-    return host.program.sets[set]->contains(fields, host.packet.now, host.packet.ip.length());
+    return host.program.sets[set]->contains(fields, host.now, host.ip->length());
 }
 
 uint64_t contains_source(uint64_t packet, uint64_t set, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
     if (host.lookups != nullptr && (host.lookups->by_source >> set & 1) != 0)
         return (host.lookups->sources[set] & host.place) != 0 ? 1 : 0;
-    return contains(host, set, sets::Fields(host.packet.ip.source())) ? 1 : 0;
+    return contains(host, set, sets::Fields(host.ip->source())) ? 1 : 0;
 }
 
 uint64_t contains_destination(uint64_t packet, uint64_t set, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
     if (host.lookups != nullptr && (host.lookups->by_destination >> set & 1) != 0)
         return (host.lookups->destinations[set] & host.place) != 0 ? 1 : 0;
-    return contains(host, set, sets::Fields(host.packet.ip.destination())) ? 1 : 0;
+    return contains(host, set, sets::Fields(host.ip->destination())) ? 1 : 0;
 }
 
 uint64_t contains_ip4(uint64_t packet, uint64_t set, uint64_t address, uint64_t, uint64_t) {
@@ -54,18 +55,18 @@ uint64_t contains_port(uint64_t packet, uint64_t set, uint64_t port, uint64_t, u
 
 uint64_t count(uint64_t packet, uint64_t counter, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
-    host.state.counters().count(host.program.counters[counter], host.packet.ip.length(), host.packet.now);
+    host.state.counters().count(host.program.counters[counter], host.ip->length(), host.now);
     return 0;
 }
 
 uint64_t take(ProgramHost& host, uint64_t limit, const LimitKeyValue& key) {
     auto& buckets = host.state.program_limit(host.index, limit);
-    return buckets.take(key, host.packet.now) != LimitAnswer::beyond ? 1 : 0;
+    return buckets.take(key, host.now) != LimitAnswer::beyond ? 1 : 0;
 }
 
 uint64_t limit_source(uint64_t packet, uint64_t limit, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
-    return take(host, limit, *LimitKeyValue::of(LimitKey::saddr, host.packet));
+    return take(host, limit, *LimitKeyValue::of(LimitKey::saddr, RulePacket(*host.ip, host.now)));
 }
 
 uint64_t limit_key(uint64_t packet, uint64_t limit, uint64_t key, uint64_t, uint64_t) {

@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "base/interface_id.hh"
+#include "base/time.hh"
 #include "bpf/helper.hh"
 #include "filter/compiled_rule.hh"
-#include "filter/packet.hh"
 #include "filter/program.hh"
 #include "filter/ruleset_state.hh"
+#include "wire/ip_packet.hh"
 
 namespace sluice::filter {
 
@@ -27,12 +30,14 @@ struct ProgramHost {
     const CompiledProgram& program;
     uint32_t index;  // of the program in its ruleset
     RulesetState& state;
-    const RulePacket& packet;
-    std::span<const uint8_t> frame;  // as it came; what the program sees and changes is its copy
-    uint32_t window;                 // bytes of that copy
-    std::span<uint8_t> changed;      // the frame, for what is written behind the copy; may be empty
-    const ProgramLookups* lookups;   // null: none
-    uint64_t place;                  // the packet's bit in them
+    Instant now;
+    uint32_t window;                // bytes that the program sees and changes in a copy
+    const ProgramLookups* lookups;  // null: none
+    // Of the packet.
+    const wire::IpPacket* ip = nullptr;
+    std::span<const uint8_t> frame{};  // as it came
+    std::span<uint8_t> changed{};      // the frame, for what is written behind the copy; may be empty
+    uint64_t place = 0;                // its bit in the look-ups
     InterfaceId redirect = kNoInterface;
 };
 

@@ -16,7 +16,6 @@
 namespace sluice::filter {
 namespace {
 
-using conntrack::CtState;
 using conntrack::Refusal;
 using pipeline::Verdict;
 using routing::Context;

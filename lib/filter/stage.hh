@@ -34,7 +34,8 @@ struct LargeFrame;
 
 namespace sluice::filter {
 
-struct ProgramRound;
+class KeptDecision;
+class ProgramRound;
 
 // What all workers read: part of the published snapshot.
 struct FirewallTables {
@@ -187,7 +188,6 @@ class Firewall final : public routing::Hooks {
     struct Repeats;
     void count_path(Repeats& repeats);
     void resume(routing::Context& context, const pipeline::Burst& burst, Repeats& repeats);
-    class KeptDecision;
     [[nodiscard]] bool repeat_decision(routing::Context& context, dpdk::Packet* packet,
                                        const pipeline::PacketMeta& meta, conntrack::Found found,
                                        Repeats& repeats);

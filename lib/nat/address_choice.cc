@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <ranges>
 
 namespace sluice::nat {
 namespace {
@@ -70,7 +71,9 @@ IpAddress successor(const IpAddress& address) {
     if (address.is_ip4())
         return Ip4Address::from_host(address.ip4().host() + 1);
     auto bytes = address.ip6().bytes();
-    for (size_t place = bytes.size(); place-- > 0 && ++bytes[place] == 0;) {
+    for (auto& byte : std::views::reverse(bytes)) {
+        if (++byte != 0)
+            break;
     }
     return Ip6Address(bytes);
 }

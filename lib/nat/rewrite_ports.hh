@@ -78,7 +78,7 @@ inline void put_ports(uint8_t* upper, wire::IpProtocol protocol, uint32_t ports,
     const bool is_udp = protocol == wire::IpProtocol::udp;
     if (is_udp && checksum == 0)
         return;
-    checksum = changed(checksum, add_around(change, uint64_t{static_cast<uint32_t>(~before)} + wanted));
+    checksum = changed(checksum, add_around(change, uint64_t{~before} + wanted));
     if (is_udp && checksum == 0)
         checksum = 0xffff;  // zero would mean that there is none (RFC 768)
     std::memcpy(at, &checksum, sizeof checksum);

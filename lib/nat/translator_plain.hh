@@ -40,7 +40,7 @@ std::optional<uint16_t> Translator::pick_port(PortSpace& space, const PortRange&
         if (!port)
             break;
         if (is_usable(*port))
-            return *port;
+            return port;
         from = *port == range.last ? range.first : static_cast<uint16_t>(*port + 1);
     }
     space.count_refused();

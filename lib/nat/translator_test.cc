@@ -181,10 +181,10 @@ TEST(Translator, FilteringLetsInWhoTheRuleSays) {
         Dependence filtering;
         bool anybody;
         bool same_address;
-    } kCases[] = {{Dependence::endpoint_independent, true, true},
-                  {Dependence::address_dependent, false, true},
-                  {Dependence::address_and_port_dependent, false, false}};
-    for (const auto& one : kCases) {
+    } cases[] = {{Dependence::endpoint_independent, true, true},
+                 {Dependence::address_dependent, false, true},
+                 {Dependence::address_and_port_dependent, false, false}};
+    for (const auto& one : cases) {
         BoxUnderTest box;
         const auto external = (*box.open(filtered(one.filtering), {kX1, 5000}, kY1))->seen_source();
         const auto stranger = box.open_inbound(kY2, external);

@@ -201,7 +201,7 @@ void parse_at_length(Worker& worker, const Interfaces& interfaces, PortId port, 
 }
 
 // Chosen once, by what the machine has.
-const plain::Parsers plain_parsers = plain::choose();
+const plain::Parsers kPlainParsers = plain::choose();
 
 // Where the frames of a burst begin, their bytes on the way.
 class FrameStarts {
@@ -306,7 +306,7 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
     for (const bool ip6 : {ip6_first, !ip6_first}) {
         if (others == 0) [[likely]]
             break;
-        const auto parse_plain = ip6 ? plain_parsers.ip6 : plain_parsers.ip4;
+        const auto parse_plain = ip6 ? kPlainParsers.ip6 : kPlainParsers.ip4;
         const auto plain = parse_plain(plain_device(device, own, ip6 ? Path::ip6_fast : Path::ip4_fast),
                                        frames.wanted(others), found);
         (ip6 ? burst.keys.ip6 : burst.keys.ip4) = {
@@ -350,9 +350,9 @@ void find_keys(Burst& burst) {
         return KeyedPlaces{.all = bits.ports, .datagrams = bits.datagrams, .acks = bits.acks};
     };
     if (ip4 != 0)
-        burst.keys.ip4 = keyed(plain_parsers.ip4(device, frames.wanted(ip4), found));
+        burst.keys.ip4 = keyed(kPlainParsers.ip4(device, frames.wanted(ip4), found));
     if (ip6 != 0)
-        burst.keys.ip6 = keyed(plain_parsers.ip6(device, frames.wanted(ip6), found));
+        burst.keys.ip6 = keyed(kPlainParsers.ip6(device, frames.wanted(ip6), found));
 }
 
 }  // namespace sluice::pipeline

@@ -1,6 +1,7 @@
 #include "steering/places.hh"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace sluice::steering {
@@ -27,7 +28,7 @@ std::vector<uint8_t> places_for(std::span<const size_t> queues) {
     size_t given = 0;
     for (const double share : shares) {
         before += share;
-        const auto up_to = static_cast<size_t>(before / sum * kBuckets + 0.5);
+        const auto up_to = static_cast<size_t>(std::lround(before / sum * kBuckets));
         places.push_back(static_cast<uint8_t>(up_to - given));
         given = up_to;
     }

@@ -119,8 +119,9 @@ TEST_P(PlanTest, flows_are_spread_evenly) {
         ++flows[plan.owner_of(
             Tuple(inside(Family::ip4), any_address(Family::ip4), IpProtocol::udp, port(), 53))];
     ASSERT_EQ(flows.size(), GetParam());
+    const double even = static_cast<double>(kFlows) / GetParam();
     for (const auto& [worker, count] : flows)
-        EXPECT_NEAR(count, kFlows / GetParam(), kFlows / GetParam() / 5) << index(worker);
+        EXPECT_NEAR(count, even, even / 5) << index(worker);
 }
 
 // A device with the symmetric key and a table of 128 places brings most packets to their owners by itself.
@@ -172,7 +173,7 @@ TEST_P(PlanTest, who_is_in_no_route_of_table_main_is_outside) {
 TEST_P(PlanTest, what_comes_to_a_port_of_nat_goes_to_its_owner) {
     const auto plan = nat_plan();
     for (int i = 0; i < 5000; ++i) {
-        const auto external = Ip4Address::from_host(0xcb007110U + static_cast<uint32_t>(random_.below(16)));
+        const auto external = Ip4Address::from_host(0xcb007110U + random_.below(16));
         const uint16_t given = port();
         const auto owner = nat::PortShare::owner_of(given, GetParam());
         ASSERT_EQ(
@@ -247,7 +248,7 @@ TEST_P(PlanTest, flows_are_spread_by_places) {
         ++flows[plan.owner_of(
             Tuple(inside(Family::ip4), any_address(Family::ip4), IpProtocol::udp, port(), 53))];
     EXPECT_EQ(flows.size(), is_alone ? 1U : 2U);
-    EXPECT_NEAR(flows[WorkerId{0}], is_alone ? kFlows : kFlows / 4, kFlows / 50);
+    EXPECT_NEAR(flows[WorkerId{0}], is_alone ? kFlows : kFlows / 4.0, kFlows / 50.0);
 }
 
 TEST_P(PlanTest, ports_do_not_count_where_helpers_announce_some) {
