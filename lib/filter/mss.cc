@@ -51,12 +51,16 @@ bool lower_mss(const wire::IpPacket& packet, wire::MutableBytes bytes, uint16_t 
     if (option == 0 || wire::read16(header.data() + option + 2) <= mss)
         return false;
     uint8_t* const tcp = bytes.data() + (header.data() - packet.bytes().data());
-    // The value may stand at an odd place: the checksum sees the whole words around it.
-    const size_t word = (option + 2) & ~size_t{1};
-    const Be32 before = Be32::load(tcp + word);
-    wire::write16(tcp + option + 2, mss);
+    uint8_t* const value = tcp + option + 2;
+    // At an odd place its bytes belong to two words of the checksum, each to the other half of its own.
+    const auto as_summed = [is_odd = option % 2 != 0](Be16 number) {
+        return is_odd ? Be16::from_wire(__builtin_bswap16(number.wire())) : number;
+    };
+    const Be16 before = Be16::load(value);
+    const Be16 after = Be16::from_host(mss);
+    after.store(value);
     wire::ChecksumDelta{}
-        .add(before, Be32::load(tcp + word))
+        .add(as_summed(before), as_summed(after))
         .apply(Be16::load(tcp + kChecksumOffset))
         .store(tcp + kChecksumOffset);
     return true;

@@ -270,7 +270,7 @@ TEST(Rewrite, RefusesHeadersThatAreTooShortAndLeavesThemAlone) {
         auto what = kDatagram;
         what.protocol = protocol;
         const Buffer whole = build(what);
-        for (size_t size = 0; size < 8; ++size) {
+        for (size_t size = 0; size < 8 && 20 + size <= whole.size(); ++size) {
             Buffer bytes(whole.begin(), whole.begin() + 20 + static_cast<ptrdiff_t>(size));
             wire::write16(bytes.data() + 2, static_cast<uint16_t>(bytes.size()));
             wire::MutableIpv4View::unchecked(bytes.data()).refresh_checksum();
