@@ -99,10 +99,18 @@ Gateway::~Gateway() {
     lanes_.clear();
     snapshot_.reset();
     retired_.clear();
-    for (const auto& postponed : std::exchange(postponed_, {}))
-        postponed.run();
+    run_postponed();
+    firewall_.reset();  // which has something to postpone, too: its sets
+    run_postponed();
     neighbours_.reset();
     devices_.clear();
+}
+
+void Gateway::run_postponed() {
+    while (!postponed_.empty()) {
+        for (const auto& postponed : std::exchange(postponed_, {}))
+            postponed.run();
+    }
 }
 
 Expected<void> Gateway::open_devices(const GatewayConfig& config) {

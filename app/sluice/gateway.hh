@@ -114,6 +114,8 @@ class Gateway {
     void watch_links();
     void tick();
     void reclaim();
+    // Without waiting for workers: there are none any more.
+    void run_postponed();
     void log_rules();
 
     std::unique_ptr<dpdk::Eal> eal_;

@@ -56,7 +56,8 @@ inline uint64_t sum_bytes(const uint8_t* from, size_t size) {
     }
     uint64_t sum = 0;
     if (size < 8) {
-        std::memcpy(&sum, from, size);
+        if (size != 0)
+            std::memcpy(&sum, from, size);  // of nothing `from` may be null
         return sum;
     }
     // What the whole words leave, as the end of the last eight bytes; all of it shifted out where they leave
