@@ -113,6 +113,22 @@ TEST_P(Executions, SeeTheFrameAndZeroBehindIt) {
     }
 }
 
+TEST_P(Executions, SeeNothingOfTheFrameBefore) {
+    Host host;
+    bpf::Run asked;
+    asked.host = &host;
+    for (const size_t at : {size_t{20}, size_t{33}, size_t{95}, size_t{255}}) {
+        const auto program = load({assembler::load(1, 2, 1, kFrame + static_cast<int>(at)), set(3, 0),
+                                   set(4, 0), set(5, 0), call(-1), set(0, 2), leave()},
+                                  {{4, true, "note"}});
+        for (const size_t size : std::array<size_t, 8>{256, 1, 20, 256, 33, 64, 256, 95}) {
+            const auto frame = counting(size);
+            ASSERT_EQ((*program)(asked, frame), Verdict::pass);
+            EXPECT_EQ(host.arguments[0], at < size ? frame[at] : 0) << size << " " << at;
+        }
+    }
+}
+
 TEST_P(Executions, SeeWhatIsSaidOfThePacket) {
     const auto program =
         load({copy(6, 1), assembler::load(8, 2, 1, offsetof(PacketView, now)),

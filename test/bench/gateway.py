@@ -102,10 +102,12 @@ class Gateway:
         by_policy = sum(drop["packets"] for drop in drops if drop["family"] == "policy")
         return by_policy, sum(drop["packets"] for drop in drops) - by_policy
 
-    def overrun(self):
-        """Packets dropped for want of room on their way to another worker: a source without an end overruns one that has to wait
-        for its CPU, or has more to do."""
-        return sum(drop["packets"] for drop in self.api.items("/v1/drops") if drop["reason"] == "steer_ring_full")
+    def overrun_drops(self):
+        """Packets dropped for want of room on their way to another worker, as a source without an end overruns one that has to wait
+        for its CPU or has more to do; and those dropped for any other reason."""
+        drops = self.api.items("/v1/drops")
+        overrun = sum(drop["packets"] for drop in drops if drop["reason"] == "steer_ring_full")
+        return overrun, sum(drop["packets"] for drop in drops) - overrun
 
     def await_packets(self):
         """The worker is at work."""

@@ -67,11 +67,11 @@ class Workers(Case):
 
     def _measure(self, build, config, count, label):
         with self.bench.gateway(build, config) as gateway:
-            await_established(gateway, count, lambda: self._dropped(gateway)[1])
+            await_established(gateway, count, lambda: gateway.overrun_drops()[1])
             await_streams(gateway)
-            before, (full, others) = gateway.workers(), self._dropped(gateway)
+            before, drops = gateway.workers(), gateway.overrun_drops()
             rate = gateway.rate(self.bench.seconds)
-            full, others = self._dropped(gateway)[0] - full, self._dropped(gateway)[1] - others
+            full, others = (after - first for first, after in zip(drops, gateway.overrun_drops()))
             workers = gateway.workers()
         if others or not rate["sent"]:
             raise Failed(f"of {rate['received']} packets {rate['sent']} were sent, {others} were dropped")
@@ -83,12 +83,6 @@ class Workers(Case):
             raise Failed(f"{handed} of {rate['received']} packets came by the queue of another worker")
         self.note(f"by_the_clock, {label}", rate["pps"])
         return rate["cpu_pps"]
-
-    @staticmethod
-    def _dropped(gateway):
-        """Overrun, and for any other reason."""
-        overrun = gateway.overrun()
-        return overrun, gateway.status()["packets"]["dropped"] - overrun
 
     def remarks(self):
         for label in ("two workers", _ALONE):
