@@ -1,5 +1,9 @@
 // What rules answer with and leave behind: resets, ICMP errors, a lowered MSS, log lines, counters.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "filter/mss.hh"
 #include "filter/reject.hh"
@@ -148,6 +152,23 @@ TEST(Mss, is_lowered_and_never_raised) {
 
 TEST(Mss, at_an_odd_place_keeps_the_checksum_right) {
     EXPECT_EQ(lowered(syn_with({1, 2, 4, 0x05, 0xb4, 1, 1, 1}), 1337, 43), 1337);
+}
+
+// At the end of a page, behind which nothing may be read.
+TEST(Mss, reads_nothing_behind_the_packet) {
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    void* const memory =
+        ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    auto* const second = static_cast<uint8_t*>(memory) + page;
+    ASSERT_EQ(::mprotect(second, page, PROT_NONE), 0);
+    const auto packet = syn_with({2, 4, 0x05, 0xb4});
+    const wire::MutableBytes there(second - packet.size(), packet.size());
+    std::ranges::copy(packet, there.begin());
+    const auto ip = wire::IpPacket::of(wire::Ipv4View::unchecked(there.data()));
+    EXPECT_TRUE(lower_mss(ip, there, 1400));
+    EXPECT_EQ(wire::read16(second - 2), 1400);
+    ::munmap(memory, 2 * page);
 }
 
 TEST(Mss, packets_without_the_option_stay) {
