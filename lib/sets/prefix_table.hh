@@ -1,6 +1,9 @@
 // Which addresses a set of networks held when it was loaded: all lengths of prefixes in one search, which
 // costs nearly the same at a thousand elements and at a million. It never changes; what has changed since is
 // its owner's to know.
+//
+// Many networks of IPv4 are bits of a map of all addresses, which answers by one line of memory or two; few
+// of them would not pay for it, and are a trie, as those of IPv6.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +14,7 @@
 
 #include "sets/fields.hh"
 #include "sets/piece.hh"
+#include "table/ip4_cover.hh"
 #include "table/lpm.hh"
 
 namespace sluice::sets {
@@ -29,7 +33,7 @@ class PrefixTable {
     [[nodiscard]] size_t memory_bytes() const;
 
   private:
-    std::variant<table::Lpm<Ip4Address>, table::Lpm<Ip6Address>> prefixes_;
+    std::variant<table::Lpm<Ip4Address>, table::Lpm<Ip6Address>, table::Ip4Cover> prefixes_;
 };
 
 }  // namespace sluice::sets

@@ -293,6 +293,33 @@ TEST(Set, NetworksThatWereLoadedExpireAndOutliveOthers) {
         EXPECT_TRUE(f.has(text, at(301))) << text;
 }
 
+// So many that they are a map of all addresses.
+TEST(Set, NetworksLoadedByTheThousandComeAndGo) {
+    Fixture f("net", {.size = 100000});
+    BodyBuilder builder = f.set.builder({80000, 0});
+    for (uint32_t i = 0; i < 40000; ++i) {
+        const std::string start = "10." + std::to_string(i >> 8) + "." + std::to_string(i & 255) + ".";
+        ASSERT_TRUE(builder.add(element(f.kind, start + "16/28"), 0, at(0)));
+        ASSERT_TRUE(builder.add(element(f.kind, start + "77"), 0, at(0)));
+    }
+    ASSERT_TRUE(builder.add(element(f.kind, "172.16.0.0/14"), 0, at(0)));
+    ASSERT_TRUE(builder.add(element(f.kind, "2001:db8::/32"), 0, at(0)));
+    ASSERT_TRUE(builder.finish().empty());
+    f.set.load(builder);
+    for (const auto* inside : {"10.0.0.16", "10.7.9.31", "10.156.63.77", "172.19.255.255", "2001:db8::1"})
+        EXPECT_TRUE(f.has(inside)) << inside;
+    for (const auto* outside :
+         {"10.0.0.15", "10.7.9.32", "10.156.63.78", "10.156.64.16", "172.20.0.0", "9.255.255.255"})
+        EXPECT_FALSE(f.has(outside)) << outside;
+    EXPECT_EQ(f.remove({"10.7.9.16/28"}), "");
+    EXPECT_FALSE(f.has("10.7.9.31"));
+    EXPECT_TRUE(f.has("10.7.9.77"));
+    EXPECT_EQ(f.add({"10.7.9.24/29", "9.0.0.0/8"}), "");
+    EXPECT_TRUE(f.has("10.7.9.31"));
+    EXPECT_FALSE(f.has("10.7.9.16"));
+    EXPECT_TRUE(f.has("9.255.255.255"));
+}
+
 TEST(Set, WhatTookTheNameOfOneRemovedIsFoundByTheNextRequest) {
     Fixture f("ip");
     EXPECT_EQ(f.add({"192.0.2.1"}), "");
