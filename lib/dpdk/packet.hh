@@ -24,6 +24,26 @@ struct PacketFree {
 // Owns a packet on the slow path.
 using PacketOwner = std::unique_ptr<Packet, PacketFree>;
 
+// Frees all of them. As rte_pktmbuf_free_bulk(), in fewer steps where they are what receiving gives: of one
+// pool, in one buffer each that nobody else holds.
+inline void free_burst(std::span<Packet*> packets) {
+    if (packets.empty())
+        return;
+    rte_mempool* const pool = packets[0]->pool;
+    uint64_t unusual = 0;
+    for (const Packet* packet : packets) {
+        unusual |= packet->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+        unusual |= static_cast<uint64_t>((rte_mbuf_refcnt_read(packet) ^ 1) | (packet->nb_segs ^ 1));
+        unusual |= reinterpret_cast<uintptr_t>(packet->pool) ^ reinterpret_cast<uintptr_t>(pool);
+        unusual |= reinterpret_cast<uintptr_t>(packet->next);
+    }
+    const auto count = static_cast<unsigned>(packets.size());
+    if (unusual == 0)
+        rte_mempool_put_bulk(pool, reinterpret_cast<void**>(packets.data()), count);
+    else
+        rte_pktmbuf_free_bulk(packets.data(), count);
+}
+
 inline uint8_t* data(Packet* packet) {
     return rte_pktmbuf_mtod(packet, uint8_t*);
 }

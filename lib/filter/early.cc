@@ -55,13 +55,13 @@ uint64_t listed_in(const sets::Set& set, const Burst& burst, Field field, uint64
     static_assert(pipeline::kMaxBurst <= sets::kMaxSetBurst);
     std::array<Ip4Address, pipeline::kMaxBurst> addresses;
     const unsigned shift = field == Field::saddr ? 0 : 32;
-    const uint64_t keyed = wanted & burst.keys.ip4.all;
-    for_each_place(keyed, [&](size_t place) {
+    // Of packets without keys, too: they are written over below, or nobody asks.
+    for (size_t place = 0; place < burst.count; ++place) {
         const auto word = static_cast<uint32_t>(burst.keys.addresses[place] >> shift);
         addresses[place] = Ip4Address::from_wire(Be32::from_wire(word));
-    });
+    }
     uint64_t ip6 = 0;
-    for_each_place(wanted & ~keyed, [&](size_t place) {
+    for_each_place(wanted & ~burst.keys.ip4.all, [&](size_t place) {
         const uint8_t* const header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
         if (header[0] >> 4 == 4)
             addresses[place] = Ip4Address::load(header + offset_of(field, Family::ip4));
@@ -102,6 +102,14 @@ void look_up(const CompiledProgram& program, const Burst& burst, uint64_t wanted
     }
 }
 
+// Of the IP packets at these places.
+uint64_t ip_bytes(const Burst& burst, uint64_t places) {
+    uint64_t bytes = 0;
+    for (size_t place = 0; place < burst.count; ++place)
+        bytes += burst.meta[place].l3_length & -(places >> place & 1);
+    return bytes;
+}
+
 // What early rules are asked about, and by which interface it came, if all of it came by one.
 struct Arrived {
     uint64_t ip = 0;
@@ -110,11 +118,12 @@ struct Arrived {
 
     static Arrived of(const Burst& burst) {
         Arrived arrived{.in = burst.meta[0].in};
-        for (size_t place = 0; place < burst.count; ++place) {
-            const PacketMeta& meta = burst.meta[place];
-            arrived.ip |= uint64_t{is_ip(meta)} << place;
-            arrived.by_one = arrived.by_one && meta.in == arrived.in;
-        }
+        arrived.ip = burst.keys.ip4.all | burst.keys.ip6.all;
+        for_each_place(pipeline::first_places(burst.count) & ~arrived.ip, [&](size_t place) {
+            arrived.ip |= uint64_t{is_ip(burst.meta[place])} << place;
+        });
+        for (size_t place = 0; place < burst.count; ++place)
+            arrived.by_one = arrived.by_one & (burst.meta[place].in == arrived.in);
         return arrived;
     }
     // Of these packets those that came by interfaces of the step.
@@ -160,8 +169,6 @@ uint64_t Firewall::drop_listed(routing::Context& context, Burst& burst, const Ea
     const uint64_t listed = listed_in(set, burst, field, wanted, now);
     if (listed == 0)
         return 0;
-    uint64_t bytes = 0;
-    for_each_place(listed, [&](size_t place) { bytes += burst.meta[place].l3_length; });
     if (set.options().counters) {
         for_each_place(listed, [&](size_t place) {
             const auto ip = packet_at(burst, place);
@@ -169,7 +176,8 @@ uint64_t Firewall::drop_listed(routing::Context& context, Burst& burst, const Ea
             set.contains(probe, now, burst.meta[place].l3_length);
         });
     }
-    state_->counters().count(step.rule->id, static_cast<uint64_t>(std::popcount(listed)), bytes, now);
+    state_->counters().count(step.rule->id, static_cast<uint64_t>(std::popcount(listed)),
+                             ip_bytes(burst, listed), now);
     judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = step.rule->id};
     pipeline::drop(context.worker, burst, listed, drops::early_rule);
     return listed;
@@ -179,9 +187,7 @@ uint64_t Firewall::end_by_program(routing::Context& context, Burst& burst, const
                                   uint64_t wanted) {
     uint64_t ended = 0;
     uint64_t dropped = 0;
-    uint64_t bytes = 0;
-    for_each_place(wanted, [&](size_t place) { bytes += burst.meta[place].l3_length; });
-    state_->counters().count(rule.id, static_cast<uint64_t>(std::popcount(wanted)), bytes,
+    state_->counters().count(rule.id, static_cast<uint64_t>(std::popcount(wanted)), ip_bytes(burst, wanted),
                              context.worker.now);
     const CompiledProgram& program = tables_->ruleset->rules().programs[rule.program];
     ProgramLookups lookups;

@@ -2,6 +2,9 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
+#include <span>
+
 #include "pipeline/places.hh"
 
 namespace sluice::pipeline {
@@ -31,11 +34,17 @@ void drop(Worker& worker, Burst& burst, uint64_t places, telemetry::DropReason r
         gone[count++] = packet;
     });
     count_them();
-    rte_pktmbuf_free_bulk(gone.data(), count);
+    dpdk::free_burst(std::span(gone).first(count));
     burst.keys.keep(~places);
 }
 
 void close_gaps(Burst& burst) {
+    if (std::ranges::all_of(std::span(burst.meta).first(burst.count),
+                            [](const PacketMeta& meta) { return meta.path == Path::done; })) {
+        burst.count = 0;
+        burst.keys.forget();
+        return;
+    }
     uint16_t kept = 0;
     uint64_t stay = 0;
     for (uint16_t i = 0; i < burst.count; ++i) {

@@ -11,10 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "dpdk/eal.hh"
 #include "dpdk/packet_pool.hh"
 #include "dpdk/packet_ring.hh"
 #include "pipeline/drops.hh"
+#include "pipeline/test_eal.hh"
 
 namespace sluice::pipeline {
 namespace {
@@ -24,17 +24,8 @@ constexpr WorkerId kTaker{1};
 constexpr uint32_t kBuffers = 2400;
 constexpr size_t kShort = HandedPacket::kMostCopied;
 
-class HandOverTest : public testing::Test {
+class HandOverTest : public WithEal {
   protected:
-    static void SetUpTestSuite() {
-        eal_ = dpdk::Eal::start({.worker_cpus = {},
-                                 .control_cpus = dpdk::allowed_cpus(),
-                                 .pci_devices = {},
-                                 .memory_mb = 64,
-                                 .hugepages = dpdk::Hugepages::off,
-                                 .extra_args = {}});
-        ASSERT_TRUE(eal_) << eal_.error().message;
-    }
     void TearDown() override {
         rings_.reset();
         EXPECT_EQ(pool_.available(), kBuffers);
@@ -70,7 +61,6 @@ class HandOverTest : public testing::Test {
             rte_pktmbuf_free(burst.packets[i]);
     }
 
-    static inline Expected<std::unique_ptr<dpdk::Eal>> eal_;
     dpdk::PacketPool pool_ = std::move(*dpdk::PacketPool::create("hand_over_test", kBuffers, 2048));
     dpdk::PacketRing to_control_ = std::move(*dpdk::PacketRing::create("to_control_test", 16));
     std::unique_ptr<HandOverRings> rings_ = std::make_unique<HandOverRings>(2);

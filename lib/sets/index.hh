@@ -64,6 +64,15 @@ class Index {
         return 0;
     }
 
+    // What the bucket of a tag says at once, in tables whose tags are equal for one key only.
+    struct Glance {
+        bool held;  // by a record that has nothing more to say, of a piece of kind 0
+        bool more;  // if not, search() may find it
+    };
+    [[nodiscard]] Glance glance(uint64_t hash, uint32_t tag) const {
+        return buckets_[place(hash)].glance(tag);
+    }
+
     // The writer's. False if there is no room near its bucket.
     bool insert(uint64_t hash, uint32_t tag, SlotRef ref);
     // Puts a ref in the place of that with the same record; both do nothing if there is none.
@@ -83,13 +92,12 @@ class Index {
     struct alignas(64) Bucket {
         std::atomic<uint64_t> slots[kSlots];  // ref << 32 | tag; 0: free
         std::atomic<uint32_t> overflow;       // pieces that passed this bucket
+        uint32_t nothing;                     // zero
 
         // Only a hint for those who look while it is written: they read the slot itself again.
         [[nodiscard]] unsigned matching(uint32_t tag) const {
 #ifndef __SANITIZE_THREAD__
-            const auto* const words = reinterpret_cast<const __m256*>(slots);
-            const auto tags = _mm256_castps_si256(_mm256_shuffle_ps(words[0], words[1], 0b10'00'10'00));
-            const auto equal = _mm256_cmpeq_epi32(tags, _mm256_set1_epi32(static_cast<int>(tag)));
+            const auto equal = _mm256_cmpeq_epi32(tags(), _mm256_set1_epi32(static_cast<int>(tag)));
             // In the order of slots, of which the eighth is none.
             const auto in_order = _mm256_permute4x64_epi64(equal, 0b11'01'10'00);
             return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(in_order))) &
@@ -102,6 +110,37 @@ class Index {
             return result;
 #endif
         }
+
+        // A processor with these instructions reads aligned eight bytes at once, so a ref is that of its tag.
+        [[nodiscard]] Glance glance(uint32_t tag) const {
+#ifndef __SANITIZE_THREAD__
+            constexpr int kFirstOther = 1 << SlotRef::kRecordBits;  // of packed refs
+            const auto equal = _mm256_cmpeq_epi32(tags(), _mm256_set1_epi32(static_cast<int>(tag)));
+            const auto is_plain =
+                _mm256_and_si256(_mm256_cmpgt_epi32(refs(), _mm256_setzero_si256()),
+                                 _mm256_cmpgt_epi32(_mm256_set1_epi32(kFirstOther), refs()));
+            const bool held = _mm256_testz_si256(equal, is_plain) == 0;
+            const auto equals = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(equal)));
+            const unsigned more = (equals & ((1U << kSlots) - 1)) | overflow.load(std::memory_order_relaxed);
+            return {.held = held, .more = more != 0};
+#else
+            (void)tag;
+            return {.held = false, .more = true};
+#endif
+        }
+
+      private:
+#ifndef __SANITIZE_THREAD__
+        // The halves of slots 0, 1, 4, 5, 2, 3 and 6, with the overflow and a zero as the eighth.
+        [[nodiscard]] __m256i tags() const {
+            const auto* const words = reinterpret_cast<const __m256*>(slots);
+            return _mm256_castps_si256(_mm256_shuffle_ps(words[0], words[1], 0b10'00'10'00));
+        }
+        [[nodiscard]] __m256i refs() const {
+            const auto* const words = reinterpret_cast<const __m256*>(slots);
+            return _mm256_castps_si256(_mm256_shuffle_ps(words[0], words[1], 0b11'01'11'01));
+        }
+#endif
     };
     struct Found {
         std::atomic<uint64_t>* slot = nullptr;

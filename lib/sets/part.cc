@@ -179,7 +179,14 @@ uint64_t Part::ask_addresses(const Layout& layout, std::span<const Ip4Address> a
         layout.index.prefetch(hashes[i]);
     }
     uint64_t found = 0;
+    uint64_t more = 0;
     for (uint64_t left = wanted; left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        const auto seen = layout.index.glance(hashes[i], word(i));
+        found |= uint64_t{seen.held} << i;
+        more |= uint64_t{seen.more} << i;
+    }
+    for (uint64_t left = more & ~found; left != 0; left &= left - 1) {
         const auto i = static_cast<size_t>(std::countr_zero(left));
         const uint32_t record = layout.index.search(hashes[i], word(i), [&](SlotRef ref) {
             return !ref.conditional || records_.holds(ref.record, view);
