@@ -119,9 +119,8 @@ struct Arrived {
     static Arrived of(const Burst& burst) {
         Arrived arrived{.in = burst.meta[0].in};
         arrived.ip = burst.keys.ip4.all | burst.keys.ip6.all;
-        for_each_place(pipeline::first_places(burst.count) & ~arrived.ip, [&](size_t place) {
-            arrived.ip |= uint64_t{is_ip(burst.meta[place])} << place;
-        });
+        for_each_place(pipeline::first_places(burst.count) & ~arrived.ip,
+                       [&](size_t place) { arrived.ip |= uint64_t{is_ip(burst.meta[place])} << place; });
         for (size_t place = 0; place < burst.count; ++place)
             arrived.by_one = arrived.by_one & (burst.meta[place].in == arrived.in);
         return arrived;
