@@ -54,10 +54,15 @@ inline void run_own_stages(routing::Context& context, filter::Firewall& firewall
 inline void run_stages(routing::Context& context, filter::Firewall& firewall, WorkerSteering* steering,
                        const steering::Plan* plan, pipeline::PortId port, pipeline::Burst& burst,
                        StageTimer& timer) {
-    pipeline::parse(context.worker, context.tables.interfaces, port, burst);
+    const bool has_early = firewall.has_early();
+    uint64_t asked_early = 0;
+    if (has_early) [[unlikely]]
+        asked_early = firewall.drop_frames(context, port, burst);
+    if (burst.count != 0)
+        pipeline::parse(context.worker, context.tables.interfaces, port, burst);
     timer.end(pipeline::Stage::parse);
-    if (firewall.has_early()) [[unlikely]]
-        firewall.early(context, burst);
+    if (has_early) [[unlikely]]
+        firewall.early(context, burst, asked_early);
     if (steering != nullptr) {
         steering->steerer.steer(context.worker, *plan, burst);
         timer.end(pipeline::Stage::steer);

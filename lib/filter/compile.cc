@@ -174,6 +174,11 @@ class RulesetBuilder {
                 break;
             ruleset_.early_steps_.push_back(*step);
         }
+        const auto& steps = ruleset_.early_steps_;
+        const auto other = std::ranges::find_if_not(steps, [](const EarlyStep& step) {
+            return step.lookup != nullptr && !step.lookup->set->options().counters;
+        });
+        ruleset_.frame_steps_ = static_cast<size_t>(other - steps.begin());
     }
 
     [[nodiscard]] std::optional<EarlyStep> step_of(const CompiledRule& rule) const {

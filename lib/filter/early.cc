@@ -1,4 +1,5 @@
 // The section `early`: sets, programs and all other early rules, before anything is remembered of a packet.
+// Of most frames the sets in front have been asked before (early_frames.cc).
 // The rules in front that are about a set or a program alone are asked for the whole burst, one rule after
 // the other; from the first other rule on each packet goes its own way.
 #include <array>
@@ -138,22 +139,25 @@ struct Arrived {
 
 }  // namespace
 
-void Firewall::early(routing::Context& context, Burst& burst) {
+void Firewall::early(routing::Context& context, Burst& burst, uint64_t asked) {
     if (burst.count == 0)
         return;
     const Ruleset& ruleset = *tables_->ruleset;
     const auto arrived = Arrived::of(burst);
     uint64_t open = arrived.ip;
-    for (const EarlyStep& step : ruleset.early_steps()) {
-        const uint64_t wanted = arrived.by_interfaces(step, burst, open);
+    const auto& steps = ruleset.early_steps();
+    for (size_t number = 0; number < steps.size(); ++number) {
+        const EarlyStep& step = steps[number];
+        const uint64_t unasked = number < ruleset.frame_steps().size() ? open & ~asked : open;
+        const uint64_t wanted = arrived.by_interfaces(step, burst, unasked);
         if (wanted == 0)
             continue;
         open &= ~(step.lookup != nullptr ? drop_listed(context, burst, step, wanted)
                                          : end_by_program(context, burst, *step.rule, wanted));
     }
-    const auto asked = static_cast<uint32_t>(ruleset.early_steps().size());
+    const auto left = static_cast<uint32_t>(steps.size());
     for_each_place(open, [&](size_t place) {
-        if (!ask_early(context, burst, place, asked))
+        if (!ask_early(context, burst, place, left))
             open &= ~place_bit(place);
     });
     if (open != arrived.ip)

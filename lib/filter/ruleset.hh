@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,10 @@ class Ruleset {
     [[nodiscard]] const CompiledChain* early() const { return at(early_); }
     // The early rules up to the first that is no step. The others follow for each packet.
     [[nodiscard]] const std::vector<EarlyStep>& early_steps() const { return early_steps_; }
+    // Those at the front whose look-ups have no effects: frames may be asked about them as they come.
+    [[nodiscard]] std::span<const EarlyStep> frame_steps() const {
+        return std::span(early_steps_).first(frame_steps_);
+    }
     [[nodiscard]] const CompiledChain& chain(ChainIndex index) const { return chains_[index]; }
     [[nodiscard]] const std::vector<CompiledChain>& chains() const { return chains_; }
     [[nodiscard]] const CompiledRules& rules() const { return rules_; }
@@ -92,6 +97,7 @@ class Ruleset {
     std::array<std::array<ChainIndex, kHooks>, kTables> base_{};
     ChainIndex early_ = kNoChain;
     std::vector<EarlyStep> early_steps_;
+    size_t frame_steps_ = 0;
     CompiledRules rules_;
     std::vector<CompiledChain> chains_;
     std::vector<Limit> limits_;

@@ -101,9 +101,12 @@ class Firewall final : public routing::Hooks {
     // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.
     void forward(routing::Context& context, pipeline::Burst& burst);
 
-    // The early rules, on a burst that has been parsed: packets they end are finished, and their path is done
-    // (early.cc).
-    void early(routing::Context& context, pipeline::Burst& burst);
+    // The early rules, in two steps. On frames as a port gave them: what the sets in front drop is counted as
+    // received, and taken out. The bits of those that have been asked about these sets (early_frames.cc).
+    [[nodiscard]] uint64_t drop_frames(routing::Context& context, pipeline::PortId port,
+                                       pipeline::Burst& burst);
+    // On a burst that has been parsed: packets they end are finished and taken out (early.cc).
+    void early(routing::Context& context, pipeline::Burst& burst, uint64_t asked);
     [[nodiscard]] bool has_early() const {
         return tables_ != nullptr && tables_->ruleset->early() != nullptr;
     }

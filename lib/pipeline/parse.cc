@@ -242,13 +242,6 @@ class FrameStarts {
     alignas(64) std::array<uint64_t, kMaxBurst> lengths_;
 };
 
-void count_received(Worker& worker, InterfaceId device, uint64_t packets, uint64_t bytes) {
-    worker.counters.received.add(packets);
-    auto& counters = worker.counters.interface(device);
-    counters.rx_packets.add(packets);
-    counters.rx_bytes.add(bytes);
-}
-
 bool is_ordinary_ip(Path path) {
     return path == Path::ip4_fast || path == Path::ip4_slow || path == Path::ip6_fast ||
            path == Path::ip6_slow;
@@ -271,6 +264,13 @@ void parse_virtual(Worker& worker, const Interfaces& interfaces, PortId port, Bu
 }
 
 }  // namespace
+
+void count_received(Worker& worker, InterfaceId device, uint64_t packets, uint64_t bytes) {
+    worker.counters.received.add(packets);
+    auto& counters = worker.counters.interface(device);
+    counters.rx_packets.add(packets);
+    counters.rx_bytes.add(bytes);
+}
 
 plain::Device plain_device(InterfaceId device, MacAddress own, Path path) {
     uint64_t word = 0;

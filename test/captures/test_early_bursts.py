@@ -52,6 +52,10 @@ def first_rule(tagged: bool, src: str, dst: str, length: int, program: bool) -> 
     return next((name for name, ended in ends.items() if ended), None)
 
 
+def ip_length(frame: Ether) -> int:
+    return len(frame) - len(Ether()) - (len(Dot1Q()) if Dot1Q in frame else 0)
+
+
 def traffic(program: bool, tracks: bool):
     """Frames as they come, how they should leave or nothing, and the rule that ended them. Where connections are tracked, among
     them acknowledgments whose checksum may be wrong."""
@@ -102,13 +106,17 @@ def test_packets_of_a_burst_meet_early_rules_as_if_alone(tmp_path: pathlib.Path,
     def asks(api):
         chain = next(each for each in api.get("/v1/rules")["items"] if each["chain"] == "early")
         counted = api.get("/v1/sets/counted")["items"]
-        return {rule["name"]: rule for rule in chain["rules"]}, {each["value"]: each["packets"] for each in counted}
+        lan = next(each for each in api.get("/v1/interfaces")["items"] if each["name"] == "lan")
+        return ({rule["name"]: rule for rule in chain["rules"]}, {each["value"]: each["packets"] for each in counted},
+                (lan["rx_packets"], lan["rx_bytes"]))
 
-    sent, (rule, counted) = play(tmp_path, [comes for comes, _, _ in frames], filter_rules + rules(program), asks=asks)
+    sent, (rule, counted, received) = play(tmp_path, [comes for comes, _, _ in frames], filter_rules + rules(program), asks=asks)
     assert sent == [leaves for _, leaves, _ in frames if leaves]
     ended = [by for _, _, by in frames]
+    assert received == (len(frames), sum(len(comes) for comes, _, _ in frames))
     for name in ("hosts", "nets", "counted", "long"):
         assert rule[name]["packets"] == ended.count(name) > 0
+        assert rule[name]["bytes"] == sum(ip_length(comes) for comes, _, by in frames if by == name)
     if program:
         verdicts = rule["edge"]["program"]["verdicts"]
         assert verdicts["drop"] + verdicts["tx"] == ended.count("edge")

@@ -73,6 +73,26 @@ def test_packets_to_and_from_members_of_a_set_are_dropped(gateway):
     assert counted["packets"] == 3  # went on
 
 
+def test_sets_in_front_are_asked_before_checksums_and_after_lengths(gateway):
+    gateway.config["sets"] = {"blocked": {"type": "ip", "elements": [REMOTE.ip4]},
+                              "counting": {"type": "ip", "counters": True, "elements": ["203.0.113.99"]}}
+    early(gateway, {"name": "blocked", "in": "wan", "saddr": "@blocked", "action": "drop"},
+          {"name": "counting", "in": "wan", "saddr": "@counting", "action": "drop"})
+
+    def from_(src: str, dst: str | None = None, **header):
+        frame = from_wan(IP(src=src, dst=HOST.ip4, **header) / UDP(sport=4000, dport=1) / pattern(20))
+        frame.dst = dst or frame.dst
+        return "wan", frame
+
+    result = gateway.send(from_(REMOTE.ip4, chksum=1), from_("203.0.113.7", chksum=1), from_("203.0.113.99", chksum=1),
+                          from_("203.0.113.99"), from_(REMOTE.ip4, len=200), from_(REMOTE.ip4, len=19),
+                          from_(REMOTE.ip4, dst="02:00:00:00:77:77"), from_(REMOTE.ip4, flags="MF", frag=9))
+    assert [line.reason for line in result.packets] == [
+        reason.early_rule, reason.ip4_bad_checksum, reason.ip4_bad_checksum, reason.early_rule, reason.ip4_truncated,
+        reason.ip4_bad_total_length, reason.other_host, reason.early_rule]
+    assert [rule["packets"] for rule in chain(result)["rules"]] == [2, 1]
+
+
 @needs_clang
 def test_a_program_drops_what_it_says(gateway, compiled):
     early(gateway, {"name": "reflected", "in": "wan", "program": compiled("drop_ports")})

@@ -1,0 +1,111 @@
+// Early rules about sets alone are asked about frames as they come, before these are parsed: what such a rule
+// drops costs little more than the look-up. Only plain frames are, of IPv4 without tags and options that a
+// device gave to the box; early.cc asks about all others. Checksums have not been looked at by then.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "dpdk/packet.hh"
+#include "filter/drops.hh"
+#include "filter/stage.hh"
+#include "pipeline/burst_end.hh"
+#include "pipeline/parse.hh"
+#include "pipeline/places.hh"
+#include "wire/bytes.hh"
+#include "wire/checksum.hh"
+#include "wire/ipv4.hh"
+
+namespace sluice::filter {
+namespace {
+
+using pipeline::Burst;
+using pipeline::for_each_place;
+
+constexpr size_t kFrame = pipeline::kEthernetHeader + wire::kIpv4HeaderSize;  // bytes that are looked at
+
+// The plain frames of a burst.
+struct Frames {
+    uint64_t plain = 0;
+    // By place: eight bytes of the IP header from the source on; the packet's length by its header.
+    std::array<uint64_t, pipeline::kMaxBurst> addresses;
+    std::array<uint16_t, pipeline::kMaxBurst> length;
+
+    Frames(const Burst& burst, MacAddress own) {
+        constexpr uint64_t kOwnMac =
+            0x0001'ffff'ffff'ffff;  // the destination, and that the source is no group
+        constexpr uint64_t kTypeAndVersion = 0x00ff'ffff'0000'0000;
+        alignas(64) static constexpr std::array<uint8_t, kFrame> kNothing{};
+        uint64_t own_word = 0;
+        own.store(&own_word);
+        for (size_t place = 0; place < burst.count; ++place)
+            dpdk::prefetch_data(burst.packets[place]);
+        for (size_t place = 0; place < burst.count; ++place) {
+            const dpdk::Packet* const packet = burst.packets[place];
+            const bool is_readable = dpdk::is_contiguous(packet) && dpdk::length(packet) >= kFrame;
+            const uint8_t* const frame = is_readable ? dpdk::data(packet) : kNothing.data();
+            const uint64_t macs = wire::detail::load_u64(frame);
+            const uint64_t type = wire::detail::load_u64(frame + 8);
+            const uint16_t total = wire::read16(frame + 16);
+            const size_t most = dpdk::length(packet) - pipeline::kEthernetHeader;
+            addresses[place] = wire::detail::load_u64(frame + 26);
+            length[place] = total;
+            const bool fits = total >= wire::kIpv4HeaderSize && total <= most;
+            const uint64_t unlike = ((macs ^ own_word) & kOwnMac) |
+                                    ((type ^ uint64_t{0x45'00'08} << 32) & kTypeAndVersion) | uint64_t{!fits};
+            plain |= uint64_t{unlike == 0} << place;
+        }
+    }
+};
+
+// Which of these have an address in the step's set.
+uint64_t listed_in(const EarlyStep& step, const Frames& frames, size_t count, uint64_t wanted, Instant now) {
+    std::array<Ip4Address, pipeline::kMaxBurst> addresses;
+    const unsigned shift = step.lookup->fields[0] == Field::saddr ? 0 : 32;
+    for (size_t place = 0; place < count; ++place) {
+        const auto word = static_cast<uint32_t>(frames.addresses[place] >> shift);
+        addresses[place] = Ip4Address::from_wire(Be32::from_wire(word));
+    }
+    return step.lookup->set->lookup_burst(std::span(addresses).first(count), now, wanted);
+}
+
+}  // namespace
+
+uint64_t Firewall::drop_frames(routing::Context& context, pipeline::PortId port, Burst& burst) {
+    const auto& interfaces = context.tables.interfaces;
+    const InterfaceId in = interfaces.of_port(port);
+    const auto steps = tables_->ruleset->frame_steps();
+    const auto asks = [in](const EarlyStep& step) { return step.in[index(in)]; };
+    if (interfaces[in].large_receive || std::ranges::none_of(steps, asks))
+        return 0;
+    const Frames frames(burst, interfaces[in].mac);
+    uint64_t open = frames.plain;
+    for (const EarlyStep& step : steps) {
+        if (!asks(step) || open == 0)
+            continue;
+        const uint64_t listed = listed_in(step, frames, burst.count, open, context.worker.now);
+        if (listed == 0)
+            continue;
+        open &= ~listed;
+        uint64_t bytes = 0;
+        uint64_t frame_bytes = 0;
+        for_each_place(listed, [&](size_t place) {
+            burst.meta[place].in = in;
+            bytes += frames.length[place];
+            frame_bytes += dpdk::total_length(burst.packets[place]);
+        });
+        const auto count = static_cast<uint64_t>(std::popcount(listed));
+        pipeline::count_received(context.worker, in, count, frame_bytes);
+        state_->counters().count(step.rule->id, count, bytes, context.worker.now);
+        judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = step.rule->id};
+        pipeline::drop(context.worker, burst, listed, drops::early_rule);
+    }
+    const uint64_t stay = pipeline::first_places(burst.count) & ~(frames.plain & ~open);
+    uint16_t kept = 0;
+    for_each_place(stay, [&](size_t place) { burst.packets[kept++] = burst.packets[place]; });
+    burst.count = kept;
+    return _pext_u64(open, stay);
+}
+
+}  // namespace sluice::filter
