@@ -32,7 +32,7 @@ class DpdkEnvironment final : public testing::Environment {
   private:
     std::unique_ptr<dpdk::Eal> eal_;
 };
-[[maybe_unused]] inline const auto* const dpdk_environment =
+[[maybe_unused]] inline const auto* const kDpdkEnvironment =
     testing::AddGlobalTestEnvironment(new DpdkEnvironment);
 
 inline bool is_inside(const IpAddress& address) {

@@ -10,10 +10,10 @@ namespace sluice::sluicectl {
 namespace json = boost::json;
 
 const json::value& member(const json::value& object, std::string_view name) {
-    static const json::value kNone;
+    static const json::value none;
     const auto* fields = object.if_object();
     const auto* found = fields ? fields->if_contains(name) : nullptr;
-    return found ? *found : kNone;
+    return found ? *found : none;
 }
 
 bool has(const json::value& object, std::string_view name) {
@@ -57,9 +57,9 @@ std::string words(const json::value& value) {
 }
 
 const json::array& items(const json::value& list) {
-    static const json::array kNone;
+    static const json::array none;
     const json::value& inner = list.is_array() ? list : member(list, "items");
-    return inner.is_array() ? inner.get_array() : kNone;
+    return inner.is_array() ? inner.get_array() : none;
 }
 
 }  // namespace sluice::sluicectl

@@ -20,12 +20,12 @@ namespace json = boost::json;
 using Align = Table::Align;
 
 const json::value& find(const json::value& list, std::string_view key, const json::value& wanted) {
-    static const json::value kNone;
+    static const json::value none;
     for (const json::value& item : items(list)) {
         if (member(item, key) == wanted)
             return item;
     }
-    return kNone;
+    return none;
 }
 
 // How fast a counter grew; 0 when it was reset or is new.

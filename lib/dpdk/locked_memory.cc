@@ -15,6 +15,7 @@ namespace {
 int lock_program(dl_phdr_info* object, size_t, void*) {
     for (const auto& header : std::span(object->dlpi_phdr, object->dlpi_phnum)) {
         if (header.p_type == PT_LOAD && (header.p_flags & PF_W) == 0)
+            // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader gives addresses as numbers
             mlock(reinterpret_cast<const void*>(object->dlpi_addr + header.p_vaddr), header.p_memsz);
     }
     return 1;

@@ -166,8 +166,11 @@ Duration Sleeper::longest() const {
 }
 
 bool Sleeper::sleep(Duration most) {
-    if (sleeps_alone_ != 0 && --sleeps_alone_ == 0)
-        listen_again();
+    if (sleeps_alone_ != 0) {
+        --sleeps_alone_;
+        if (sleeps_alone_ == 0)
+            listen_again();
+    }
     const timespec timeout = as_timespec(std::min(most, longest()));
     naps_taken_ += nap_ != Duration() ? 1 : 0;
     std::array<epoll_event, 16> events;

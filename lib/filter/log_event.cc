@@ -43,15 +43,15 @@ void put_tcp(std::string& line, Bytes rest) {
     put(line, "DPT", number(tcp.destination_port()));
     put(line, "WINDOW", number(tcp.window()));
     put(line, "RES", hex(tcp.reserved() << 2, 2));
-    constexpr std::array<std::pair<wire::TcpFlags, std::string_view>, 8> flags{{{wire::kTcpCwr, "CWR "},
-                                                                                {wire::kTcpEce, "ECE "},
-                                                                                {wire::kTcpUrg, "URG "},
-                                                                                {wire::kTcpAck, "ACK "},
-                                                                                {wire::kTcpPsh, "PSH "},
-                                                                                {wire::kTcpRst, "RST "},
-                                                                                {wire::kTcpSyn, "SYN "},
-                                                                                {wire::kTcpFin, "FIN "}}};
-    for (const auto& [flag, name] : flags) {
+    constexpr std::array<std::pair<wire::TcpFlags, std::string_view>, 8> kFlags{{{wire::kTcpCwr, "CWR "},
+                                                                                 {wire::kTcpEce, "ECE "},
+                                                                                 {wire::kTcpUrg, "URG "},
+                                                                                 {wire::kTcpAck, "ACK "},
+                                                                                 {wire::kTcpPsh, "PSH "},
+                                                                                 {wire::kTcpRst, "RST "},
+                                                                                 {wire::kTcpSyn, "SYN "},
+                                                                                 {wire::kTcpFin, "FIN "}}};
+    for (const auto& [flag, name] : kFlags) {
         if (tcp.flags().has(flag))
             line += name;
     }

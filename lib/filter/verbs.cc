@@ -111,7 +111,7 @@ admin::Response reset(const RulesView& view) {
 
 }  // namespace
 
-void add_verbs(admin::Verbs& verbs, std::function<RulesView()> view) {
+void add_verbs(admin::Verbs& verbs, const std::function<RulesView()>& view) {
     verbs.add("GET", "/v1/rules", "every chain, its policy, its rules as written with what they counted",
               [view](const admin::Request& request) { return admin::paged(request, rules_json(view())); });
     verbs.add("POST", "/v1/rules/reset", "all rules count from zero",

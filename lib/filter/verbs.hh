@@ -24,6 +24,6 @@ struct RulesView {
 // The chains with their rules, as GET /v1/rules lists them.
 boost::json::array rules_json(const RulesView& view);
 
-void add_verbs(admin::Verbs& verbs, std::function<RulesView()> view);
+void add_verbs(admin::Verbs& verbs, const std::function<RulesView()>& view);
 
 }  // namespace sluice::filter

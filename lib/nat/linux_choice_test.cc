@@ -59,7 +59,7 @@ TEST(LinuxChoice, RandomGivesEveryRemoteAnotherPort) {
 
 TEST(LinuxChoice, ReplacementPortsKeepTheKernelsClasses) {
     auto box = linux_box();
-    const struct {
+    static constexpr struct {
         uint16_t port;
         uint16_t first;
         uint16_t last;

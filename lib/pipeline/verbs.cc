@@ -119,7 +119,7 @@ json::object latency_json(const telemetry::LatencyCounts& counts) {
             {"max", as_seconds(counts.longest)}};
 }
 
-void add_verbs(admin::Verbs& verbs, std::function<Observed()> observe) {
+void add_verbs(admin::Verbs& verbs, const std::function<Observed()>& observe) {
     verbs.add("GET", "/v1/interfaces",
               "interfaces: link, addresses, offloads, counters of Sluice and of the device",
               [observe](const admin::Request& request) {

@@ -12,6 +12,6 @@ namespace sluice::pipeline {
 // Seconds: mean, quantiles, the longest; and of how many packets.
 boost::json::object latency_json(const telemetry::LatencyCounts& counts);
 
-void add_verbs(admin::Verbs& verbs, std::function<Observed()> observe);
+void add_verbs(admin::Verbs& verbs, const std::function<Observed()>& observe);
 
 }  // namespace sluice::pipeline

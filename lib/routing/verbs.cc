@@ -63,7 +63,7 @@ admin::Response neighbours(const RoutingView& view, const admin::Request& reques
 
 }  // namespace
 
-void add_verbs(admin::Verbs& verbs, std::function<RoutingView()> view) {
+void add_verbs(admin::Verbs& verbs, const std::function<RoutingView()>& view) {
     verbs.add("GET", "/v1/routes", "routes of all tables: local, connected and static",
               [view](const admin::Request& request) { return routes(view(), request); });
     verbs.add("GET", "/v1/neighbours", "neighbours as resolved by ARP and ND, and static ones",

@@ -16,6 +16,6 @@ struct RoutingView {
     Instant now;
 };
 
-void add_verbs(admin::Verbs& verbs, std::function<RoutingView()> view);
+void add_verbs(admin::Verbs& verbs, const std::function<RoutingView()>& view);
 
 }  // namespace sluice::routing

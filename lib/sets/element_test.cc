@@ -129,9 +129,9 @@ TEST(Pieces, CoverTheElementExactly) {
         const auto value = *parse_element(type("port"), std::to_string(low) + "-" + std::to_string(high));
         std::vector<int> times(65536);
         for_each_piece(type("port"), value, [&](const Piece& piece) {
-            const int base = Be16::load(piece.key.data()).host();
-            for (int i = 0; i < 1 << (16 - piece.lengths[0]); ++i)
-                ++times[static_cast<size_t>(base + i)];
+            const size_t base = Be16::load(piece.key.data()).host();
+            for (size_t i = 0; i < size_t{1} << (16 - piece.lengths[0]); ++i)
+                ++times[base + i];
         });
         for (int port = 0; port < 65536; ++port)
             ASSERT_EQ(times[static_cast<size_t>(port)], port >= low && port <= high) << port;

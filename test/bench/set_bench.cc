@@ -173,7 +173,7 @@ void add_by_rule(benchmark::State& state) {
 }
 BENCHMARK(add_by_rule);
 
-const int registered = [] {
+const int kRegistered = [] {
     for (const char* kind : {"ip", "ip6", "net", "ip,port", "net,port"}) {
         for (const int count : {1000, 10'000, 100'000, 1'000'000}) {
             for (const bool hits : {true, false})

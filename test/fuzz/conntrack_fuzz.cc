@@ -14,7 +14,6 @@
 namespace {
 
 using namespace sluice;
-using conntrack::Tracked;
 
 void require(bool truth) {
     if (!truth) {
