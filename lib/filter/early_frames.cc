@@ -5,13 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "dpdk/packet.hh"
 #include "filter/drops.hh"
 #include "filter/stage.hh"
 #include "pipeline/burst_end.hh"
-#include "pipeline/parse.hh"
 #include "pipeline/places.hh"
 #include "wire/bytes.hh"
 #include "wire/checksum.hh"
@@ -88,18 +86,16 @@ uint64_t Firewall::drop_frames(routing::Context& context, pipeline::PortId port,
         if (listed == 0)
             continue;
         open &= ~listed;
+        std::array<dpdk::Packet*, pipeline::kMaxBurst> gone;
+        size_t count = 0;
         uint64_t bytes = 0;
-        uint64_t frame_bytes = 0;
         for_each_place(listed, [&](size_t place) {
-            burst.meta[place].in = in;
+            gone[count++] = burst.packets[place];
             bytes += frames.length[place];
-            frame_bytes += dpdk::total_length(burst.packets[place]);
         });
-        const auto count = static_cast<uint64_t>(std::popcount(listed));
-        pipeline::count_received(context.worker, in, count, frame_bytes);
         state_->counters().count(step.rule->id, count, bytes, context.worker.now);
         judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = step.rule->id};
-        pipeline::drop(context.worker, burst, listed, drops::early_rule);
+        pipeline::drop_frames(context.worker, in, std::span(gone).first(count), drops::early_rule);
     }
     const uint64_t stay = pipeline::first_places(burst.count) & ~(frames.plain & ~open);
     uint16_t kept = 0;

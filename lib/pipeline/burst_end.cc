@@ -3,8 +3,8 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <span>
 
+#include "pipeline/parse.hh"
 #include "pipeline/places.hh"
 
 namespace sluice::pipeline {
@@ -36,6 +36,18 @@ void drop(Worker& worker, Burst& burst, uint64_t places, telemetry::DropReason r
     count_them();
     dpdk::free_burst(std::span(gone).first(count));
     burst.keys.keep(~places);
+}
+
+void drop_frames(Worker& worker, InterfaceId device, std::span<dpdk::Packet*> frames,
+                 telemetry::DropReason reason) {
+    uint64_t bytes = 0;
+    for (const dpdk::Packet* frame : frames) {
+        bytes += dpdk::total_length(frame);
+        worker.watch.tell(frame, Verdict::drop(reason));
+    }
+    count_received(worker, device, frames.size(), bytes);
+    worker.counters.drop(device, reason, frames.size(), bytes);
+    dpdk::free_burst(frames);
 }
 
 void close_gaps(Burst& burst) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <span>
 #include <utility>
 
 #include "dpdk/packet_pool.hh"
@@ -103,6 +104,15 @@ TEST_F(BurstEndTest, FreesWhatIsHeldElsewhereTooIsChainedOrOfAnotherPool) {
     add(2, InterfaceId{1}, pool_);
     add(2, InterfaceId{1}, other_pool_);
     drop(first_places(4));
+}
+
+TEST_F(BurstEndTest, FramesThatAreNotParsedAreCountedAsReceived) {
+    add(5, InterfaceId{1}, pool_);
+    drop_frames(worker_, InterfaceId{2}, std::span(burst_.packets).first(5), drops::other_host);
+    EXPECT_EQ(dropped(2), 5U);
+    EXPECT_EQ(worker_.counters.received.read(), 5U);
+    EXPECT_EQ(worker_.counters.interface(InterfaceId{2}).rx_packets.read(), 5U);
+    EXPECT_EQ(worker_.counters.interface(InterfaceId{2}).rx_bytes.read(), 300U);
 }
 
 TEST_F(BurstEndTest, FreesWhatBorrowsTheBytesOfAnother) {

@@ -13,7 +13,7 @@ namespace sluice::pipeline {
 // are cut to the length their header gives.
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst);
 
-// Counts frames that a device gave, for who ends them before they are parsed.
+// Counts frames that a device gave.
 void count_received(Worker& worker, InterfaceId device, uint64_t packets, uint64_t bytes);
 
 // Fills the keys of packets that another worker has parsed.
