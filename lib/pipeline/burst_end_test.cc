@@ -55,7 +55,7 @@ class BurstEndTest : public WithEal {
     dpdk::PacketPool pool_ = std::move(*dpdk::PacketPool::create("burst_end_test", kBuffers, 2048));
     dpdk::PacketPool other_pool_ = std::move(*dpdk::PacketPool::create("burst_end_other", kBuffers, 2048));
     dpdk::PacketRing to_control_ = std::move(*dpdk::PacketRing::create("burst_end_control", 16));
-    Worker worker_{WorkerId{0}, 1, 1, pool_, to_control_, 1};
+    Worker worker_{WorkerId{0}, 3, 1, pool_, to_control_, 1};
     Burst burst_;
 };
 
