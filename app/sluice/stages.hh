@@ -58,8 +58,7 @@ inline void run_stages(routing::Context& context, filter::Firewall& firewall, Wo
     uint64_t asked_early = 0;
     if (has_early) [[unlikely]]
         asked_early = firewall.drop_frames(context, port, burst);
-    if (burst.count != 0)
-        pipeline::parse(context.worker, context.tables.interfaces, port, burst);
+    pipeline::parse(context.worker, context.tables.interfaces, port, burst);
     timer.end(pipeline::Stage::parse);
     if (has_early) [[unlikely]]
         firewall.early(context, burst, asked_early);

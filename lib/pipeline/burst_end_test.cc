@@ -7,10 +7,13 @@
 #include <array>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "dpdk/packet_pool.hh"
 #include "dpdk/packet_ring.hh"
 #include "pipeline/drops.hh"
+#include "pipeline/interfaces.hh"
+#include "pipeline/parse.hh"
 #include "pipeline/places.hh"
 #include "pipeline/test_eal.hh"
 
@@ -104,6 +107,17 @@ TEST_F(BurstEndTest, FreesWhatIsHeldElsewhereTooIsChainedOrOfAnotherPool) {
     add(2, InterfaceId{1}, pool_);
     add(2, InterfaceId{1}, other_pool_);
     drop(first_places(4));
+}
+
+TEST_F(BurstEndTest, KeysOfTheBurstBeforeEndWithIt) {
+    add(3, InterfaceId{0}, pool_);
+    drop_frames(worker_, InterfaceId{0}, std::span(burst_.packets).first(3), drops::other_host);
+    burst_.count = 0;
+    ASSERT_EQ(burst_.keys.ip4.all, first_places(3));
+    std::vector<Interface> one;
+    one.push_back({.id = InterfaceId{0}, .mac = {}, .name = "lan", .parent = "", .addresses = {}});
+    parse(worker_, Interfaces(std::move(one)), PortId{0}, burst_);
+    EXPECT_EQ(burst_.keys.ip4.all, 0U);
 }
 
 TEST_F(BurstEndTest, FramesThatAreNotParsedAreCountedAsReceived) {

@@ -250,7 +250,6 @@ bool is_ordinary_ip(Path path) {
 // The packets of a device that gives large frames, and leaves transport checksums to us. The short cut knows
 // neither.
 void parse_virtual(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
-    burst.keys.forget();
     uint64_t total = 0;
     for (size_t i = 0; i < burst.count; ++i) {
         dpdk::Packet* packet = burst.packets[i];
@@ -282,6 +281,9 @@ plain::Device plain_device(InterfaceId device, MacAddress own, Path path) {
 }
 
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst) {
+    burst.keys.forget();
+    if (burst.count == 0)
+        return;
     if (interfaces[interfaces.of_port(port)].large_receive) [[unlikely]] {
         parse_virtual(worker, interfaces, port, burst);
         return;
@@ -302,7 +304,6 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
     uint64_t others = first_places(burst.count);
     // Of most bursts all packets are of the first one's family.
     const bool ip6_first = frames.begins_with_ip6();
-    burst.keys.forget();
     for (const bool ip6 : {ip6_first, !ip6_first}) {
         if (others == 0) [[likely]]
             break;

@@ -9,8 +9,8 @@
 
 namespace sluice::pipeline {
 
-// Counts what was received, fills the meta of every packet, and finishes those that are no good. IP packets
-// are cut to the length their header gives.
+// Counts what was received, fills the meta of every packet and the burst's keys, and finishes those that are
+// no good. IP packets are cut to the length their header gives.
 void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& burst);
 
 // Counts frames that a device gave.

@@ -71,6 +71,9 @@ def traffic(program: bool, tracks: bool):
     for number in range(3000):
         # Bursts of friends, of strangers, and of both.
         strange = draw.random() < (0, 0.3, 1)[number // 200 % 3]
+        if number % 1000 == 300:  # a flood of which no packet is left
+            flood = Ether(bytes(Ether(src=HOST, dst=BOX["lan"]) / IP(src="10.9.0.1", dst="10.1.0.1") / UDP(dport=53) / b"xxxxx"))
+            yield from [(flood, None, "hosts")] * 200
         if tracks and draw.random() < 0.5:
             one = draw.choice(conversations)
             to = draw.choice([one.server, one.client])
