@@ -57,7 +57,7 @@ inline void run_stages(routing::Context& context, filter::Firewall& firewall, Wo
     const bool has_early = firewall.has_early();
     uint64_t asked_early = 0;
     if (has_early) [[unlikely]]
-        asked_early = firewall.drop_frames(context, port, burst);
+        asked_early = firewall.early_frames(context, port, burst);
     pipeline::parse(context.worker, context.tables.interfaces, port, burst);
     timer.end(pipeline::Stage::parse);
     if (has_early) [[unlikely]]

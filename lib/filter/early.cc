@@ -1,5 +1,5 @@
 // The section `early`: sets, programs and all other early rules, before anything is remembered of a packet.
-// Of most frames the sets in front have been asked before (early_frames.cc).
+// While the sets in front drop most frames, they are asked before these are parsed (early_frames.cc).
 // The rules in front that are about a set or a program alone are asked for the whole burst, one rule after
 // the other; from the first other rule on each packet goes its own way.
 #include <array>
@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "filter/drops.hh"
+#include "filter/early_addresses.hh"
 #include "filter/program_round.hh"
 #include "filter/stage.hh"
 #include "pipeline/burst_end.hh"
@@ -55,12 +56,8 @@ bool is_ip(const PacketMeta& meta) {
 uint64_t listed_in(const sets::Set& set, const Burst& burst, Field field, uint64_t wanted, Instant now) {
     static_assert(pipeline::kMaxBurst <= sets::kMaxSetBurst);
     std::array<Ip4Address, pipeline::kMaxBurst> addresses;
-    const unsigned shift = field == Field::saddr ? 0 : 32;
     // Of packets without keys, too: they are written over below, or nobody asks.
-    for (size_t place = 0; place < burst.count; ++place) {
-        const auto word = static_cast<uint32_t>(burst.keys.addresses[place] >> shift);
-        addresses[place] = Ip4Address::from_wire(Be32::from_wire(word));
-    }
+    take_addresses(std::span(burst.keys.addresses).first(burst.count), field, addresses.data());
     uint64_t ip6 = 0;
     for_each_place(wanted & ~burst.keys.ip4.all, [&](size_t place) {
         const uint8_t* const header = dpdk::data(burst.packets[place]) + burst.meta[place].l3;
@@ -145,16 +142,22 @@ void Firewall::early(routing::Context& context, Burst& burst, uint64_t asked) {
     const Ruleset& ruleset = *tables_->ruleset;
     const auto arrived = Arrived::of(burst);
     uint64_t open = arrived.ip;
+    const uint64_t plain = burst.keys.ip4.all;
+    uint64_t dropped = 0;  // that early_frames() would have dropped
     const auto& steps = ruleset.early_steps();
     for (size_t number = 0; number < steps.size(); ++number) {
         const EarlyStep& step = steps[number];
-        const uint64_t unasked = number < ruleset.frame_steps().size() ? open & ~asked : open;
+        const bool in_front = number < ruleset.frame_steps().size();
+        const uint64_t unasked = in_front ? open & ~asked : open;
         const uint64_t wanted = arrived.by_interfaces(step, burst, unasked);
         if (wanted == 0)
             continue;
-        open &= ~(step.lookup != nullptr ? drop_listed(context, burst, step, wanted)
-                                         : end_by_program(context, burst, *step.rule, wanted));
+        const uint64_t ended = step.lookup != nullptr ? drop_listed(context, burst, step, wanted)
+                                                      : end_by_program(context, burst, *step.rule, wanted);
+        open &= ~ended;
+        dropped |= in_front ? ended & plain : 0;
     }
+    frames_first_ = frames_first_ || are_most(dropped, burst.count);
     const auto left = static_cast<uint32_t>(steps.size());
     for_each_place(open, [&](size_t place) {
         if (!ask_early(context, burst, place, left))

@@ -1,6 +1,7 @@
-// Early rules about sets alone are asked about frames as they come, before these are parsed: what such a rule
-// drops costs little more than the look-up. Only plain frames are, of IPv4 without tags and options that a
-// device gave to the box; early.cc asks about all others. Checksums have not been looked at by then.
+// Early rules about sets alone are asked about frames as they come, before these are parsed, while they drop
+// most of what comes: what they drop then costs little more than the look-up, and what goes on costs more.
+// Only plain frames are asked about, of IPv4 without tags and options; early.cc asks about all others. What
+// is listed and no good is left to the parser, so that each frame ends as it would by way of early.cc.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "dpdk/packet.hh"
 #include "filter/drops.hh"
+#include "filter/early_addresses.hh"
 #include "filter/stage.hh"
 #include "pipeline/burst_end.hh"
 #include "pipeline/places.hh"
@@ -23,7 +25,7 @@ using pipeline::for_each_place;
 
 constexpr size_t kFrame = pipeline::kEthernetHeader + wire::kIpv4HeaderSize;  // bytes that are looked at
 
-// The plain frames of a burst.
+// The plain frames of a burst that are sound: the parser would take them.
 struct Frames {
     uint64_t plain = 0;
     // By place: eight bytes of the IP header from the source on; the packet's length by its header.
@@ -31,6 +33,7 @@ struct Frames {
     std::array<uint16_t, pipeline::kMaxBurst> length;
 
     Frames(const Burst& burst, MacAddress own) {
+        using namespace wire::detail;
         // The box's own address as destination, no group as source, IPv4 without options.
         alignas(16) std::array<uint8_t, 16> expected{};
         own.store(expected.data());
@@ -48,13 +51,19 @@ struct Frames {
             const dpdk::Packet* const packet = burst.packets[place];
             const bool is_readable = dpdk::is_contiguous(packet) && dpdk::length(packet) >= kFrame;
             const uint8_t* const frame = is_readable ? dpdk::data(packet) : kNothing.data();
+            const uint8_t* const header = frame + pipeline::kEthernetHeader;
             const auto unlike = _mm_xor_si128(load(frame), load(expected.data()));
+            const bool is_from_box = (load_u64(frame) ^ load_u64(frame + 6)) << 16 == 0;
             const size_t most = dpdk::length(packet) - pipeline::kEthernetHeader;
-            addresses[place] = wire::detail::load_u64(frame + 26);
-            length[place] = wire::read16(frame + 16);
+            addresses[place] = load_u64(header + 12);
+            length[place] = wire::read16(header + 2);
             // No shorter than its header, and no longer than the frame.
             const bool fits = length[place] - wire::kIpv4HeaderSize <= most - wire::kIpv4HeaderSize;
-            plain |= uint64_t{_mm_testz_si128(unlike, load(kLooked.data())) != 0 && fits} << place;
+            const uint64_t sum =
+                add_around(add_around(load_u64(header), addresses[place]), load_u32(header + 8));
+            const int is_plain = _mm_testz_si128(unlike, load(kLooked.data())) & int{fits} &
+                                 int{fold(sum) == 0xffff} & int{!is_from_box};
+            plain |= static_cast<uint64_t>(is_plain) << place;
         }
     }
 };
@@ -62,22 +71,18 @@ struct Frames {
 // Which of these have an address in the step's set.
 uint64_t listed_in(const EarlyStep& step, const Frames& frames, size_t count, uint64_t wanted, Instant now) {
     std::array<Ip4Address, pipeline::kMaxBurst> addresses;
-    const unsigned shift = step.lookup->fields[0] == Field::saddr ? 0 : 32;
-    for (size_t place = 0; place < count; ++place) {
-        const auto word = static_cast<uint32_t>(frames.addresses[place] >> shift);
-        addresses[place] = Ip4Address::from_wire(Be32::from_wire(word));
-    }
+    take_addresses(std::span(frames.addresses).first(count), step.lookup->fields[0], addresses.data());
     return step.lookup->set->lookup_burst(std::span(addresses).first(count), now, wanted);
 }
 
 }  // namespace
 
-uint64_t Firewall::drop_frames(routing::Context& context, pipeline::PortId port, Burst& burst) {
+uint64_t Firewall::early_frames(routing::Context& context, pipeline::PortId port, Burst& burst) {
     const auto& interfaces = context.tables.interfaces;
     const InterfaceId in = interfaces.of_port(port);
     const auto steps = tables_->ruleset->frame_steps();
     const auto asks = [in](const EarlyStep& step) { return step.in[index(in)]; };
-    if (interfaces[in].large_receive || std::ranges::none_of(steps, asks))
+    if (!frames_first_ || interfaces[in].large_receive || std::ranges::none_of(steps, asks))
         return 0;
     const Frames frames(burst, interfaces[in].mac);
     uint64_t open = frames.plain;
@@ -99,7 +104,11 @@ uint64_t Firewall::drop_frames(routing::Context& context, pipeline::PortId port,
         judgement_ = {.decided = true, .hook = Hook::prerouting, .rule = step.rule->id};
         pipeline::drop_frames(context.worker, in, std::span(gone).first(count), drops::early_rule);
     }
-    const uint64_t stay = pipeline::first_places(burst.count) & ~(frames.plain & ~open);
+    const uint64_t dropped = frames.plain & ~open;
+    frames_first_ = are_most(dropped, burst.count);
+    if (dropped == 0)
+        return open;
+    const uint64_t stay = pipeline::first_places(burst.count) & ~dropped;
     uint16_t kept = 0;
     for_each_place(stay, [&](size_t place) { burst.packets[kept++] = burst.packets[place]; });
     burst.count = kept;

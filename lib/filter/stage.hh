@@ -101,10 +101,11 @@ class Firewall final : public routing::Hooks {
     // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.
     void forward(routing::Context& context, pipeline::Burst& burst);
 
-    // The early rules, in two steps. On frames as a port gave them: what the sets in front drop is counted as
-    // received, and taken out. The bits of those that have been asked about these sets (early_frames.cc).
-    [[nodiscard]] uint64_t drop_frames(routing::Context& context, pipeline::PortId port,
-                                       pipeline::Burst& burst);
+    // The early rules, in two steps. On frames as a port gave them, while that pays: what the sets in front
+    // drop is counted as received, and taken out. The bits of those that these sets have been asked about
+    // (early_frames.cc).
+    [[nodiscard]] uint64_t early_frames(routing::Context& context, pipeline::PortId port,
+                                        pipeline::Burst& burst);
     // On a burst that has been parsed: packets they end are finished and taken out (early.cc).
     void early(routing::Context& context, pipeline::Burst& burst, uint64_t asked);
     [[nodiscard]] bool has_early() const {
@@ -249,6 +250,7 @@ class Firewall final : public routing::Hooks {
                                  uint32_t from);
 
     WorkerId worker_;
+    bool frames_first_ = false;  // the sets in front of the early rules dropped most of the last burst
     conntrack::Counters conntrack_counters_;
     conntrack::Tracker tracker_;
     RuleCounters rule_counters_;

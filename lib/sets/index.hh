@@ -97,7 +97,7 @@ class Index {
         // Only a hint for those who look while it is written: they read the slot itself again.
         [[nodiscard]] unsigned matching(uint32_t tag) const {
 #ifndef __SANITIZE_THREAD__
-            const auto equal = _mm256_cmpeq_epi32(tags(), _mm256_set1_epi32(static_cast<int>(tag)));
+            const auto equal = _mm256_cmpeq_epi32(read().tags, _mm256_set1_epi32(static_cast<int>(tag)));
             // In the order of slots, of which the eighth is none.
             const auto in_order = _mm256_permute4x64_epi64(equal, 0b11'01'10'00);
             return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(in_order))) &
@@ -111,14 +111,13 @@ class Index {
 #endif
         }
 
-        // A processor with these instructions reads aligned eight bytes at once, so a ref is that of its tag.
         [[nodiscard]] Glance glance(uint32_t tag) const {
 #ifndef __SANITIZE_THREAD__
             constexpr int kFirstOther = 1 << SlotRef::kRecordBits;  // of packed refs
-            const auto equal = _mm256_cmpeq_epi32(tags(), _mm256_set1_epi32(static_cast<int>(tag)));
-            const auto is_plain =
-                _mm256_and_si256(_mm256_cmpgt_epi32(refs(), _mm256_setzero_si256()),
-                                 _mm256_cmpgt_epi32(_mm256_set1_epi32(kFirstOther), refs()));
+            const auto [tags, refs] = read();
+            const auto equal = _mm256_cmpeq_epi32(tags, _mm256_set1_epi32(static_cast<int>(tag)));
+            const auto is_plain = _mm256_and_si256(_mm256_cmpgt_epi32(refs, _mm256_setzero_si256()),
+                                                   _mm256_cmpgt_epi32(_mm256_set1_epi32(kFirstOther), refs));
             const bool held = _mm256_testz_si256(equal, is_plain) == 0;
             const auto equals = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(equal)));
             const unsigned more = (equals & ((1U << kSlots) - 1)) | overflow.load(std::memory_order_relaxed);
@@ -132,13 +131,18 @@ class Index {
       private:
 #ifndef __SANITIZE_THREAD__
         // The halves of slots 0, 1, 4, 5, 2, 3 and 6, with the overflow and a zero as the eighth.
-        [[nodiscard]] __m256i tags() const {
-            const auto* const words = reinterpret_cast<const __m256*>(slots);
-            return _mm256_castps_si256(_mm256_shuffle_ps(words[0], words[1], 0b10'00'10'00));
-        }
-        [[nodiscard]] __m256i refs() const {
-            const auto* const words = reinterpret_cast<const __m256*>(slots);
-            return _mm256_castps_si256(_mm256_shuffle_ps(words[0], words[1], 0b11'01'11'01));
+        struct Halves {
+            __m256i tags;
+            __m256i refs;
+        };
+        // Every slot once, and a processor with these instructions reads aligned eight bytes at once: a ref
+        // is that of its tag.
+        [[nodiscard]] Halves read() const {
+            const auto* const words = reinterpret_cast<const volatile __m256*>(slots);
+            const __m256 first = words[0];
+            const __m256 second = words[1];
+            return {.tags = _mm256_castps_si256(_mm256_shuffle_ps(first, second, 0b10'00'10'00)),
+                    .refs = _mm256_castps_si256(_mm256_shuffle_ps(first, second, 0b11'01'11'01))};
         }
 #endif
     };

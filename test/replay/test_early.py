@@ -73,7 +73,8 @@ def test_packets_to_and_from_members_of_a_set_are_dropped(gateway):
     assert counted["packets"] == 3  # went on
 
 
-def test_sets_in_front_are_asked_before_checksums_and_after_lengths(gateway):
+def test_what_is_no_good_is_the_parsers_whether_it_is_listed_or_not(gateway):
+    """Behind a packet that a set dropped, the next one is asked about before it is parsed."""
     gateway.config["sets"] = {"blocked": {"type": "ip", "elements": [REMOTE.ip4]},
                               "counting": {"type": "ip", "counters": True, "elements": ["203.0.113.99"]}}
     early(gateway, {"name": "blocked", "in": "wan", "saddr": "@blocked", "action": "drop"},
@@ -84,13 +85,19 @@ def test_sets_in_front_are_asked_before_checksums_and_after_lengths(gateway):
         frame.dst = dst or frame.dst
         return "wan", frame
 
-    result = gateway.send(from_(REMOTE.ip4, chksum=1), from_("203.0.113.7", chksum=1), from_("203.0.113.99", chksum=1),
-                          from_("203.0.113.99"), from_(REMOTE.ip4, len=200), from_(REMOTE.ip4, len=19),
-                          from_(REMOTE.ip4, dst="02:00:00:00:77:77"), from_(REMOTE.ip4, flags="MF", frag=9))
-    assert [line.reason for line in result.packets] == [
-        reason.early_rule, reason.ip4_bad_checksum, reason.ip4_bad_checksum, reason.early_rule, reason.ip4_truncated,
-        reason.ip4_bad_total_length, reason.other_host, reason.early_rule]
-    assert [rule["packets"] for rule in chain(result)["rules"]] == [2, 1]
+    mac = from_(REMOTE.ip4)[1].dst
+    ends = [(from_(REMOTE.ip4, chksum=1), reason.ip4_bad_checksum), (from_("203.0.113.7", chksum=1), reason.ip4_bad_checksum),
+            (from_("203.0.113.99", chksum=1), reason.ip4_bad_checksum), (from_("203.0.113.99"), reason.early_rule),
+            (from_(REMOTE.ip4, len=200), reason.ip4_truncated), (from_(REMOTE.ip4, len=19), reason.ip4_bad_total_length),
+            (from_(REMOTE.ip4, dst="02:00:00:00:77:77"), reason.other_host), (from_(REMOTE.ip4, flags="MF", frag=9), reason.early_rule)]
+    from_own = from_(REMOTE.ip4)
+    from_own[1].src = mac
+    ends.append((from_own, reason.bad_source_mac))
+    listed = (from_(REMOTE.ip4), reason.early_rule)
+    frames = [each for end in ends for each in (end, listed, end)]
+    result = gateway.send(*(frame for frame, _ in frames))
+    assert [line.reason for line in result.packets] == [why for _, why in frames]
+    assert [rule["packets"] for rule in chain(result)["rules"]] == [2 + len(ends), 2]
 
 
 @needs_clang
