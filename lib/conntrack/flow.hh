@@ -117,6 +117,8 @@ struct Ip4PortsKeys {
                 .ports = static_cast<uint32_t>(rest[place]),
                 .protocol = wire::IpProtocol{static_cast<uint8_t>(rest[place] >> 32)}};
     }
+    // Those from a place on.
+    [[nodiscard]] Ip4PortsKeys from(size_t place) const { return {addresses + place, rest + place}; }
 };
 
 // How ordinary packets of a family name their flow.
@@ -200,7 +202,11 @@ class Flow {
             reinterpret_cast<const FlowHalf*>(bytes() + static_cast<size_t>(direction) * kHalves));
     }
     [[nodiscard]] Direction direction_of(const FlowHalf& half) const {
-        return &half == &original_ ? Direction::original : Direction::reply;
+        return Direction{static_cast<uint8_t>(place_of(half) != 0)};
+    }
+    // Of the opposite direction.
+    [[nodiscard]] const FlowHalf& opposite_of(const FlowHalf& half) const {
+        return *std::launder(reinterpret_cast<const FlowHalf*>(bytes() + (kHalves - place_of(half))));
     }
     [[nodiscard]] FlowCounters& counters(Direction direction) { return half(direction).counters; }
     [[nodiscard]] const FlowCounters& counters(Direction direction) const { return half(direction).counters; }
@@ -259,6 +265,10 @@ class Flow {
         return reinterpret_cast<const std::byte*>(this);
     }
 #pragma GCC diagnostic pop
+    // Of a half of this flow.
+    [[nodiscard]] size_t place_of(const FlowHalf& half) const {
+        return static_cast<size_t>(reinterpret_cast<const std::byte*>(&half) - bytes());
+    }
     [[nodiscard]] std::byte* bytes() { return const_cast<std::byte*>(std::as_const(*this).bytes()); }
 
     FlowHalf original_;

@@ -10,6 +10,7 @@
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
 #include "nat/rewrite_ports.hh"
+#include "nat/rewrite_row.hh"
 #include "nat/translated_ends.hh"
 #include "pipeline/places.hh"
 #include "routing/exit.hh"
@@ -46,6 +47,49 @@ bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const
     else
         return static_cast<const conntrack::Flow6&>(flow).is(half, header + 8,
                                                              static_cast<uint32_t>(burst.keys.rest[place]));
+}
+
+// What becomes of frames in a row: they go on as they are but for the hop,
+template <Family family>
+[[gnu::noinline]] void forward_row(const pipeline::Burst& burst, size_t place, size_t end,
+                                   routing::Exit::Row row) {
+    for (; place < end; ++place) {
+        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        routing::count_hop(frame + pipeline::kEthernetHeader, family);
+        row.address(frame);
+    }
+}
+
+// or translated.
+template <wire::IpProtocol protocol>
+[[gnu::noinline]] void translate_ip4_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                         size_t place, size_t end, routing::Exit::Row row,
+                                         nat::Identifications* identifications) {
+    const auto before = keys_of(burst).from(place);
+    nat::Ip4RewriteRow<protocol, pipeline::kMaxBurst> rewrites;
+    for (; place < end; ++place) {
+        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        const auto [flow, half] = guesses[place];
+        const bool renews =
+            nat::FlowTranslation::changes(flow->status, flow->direction_of(*half), Manip::source);
+        rewrites.add(frame + pipeline::kEthernetHeader, ip4_ends_after(flow->opposite_of(*half)),
+                     renews ? identifications : nullptr);
+        row.address(frame);
+    }
+    rewrites.write_checksums(before);
+}
+template <wire::IpProtocol protocol>
+[[gnu::noinline]] void translate_ip6_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                         size_t place, size_t end, routing::Exit::Row row) {
+    for (; place < end; ++place) {
+        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        uint8_t* const header = frame + pipeline::kEthernetHeader;
+        const auto [flow, half] = guesses[place];
+        nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
+                               ip6_ends_after(*flow, flow->direction_of(*half)));
+        routing::count_hop(header, Family::ip6);
+        row.address(frame);
+    }
 }
 
 }  // namespace
@@ -221,14 +265,12 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
 }
 
 // Packets in a row, the first at `place`, whose flows have the decision of the packet before them; of these
-// protocols nothing of a packet but its flow is left to be looked at. They are tracked and counted; the place
-// of the first that is not like them, to which nothing has happened. This and send_row() are functions of
+// protocols nothing of a packet but its flow is left to be looked at. They are tracked; the place of the
+// first that is not like them, to which nothing has happened. This and those that follow are functions of
 // their own, whose loops have all registers to themselves.
 template <Family family, wire::IpProtocol protocol, bool translated>
 [[gnu::noinline]] size_t Firewall::accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                               size_t place, size_t end, Repeats& repeats) {
-    uint64_t bytes = 0;
-    const size_t first = place;
     for (; place < end; ++place) {
         const auto [flow, half] = guesses[place];
         const uint8_t* const header = dpdk::data(burst.packets[place]) + pipeline::kEthernetHeader;
@@ -238,54 +280,26 @@ template <Family family, wire::IpProtocol protocol, bool translated>
             !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, repeats.round))
             [[unlikely]]
             break;
-        bytes += length;
     }
-    const size_t count = place - first;
-    (family == Family::ip4 ? repeats.repeated4 : repeats.repeated6) += count;
-    repeats.path_packets += count;
-    repeats.path_bytes += bytes;
     return place;
-}
-
-// Those that accept_row() has accepted.
-template <Family family, wire::IpProtocol protocol, bool translated>
-[[gnu::noinline]] void Firewall::send_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                          size_t place, size_t end, const Repeats& repeats) {
-    auto* const identifications = translated ? translator_->identifications() : nullptr;
-    uint64_t bytes = 0;
-    routing::Exit::Row row(repeats.exit);
-    for (; place < end; ++place) {
-        dpdk::Packet* const packet = burst.packets[place];
-        uint8_t* const frame = dpdk::data(packet);
-        uint8_t* const header = frame + pipeline::kEthernetHeader;
-        const auto length = static_cast<uint16_t>(burst.meta[place].l3_length + pipeline::kEthernetHeader);
-        if constexpr (translated) {
-            const auto [flow, half] = guesses[place];
-            const auto direction = flow->direction_of(*half);
-            if constexpr (family == Family::ip4) {
-                const bool renews = nat::FlowTranslation::changes(flow->status, direction, Manip::source);
-                nat::rewrite_ip4_and_count_hop(header, protocol, ip4_ends_after(*flow, direction),
-                                               renews ? identifications : nullptr);
-            } else {
-                nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
-                                       ip6_ends_after(*flow, direction));
-                routing::count_hop(header, family);
-            }
-        } else {
-            routing::count_hop(header, family);
-        }
-        bytes += length;
-        row.send(packet, frame, length);
-    }
-    row.commit(bytes);
 }
 
 template <Family family, wire::IpProtocol protocol, bool translated>
 size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses, size_t place,
                             size_t end, Repeats& repeats) {
     end = accept_row<family, protocol, translated>(burst, guesses, place, end, repeats);
-    if (end != place)
-        send_row<family, protocol, translated>(burst, guesses, place, end, repeats);
+    if (end == place)
+        return end;
+    const routing::Exit::Row row(repeats.exit);
+    if constexpr (!translated)
+        forward_row<family>(burst, place, end, row);
+    else if constexpr (family == Family::ip4)
+        translate_ip4_row<protocol>(burst, guesses, place, end, row, translator_->identifications());
+    else
+        translate_ip6_row<protocol>(burst, guesses, place, end, row);
+    (family == Family::ip4 ? repeats.repeated4 : repeats.repeated6) += end - place;
+    repeats.path_packets += end - place;
+    repeats.path_bytes += repeats.exit.send_row(burst, place, end);
     return end;
 }
 

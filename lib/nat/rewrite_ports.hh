@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "nat/identifications.hh"
 #include "wire/checksum.hh"
 #include "wire/ipv4.hh"
 #include "wire/protocol.hh"
@@ -104,37 +103,6 @@ inline void rewrite_ip6_ports(uint8_t* header, uint8_t* upper, wire::IpProtocol 
     constexpr size_t kAddresses = 8;
     const uint64_t change = detail::put_addresses(header + kAddresses, to.answer);
     detail::put_ports(upper, protocol, to.ports, change);
-}
-
-// rewrite_ip4_ports() of a packet without options that is no fragment and goes on: its hop is counted, and it
-// gets another identification from `identifications` if there are any and it may become fragments
-// (Identifications::renew()).
-inline void rewrite_ip4_and_count_hop(uint8_t* header, wire::IpProtocol protocol, const Ip4Ends& to,
-                                      Identifications* identifications) {
-    constexpr size_t kIdentification = 4;
-    constexpr size_t kHop = 8;  // TTL, protocol, checksum
-    constexpr size_t kAddresses = 12;
-    constexpr uint32_t kDontFragment = 0x0040'0000;  // of identification, flags and offset
-    constexpr uint64_t kOneHopLess = 0xfffe;         // TTL and protocol as a word
-    const uint64_t change = detail::put_addresses(header + kAddresses, to.addresses);
-    uint64_t header_change = kOneHopLess;
-    if (identifications != nullptr) {
-        uint32_t before;
-        std::memcpy(&before, header + kIdentification, sizeof before);
-        if ((before & kDontFragment) == 0) {
-            const uint16_t after = identifications->next(to.addresses, protocol);
-            std::memcpy(header + kIdentification, &after, sizeof after);
-            header_change += static_cast<uint16_t>(~before) + uint64_t{after};
-        }
-    }
-    // In one piece, since it is read in one piece soon.
-    uint32_t hop;
-    std::memcpy(&hop, header + kHop, sizeof hop);
-    const uint16_t checksum =
-        detail::changed(static_cast<uint16_t>(hop >> 16), detail::add_around(change, header_change));
-    hop = ((hop & 0xffff) - 1) | uint32_t{checksum} << 16;
-    std::memcpy(header + kHop, &hop, sizeof hop);
-    detail::put_ports(header + wire::kIpv4HeaderSize, protocol, to.ports, change);
 }
 
 }  // namespace sluice::nat

@@ -4,6 +4,7 @@
 
 #include "nat/described_packet.hh"
 #include "nat/rewrite_ports.hh"
+#include "nat/rewrite_row.hh"
 #include "wire/checksum.hh"
 
 namespace sluice::nat {
@@ -121,30 +122,71 @@ TEST(RewritePorts, ChangesBothEndsOfIp6) {
     }
 }
 
-// In one pass as one after the other: with new identifications and without, and whatever the checksums are.
-TEST(RewritePorts, CountsTheHopAndRenewsTheIdentificationToo) {
+// Rows of all lengths as one packet after the other: with new identifications and without, and whatever the
+// checksums are.
+template <wire::IpProtocol protocol>
+void rewrite_rows(Random& random, Identifications& one, Identifications& other) {
+    constexpr size_t kLongest = 64;
+    for (int round = 0; round < 4000; ++round) {
+        Ip4RewriteRow<protocol, kLongest> row;
+        std::array<uint64_t, kLongest> addresses;
+        std::array<uint64_t, kLongest> rest;
+        std::vector<Buffer> rewritten;
+        std::vector<Buffer> expected;
+        const size_t count = 1 + random.below(kLongest);
+        for (size_t i = 0; i < count; ++i) {
+            auto what = any_packet(Family::ip4, protocol, random);
+            what.options.clear();
+            what.wrong_by = random.below(2) == 0 ? 0 : static_cast<uint16_t>(random.next());
+            Buffer bytes = build(what);
+            bytes[4] = static_cast<uint8_t>(random.next());
+            bytes[5] = static_cast<uint8_t>(random.next());
+            bytes[6] = random.below(2) == 0 ? 0x40 : 0;
+            bytes[8] = static_cast<uint8_t>(2 + random.below(254));
+            wire::MutableIpv4View::unchecked(bytes.data()).refresh_checksum();
+            const auto tuple = conntrack::Ip4PortsTuple::of_plain(bytes.data());
+            addresses[i] = tuple.addresses;
+            rest[i] = tuple.rest();
+            const Ip4Ends to{.addresses = random.next(), .ports = static_cast<uint32_t>(random.next())};
+            const bool renews = random.below(2) == 0;
+            rewritten.push_back(bytes);
+            row.add(rewritten.back().data(), to, renews ? &one : nullptr);
+            rewrite_ip4_ports(bytes.data(), bytes.data() + 20, protocol, to);
+            if (renews)
+                other.renew(bytes);
+            wire::MutableIpv4View::unchecked(bytes.data()).decrement_ttl();
+            expected.push_back(bytes);
+        }
+        row.write_checksums({.addresses = addresses.data(), .rest = rest.data()});
+        ASSERT_EQ(rewritten, expected) << round;
+    }
+}
+
+TEST(RewriteRow, GivesWhatOneAfterTheOtherGives) {
     Random random(6);
     Identifications one({.worker = 1, .workers = 3}, 5);
     Identifications other({.worker = 1, .workers = 3}, 5);
-    for (int round = 0; round < 200'000; ++round) {
-        auto what = any_packet(Family::ip4, random.below(2) == 0 ? tcp : udp, random);
-        what.options.clear();
-        what.wrong_by = random.below(2) == 0 ? 0 : static_cast<uint16_t>(random.next());
+    rewrite_rows<udp>(random, one, other);
+    rewrite_rows<tcp>(random, one, other);
+}
+
+// A sum of zero is written as 0xffff, and none stays none.
+TEST(RewriteRow, ADatagramMeetsEveryChecksum) {
+    const Ip4Ends to{.addresses = 0x0300020a0100020a, .ports = 0x00350400};
+    const auto what =
+        DescribedPacket{.source = {ip("192.168.1.10"), 5000}, .destination = {ip("198.51.100.1"), 53}};
+    for (unsigned word = 0; word <= 0xffff; ++word) {
         Buffer bytes = build(what);
-        bytes[4] = static_cast<uint8_t>(random.next());
-        bytes[5] = static_cast<uint8_t>(random.next());
-        bytes[6] = random.below(2) == 0 ? 0x40 : 0;
-        bytes[8] = static_cast<uint8_t>(2 + random.below(254));
-        wire::MutableIpv4View::unchecked(bytes.data()).refresh_checksum();
-        const Ip4Ends to{.addresses = random.next(), .ports = static_cast<uint32_t>(random.next())};
-        const bool renews = random.below(2) == 0;
+        std::memcpy(bytes.data() + 26, &word, 2);
         Buffer expected = bytes;
-        rewrite_ip4_and_count_hop(bytes.data(), what.protocol, to, renews ? &one : nullptr);
-        rewrite_ip4_ports(expected.data(), expected.data() + 20, what.protocol, to);
-        if (renews)
-            other.renew(expected);
+        const auto tuple = conntrack::Ip4PortsTuple::of_plain(bytes.data());
+        const uint64_t rest = tuple.rest();
+        Ip4RewriteRow<udp, 1> row;
+        row.add(bytes.data(), to, nullptr);
+        row.write_checksums({.addresses = &tuple.addresses, .rest = &rest});
+        rewrite_ip4_ports(expected.data(), expected.data() + 20, udp, to);
         wire::MutableIpv4View::unchecked(expected.data()).decrement_ttl();
-        ASSERT_EQ(bytes, expected) << round;
+        ASSERT_EQ(bytes, expected) << word;
     }
 }
 

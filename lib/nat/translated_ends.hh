@@ -15,10 +15,12 @@ inline bool is_translated(const conntrack::Flow& flow) {
 }
 
 // Of the packets of a direction, which leave as an answer comes, turned around.
-inline Ip4Ends ip4_ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
-    const auto& answer = flow.half(opposite(direction));
+inline Ip4Ends ip4_ends_after(const conntrack::FlowHalf& answer) {
     return {.addresses = std::rotr(std::bit_cast<uint64_t>(answer.addresses), 32),
             .ports = std::rotr(std::bit_cast<uint32_t>(answer.ports), 16)};
+}
+inline Ip4Ends ip4_ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {
+    return ip4_ends_after(flow.half(opposite(direction)));
 }
 // The same of an IPv6 flow, which outlives what this gives.
 inline Ip6Ends ip6_ends_after(const conntrack::Flow& flow, conntrack::Direction direction) {

@@ -1,6 +1,7 @@
 // Frames that wait for the end of the burst to leave through one port. A queue belongs to one worker.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -30,27 +31,21 @@ class Egress {
     }
     [[nodiscard]] size_t room() const { return kCapacity - count_; }
 
-    // Appends frames that all leave as one interface, with its count in a register. There is room for them,
-    // and nobody else appends until commit().
-    class Tail {
-      public:
-        Tail(Egress& egress, InterfaceId out) : egress_(egress), next_(egress.count_), out_(out) {}
-        void push(dpdk::Packet* packet, uint16_t bytes) {
-            egress_.packets_[next_] = packet;
-            egress_.frames_[next_] = {bytes, out_};
-            ++next_;
+    // Appends frames that all leave as one interface and for which there is room; `length_of(i)` is the
+    // length of one. That of all.
+    template <typename LengthOf>
+    uint64_t append(std::span<dpdk::Packet* const> packets, InterfaceId out, LengthOf length_of) {
+        std::ranges::copy(packets, packets_.data() + count_);
+        Frame* const frames = frames_.data() + count_;
+        uint32_t bytes = 0;
+        for (size_t i = 0; i < packets.size(); ++i) {
+            frames[i] = {length_of(i), out};
+            bytes += length_of(i);
         }
-        // `bytes`: of all frames.
-        void commit(uint64_t bytes) {
-            egress_.count_ = static_cast<uint16_t>(next_);
-            egress_.bytes_ += bytes;
-        }
-
-      private:
-        Egress& egress_;
-        size_t next_;
-        InterfaceId out_;
-    };
+        bytes_ += bytes;
+        count_ = static_cast<uint16_t>(count_ + packets.size());
+        return bytes;
+    }
     [[nodiscard]] std::span<dpdk::Packet*> packets() { return {packets_.data(), count_}; }
     // Kept beside the packets, which are gone once they are sent.
     [[nodiscard]] uint16_t length(size_t place) const { return frames_[place].length; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <span>
 
 #include "pipeline/burst.hh"
 #include "pipeline/egress.hh"
@@ -34,25 +35,30 @@ class Exit {
             pipeline::drop_egress(context.worker, out_, packet);
     }
 
-    // Of packets in a row. There is room for them, and nothing else is sent until commit().
+    // Of packets in a row, which have their addresses written one by one and are sent together.
     class Row {
       public:
         explicit Row(const Exit& exit)
-            : addresses_low_(exit.addresses_low_),
-              addresses_high_(exit.addresses_high_),
-              tail_(*exit.queue_, exit.out_) {}
-        void send(dpdk::Packet* packet, uint8_t* frame, uint16_t length) {
+            : addresses_low_(exit.addresses_low_), addresses_high_(exit.addresses_high_) {}
+        void address(uint8_t* frame) const {
             std::memcpy(frame, &addresses_low_, sizeof addresses_low_);
             std::memcpy(frame + sizeof addresses_low_, &addresses_high_, sizeof addresses_high_);
-            tail_.push(packet, length);
         }
-        void commit(uint64_t bytes) { tail_.commit(bytes); }
 
       private:
         uint64_t addresses_low_;
         uint32_t addresses_high_;
-        pipeline::Egress::Tail tail_;
     };
+    // Those from `first` to before `end`, for which there is room. Their bytes, from the IP headers on.
+    uint64_t send_row(const pipeline::Burst& burst, size_t first, size_t end) const {
+        const auto* const metas = burst.meta.data() + first;
+        const size_t count = end - first;
+        const uint64_t bytes =
+            queue_->append(std::span(burst.packets).subspan(first, count), out_, [metas](size_t place) {
+                return static_cast<uint16_t>(metas[place].l3_length + pipeline::kEthernetHeader);
+            });
+        return bytes - count * pipeline::kEthernetHeader;
+    }
     [[nodiscard]] size_t room() const { return queue_->room(); }
 
   private:
