@@ -202,7 +202,8 @@ class Flow {
             reinterpret_cast<const FlowHalf*>(bytes() + static_cast<size_t>(direction) * kHalves));
     }
     [[nodiscard]] Direction direction_of(const FlowHalf& half) const {
-        return Direction{static_cast<uint8_t>(place_of(half) != 0)};
+        static_assert(kHalves >> 3 & 1);
+        return Direction{static_cast<uint8_t>(place_of(half) >> 3 & 1)};
     }
     // Of the opposite direction.
     [[nodiscard]] const FlowHalf& opposite_of(const FlowHalf& half) const {

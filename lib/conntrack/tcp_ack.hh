@@ -22,6 +22,29 @@ enum class AckVerdict : uint8_t {
     unacknowledged,  // accepted; one of the ends waits for an acknowledgment
 };
 
+namespace detail {
+
+// Of a TcpTrack's flags, state and kind of the last segment as a word.
+inline constexpr uint32_t kBothWait = kTcpUnacknowledged.bits() * 0x0101U;
+struct AckChange {
+    uint32_t set;
+    uint32_t kept;
+};
+// By whether the end sends something (1), the number of its direction (2) and whether it acknowledges all
+// that the other one has sent (4).
+inline constexpr auto kAckChanges = [] {
+    std::array<AckChange, 8> changes{};
+    for (uint32_t i = 0; i < changes.size(); ++i) {
+        const uint32_t own = (i & 2) != 0 ? 0xff00 : 0xff;
+        const uint32_t kind = 0xff00'0000;
+        changes[i].set = static_cast<uint32_t>(TcpKind::ack) << 24 | ((i & 1) != 0 ? kBothWait & own : 0);
+        changes[i].kept = ~((kind & ~changes[i].set) | ((i & 4) != 0 ? kBothWait & ~own : 0));
+    }
+    return changes;
+}();
+
+}  // namespace detail
+
 // `header`: of TCP, in a segment of `length` bytes with its header, that has ACK, neither SYN, FIN, RST nor
 // URG, and no options but timestamps as RFC 7323 lays them out; of an assured connection. What it accepts
 // repeat_tcp() would accept, with the same outcome. Some forty vector instructions and no branch but the
@@ -36,18 +59,16 @@ enum class AckVerdict : uint8_t {
                   offsetof(TcpTrack, last_window) == offsetof(TcpTrack, last_sequence) + 12 &&
                   offsetof(TcpTrack, last_direction) == offsetof(TcpTrack, last_sequence) + 14 &&
                   offsetof(TcpTrack, retransmissions) == offsetof(TcpTrack, last_sequence) + 15);
-    static_assert(offsetof(TcpTrack, scale) == offsetof(TcpTrack, flags) + 2);
+    static_assert(offsetof(TcpTrack, state) == offsetof(TcpTrack, flags) + 2 &&
+                  offsetof(TcpTrack, last_kind) == offsetof(TcpTrack, flags) + 3);
     constexpr char kZero = -128;
-    const auto from = static_cast<uint32_t>(direction);
+    const auto from = static_cast<size_t>(direction);
     auto* const known = reinterpret_cast<__m128i*>(&track.windows[from]);
     const __m128i sender = _mm_loadu_si128(known);
-    const __m128i receiver = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&track.windows[1 - from]));
-    // Both ends' flags and scales in one word, a byte each; `own` and `other` are where the ends' flags
-    // begin.
+    const __m128i receiver = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&track.windows[from ^ 1]));
+    // Both ends' flags, the state and the kind of the last segment, a byte each.
     uint32_t ends;
     std::memcpy(&ends, &track.flags, sizeof ends);
-    const uint32_t own = 8 * from;
-    const uint32_t other = 8 - own;
 
     // Behind the ports: sequence, acknowledgment, offset and flags, window.
     const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(header + 4));
@@ -78,10 +99,10 @@ enum class AckVerdict : uint8_t {
     // Of the third number alone: how far back acknowledgments may be, and whether all windows are known and
     // open.
     const __m128i ack_window =
-        _mm_sub_epi32(_mm_max_epu32(sender, _mm_set1_epi32(static_cast<int>(kMinAckWindow))), room);
+        _mm_sub_epi32(_mm_max_epu32(sender, _mm_setr_epi32(0, 0, static_cast<int>(kMinAckWindow), 0)), room);
     const __m128i least = _mm_min_epi32(_mm_min_epi32(sender, receiver), numbers);
-    const __m128i third = _mm_or_si128(ack_window, _mm_cmpgt_epi32(_mm_set1_epi32(1), least));
-    const __m128i doubts = _mm_or_si128(room, _mm_blend_epi32(_mm_setzero_si128(), third, 0x4));
+    const __m128i third = _mm_or_si128(ack_window, _mm_add_epi32(least, _mm_setr_epi32(0, 0, -1, 0)));
+    const __m128i doubts = _mm_or_si128(room, _mm_and_si128(third, _mm_setr_epi32(0, 0, -1, 0)));
 
     // What is remembered of it, with its direction and no retransmissions.
     __m128i last = _mm_shuffle_epi8(
@@ -90,25 +111,30 @@ enum class AckVerdict : uint8_t {
     last = _mm_insert_epi8(last, static_cast<int>(from), 14);
     auto* const remembered = reinterpret_cast<__m128i*>(&track.last_sequence);
     const __m128i difference = _mm_xor_si128(last, _mm_loadu_si128(remembered));
-    const bool is_repetition = _mm_testz_si128(difference, _mm_setr_epi32(-1, -1, -1, 0x00ffffff)) != 0;
 
-    if (_mm_movemask_ps(_mm_castsi128_ps(doubts)) != 0 || is_repetition ||
-        track.state != TcpState::established || (ends >> own & kTcpMaxAckKnown.bits()) == 0) [[unlikely]]
+    // An established connection of which both ends have acknowledged something.
+    constexpr uint32_t kAcknowledged = kTcpMaxAckKnown.bits() * 0x0101U;
+    constexpr uint32_t kState = 0xff'0000;
+    constexpr uint32_t kOpen = kAcknowledged | static_cast<uint32_t>(TcpState::established) << 16;
+    if (_mm_testz_ps(_mm_castsi128_ps(doubts), _mm_castsi128_ps(doubts)) == 0) [[unlikely]]
+        return AckVerdict::refused;
+    const bool is_repetition = _mm_testz_si128(difference, _mm_setr_epi32(-1, -1, -1, 0x00ffffff)) != 0;
+    if (is_repetition) [[unlikely]]
+        return AckVerdict::refused;
+    if ((ends & (kAcknowledged | kState)) != kOpen) [[unlikely]]
         return AckVerdict::refused;
 
     _mm_storeu_si128(remembered, last);
-    track.last_kind = TcpKind::ack;
     _mm_storeu_si128(known,
                      _mm_castps_si128(_mm_blendv_ps(_mm_castsi128_ps(sender), _mm_castsi128_ps(numbers),
                                                     _mm_castsi128_ps(behind))));
     // What it sends anew is to be acknowledged; what it acknowledges may be all that the other end has sent.
-    constexpr uint32_t kWaits = kTcpUnacknowledged.bits();
-    const auto sends = static_cast<uint32_t>(_mm_cvtsi128_si32(behind)) >> 31;
-    const auto acks_all = static_cast<uint32_t>(_mm_extract_epi32(room, 2) == 0);
-    ends |= sends * kWaits << own;
-    ends &= ~(acks_all * kWaits << other);
-    track.flags = std::bit_cast<std::array<TcpEndFlags, 2>>(static_cast<uint16_t>(ends));
-    return (ends & (kWaits << 8 | kWaits)) != 0 ? AckVerdict::unacknowledged : AckVerdict::acknowledged;
+    const auto news = static_cast<uint32_t>(_mm_movemask_ps(
+        _mm_castsi128_ps(_mm_blend_epi32(behind, _mm_cmpeq_epi32(room, _mm_setzero_si128()), 0x4))));
+    const auto& change = detail::kAckChanges[(news & 5) + 2 * from];
+    ends = (ends | change.set) & change.kept;
+    std::memcpy(static_cast<void*>(&track.flags), &ends, sizeof ends);
+    return (ends & detail::kBothWait) != 0 ? AckVerdict::unacknowledged : AckVerdict::acknowledged;
 }
 
 }  // namespace sluice::conntrack

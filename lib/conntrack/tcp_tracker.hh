@@ -87,9 +87,9 @@ struct TcpTrack {
     Direction last_direction = Direction::original;
     uint8_t retransmissions = 0;  // of the last ACK; saturates
     std::array<TcpEndFlags, 2> flags;
-    std::array<uint8_t, 2> scale{};
     TcpState state = TcpState::none;
     TcpKind last_kind = TcpKind::none;
+    std::array<uint8_t, 2> scale{};
     uint8_t last_scale = 0;  // options of a SYN that was let through unjudged
     TcpEndFlags last_flags;
     bool operator==(const TcpTrack&) const = default;

@@ -113,10 +113,11 @@ class Tracker {
     }
     // The same for a packet of which nothing is left to be checked: a UDP datagram, or a TCP segment
     // with ACK and neither SYN, FIN, RST nor URG, that has the tuple of this half of a flow; for flows of
-    // which packets go both ways for a while. False also where repeat() would do.
+    // which packets go both ways for a while, and whose status is nothing of `refused`. False also where
+    // repeat() would do.
     template <Family family, wire::IpProtocol protocol>
-    [[nodiscard]] bool repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header, uint32_t length,
-                                    const Round& round);
+    [[nodiscard]] bool repeat_sound(Flow& flow, FlowHalf& half, Status refused, const uint8_t* header,
+                                    uint32_t length, const Round& round);
     // The same for the first packet of a flow, of UDP or a lone SYN, which has come by a wire: the flow it
     // begins, to be confirmed or released, or none if there is more to say; no flow has its tuples.
     template <Family family>

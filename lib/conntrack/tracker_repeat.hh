@@ -74,10 +74,12 @@ template <Family family>
 }
 
 template <Family family, wire::IpProtocol protocol>
-[[gnu::always_inline]] inline bool Tracker::repeat_sound(Flow& flow, FlowHalf& half, const uint8_t* header,
-                                                         uint32_t length, const Round& round) {
+[[gnu::always_inline]] inline bool Tracker::repeat_sound(Flow& flow, FlowHalf& half, Status refused,
+                                                         const uint8_t* header, uint32_t length,
+                                                         const Round& round) {
     constexpr Status kStream = kSeenReply | kAssured;
-    if (flow.protocol_ != protocol || flow.status.only(kStream | kUnrepeatable) != kStream) [[unlikely]]
+    if (flow.protocol_ != protocol || flow.status.only(kStream | kUnrepeatable | refused) != kStream)
+        [[unlikely]]
         return false;
     if constexpr (protocol == wire::IpProtocol::udp) {
         if (!round.may_become_stream(flow.deadline_)) [[unlikely]]

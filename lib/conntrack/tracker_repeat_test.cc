@@ -46,7 +46,7 @@ class Twins : public TrackerTest {
         const auto direction = by_client ? Direction::original : Direction::reply;
         pass(tracked, in);
         Flow& flow = *flows_[1];
-        if (tracker->repeat_sound<family, protocol>(flow, flow.half(direction), repeated.data(),
+        if (tracker->repeat_sound<family, protocol>(flow, flow.half(direction), {}, repeated.data(),
                                                     static_cast<uint32_t>(repeated.size()),
                                                     tracker->round(now)))
             ++repeats_;

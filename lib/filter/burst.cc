@@ -270,15 +270,17 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
 // their own, whose loops have all registers to themselves.
 template <Family family, wire::IpProtocol protocol, bool translated>
 [[gnu::noinline]] size_t Firewall::accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                              size_t place, size_t end, Repeats& repeats) {
+                                              size_t place, size_t end, const Repeats& repeats) {
+    constexpr auto kRefused = translated ? conntrack::Status{} : conntrack::kSnat | conntrack::kDnat;
+    const auto& decision = repeats.decision;
+    const auto& round = repeats.round;
     for (; place < end; ++place) {
         const auto [flow, half] = guesses[place];
         const uint8_t* const header = dpdk::data(burst.packets[place]) + pipeline::kEthernetHeader;
-        const uint16_t length = burst.meta[place].l3_length;
-        if (flow == nullptr || half->decision != repeats.decision || is_translated(*flow) != translated ||
+        if (flow == nullptr || half->decision != decision || (translated && !is_translated(*flow)) ||
             !has_key<family>(*flow, *half, header, burst, place) ||
-            !tracker_.repeat_sound<family, protocol>(*flow, *half, header, length, repeats.round))
-            [[unlikely]]
+            !tracker_.repeat_sound<family, protocol>(*flow, *half, kRefused, header,
+                                                     burst.meta[place].l3_length, round)) [[unlikely]]
             break;
     }
     return place;

@@ -204,7 +204,7 @@ class Firewall final : public routing::Hooks {
                                     size_t place, size_t end, Repeats& repeats);
     template <Family family, wire::IpProtocol protocol, bool translated>
     [[nodiscard]] size_t accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                    size_t place, size_t end, Repeats& repeats);
+                                    size_t place, size_t end, const Repeats& repeats);
     [[nodiscard]] size_t repeat_like_the_last(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                               size_t place, Repeats& repeats);
     template <Family family>
