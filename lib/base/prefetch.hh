@@ -8,7 +8,7 @@ namespace sluice {
 
 [[gnu::always_inline]] inline void prefetch_line(const void* line) {
 #ifdef __x86_64__
-    asm volatile("prefetcht0 (%0)" ::"r"(line));
+    asm volatile("prefetcht0 %0" ::"m"(*static_cast<const char*>(line)));
 #else
     __builtin_prefetch(line);
 #endif
@@ -17,7 +17,7 @@ namespace sluice {
 // For who will write it: other CPUs give it up. CPUs that do not know this skip it.
 [[gnu::always_inline]] inline void prefetch_line_to_write(const void* line) {
 #ifdef __x86_64__
-    asm volatile("prefetchw (%0)" ::"r"(line));
+    asm volatile("prefetchw %0" ::"m"(*static_cast<const char*>(line)));
 #else
     __builtin_prefetch(line, 1);
 #endif

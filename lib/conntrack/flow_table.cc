@@ -202,33 +202,35 @@ void FlowTable::prefetch(std::span<const Tuple> tuples) const {
 
 // The buckets of a burst. A function of its own, whose loop has all registers to itself.
 template <typename Keys>
-[[gnu::noinline]] void FlowTable::prefetch_buckets(const Keys& keys, uint64_t places,
-                                                   uint64_t* hashes) const {
+[[gnu::noinline]] void FlowTable::prefetch_buckets(const Keys& keys, uint64_t places, uint64_t* hashes,
+                                                   uint32_t* buckets) const {
     const auto& index = indexes_[std::is_same_v<Keys, Ip6PortsKeys>].now();
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
         const uint64_t hash = hash_at(keys, place);
+        const size_t bucket = index.first(hash);
         hashes[place] = hash;
-        index.prefetch(hash);
+        buckets[place] = static_cast<uint32_t>(bucket);
+        index.prefetch_bucket(bucket);
     }
 }
 
 template <Family family, typename Keys>
-[[gnu::always_inline]] inline void FlowTable::guess_all(const Keys& keys, uint64_t places, Guess* guesses,
+[[gnu::always_inline]] inline void FlowTable::guess_all(Keys keys, uint64_t places, Guess* guesses,
                                                         uint64_t* hashes) const {
     using AFlow = std::conditional_t<family == Family::ip6, Flow6, Flow>;
     const auto& growing = indexes_[family == Family::ip6];
     const auto& index = growing.now();
     auto* const flows = reinterpret_cast<AFlow*>(pools_[family == Family::ip6].memory.get());
-    prefetch_buckets(keys, places, hashes);
+    std::array<uint32_t, kBurst> buckets;
+    prefetch_buckets(keys, places, hashes, buckets.data());
     std::array<uint64_t, kBurst> answers;  // hashes of what those that begin flows will be answered with
     size_t beginning = 0;
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
-        uint32_t entry = index.candidate(hashes[place]);
-        if (entry == table::FlowIndex::kNone) [[unlikely]] {
-            if (growing.is_moving())
-                entry = growing.before().candidate(hashes[place]);
+        uint32_t entry;
+        if (!index.has_candidate(hashes[place], buckets[place], entry)) [[unlikely]] {
+            entry = growing.is_moving() ? growing.before().candidate(hashes[place]) : table::FlowIndex::kNone;
             if (entry == table::FlowIndex::kNone) {
                 guesses[place] = {};
                 // It probably begins a flow.

@@ -299,9 +299,9 @@ class FlowTable {
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
     template <typename Keys>
-    void prefetch_buckets(const Keys& keys, uint64_t places, uint64_t* hashes) const;
+    void prefetch_buckets(const Keys& keys, uint64_t places, uint64_t* hashes, uint32_t* buckets) const;
     template <Family family, typename Keys>
-    void guess_all(const Keys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    void guess_all(Keys keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
     [[nodiscard]] uint64_t hash_at(const Ip4PortsKeys& keys, size_t place) const {
         return hash_.of_ip4(keys.addresses[place], keys.rest[place]);
     }

@@ -39,6 +39,10 @@ class FlowIndex {
 
     void prefetch(uint64_t hash) const { prefetch_line(&buckets_[first(hash)]); }
 
+    // The place of a hash's first bucket, for prefetch_bucket() and has_candidate().
+    [[nodiscard]] size_t first(uint64_t hash) const { return scale(static_cast<uint32_t>(hash >> 32)); }
+    void prefetch_bucket(size_t bucket) const { prefetch_line(&buckets_[bucket]); }
+
     // Where an entry of the hash may be besides, if its first bucket, which is read, does not tell all, or
     // has no room for another.
     void prefetch_second(uint64_t hash) const {
@@ -49,9 +53,17 @@ class FlowIndex {
 
     // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
     [[nodiscard]] uint32_t candidate(uint64_t hash) const {
-        const auto& bucket = buckets_[first(hash)];
+        uint32_t number = kNone;
+        return has_candidate(hash, first(hash), number) ? number : kNone;
+    }
+    // The same of a hash whose first bucket is known; false if there is none.
+    [[nodiscard]] bool has_candidate(uint64_t hash, size_t first, uint32_t& number) const {
+        const auto& bucket = buckets_[first];
         const uint32_t hits = bucket.match(tag_of(hash));
-        return hits != 0 ? bucket.numbers[Bucket::slot_of(hits)] : kNone;
+        if (hits == 0)
+            return false;
+        number = bucket.numbers[Bucket::slot_of(hits)];
+        return true;
     }
     // Whether find() needs to be asked: false for nearly every hash that is not there.
     [[nodiscard]] bool may_have(uint64_t hash) const {
@@ -125,7 +137,6 @@ class FlowIndex {
         return static_cast<uint16_t>(hash | 1);  // 0 is that of no entry
     }
     [[nodiscard]] size_t scale(uint32_t value) const { return (uint64_t{value} * count_) >> 32; }
-    [[nodiscard]] size_t first(uint64_t hash) const { return scale(static_cast<uint32_t>(hash >> 32)); }
     // From either bucket of an entry to its other one.
     [[nodiscard]] size_t other(size_t bucket, uint16_t tag) const {
         const size_t sum = scale(tag * 0x9e3779b1U);
