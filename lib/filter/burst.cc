@@ -1,7 +1,7 @@
 // The decision cache. What the hooks concluded for a packet is kept in its flow, for its direction; packets
 // of the flow to which the same would happen go straight to their next hop, with every rule on the way
 // counted.
-#include <algorithm>
+#include <array>
 #include <bit>
 
 #include "conntrack/tracker_repeat.hh"
@@ -49,25 +49,48 @@ bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const
                                                              static_cast<uint32_t>(burst.keys.rest[place]));
 }
 
-// What becomes of frames in a row: they go on as they are but for the hop,
+// What becomes of frames that share an exit: they go on as they are but for the hop,
 template <Family family>
-[[gnu::noinline]] void forward_row(const pipeline::Burst& burst, size_t place, size_t end,
-                                   routing::Exit::Row row) {
-    for (; place < end; ++place) {
+[[gnu::noinline]] void pass_on(const pipeline::Burst& burst, uint64_t places, routing::Exit::Row row) {
+    pipeline::for_each_place_in_row(places, [&](size_t place) {
         uint8_t* const frame = dpdk::data(burst.packets[place]);
         routing::count_hop(frame + pipeline::kEthernetHeader, family);
         row.address(frame);
-    }
+    });
 }
+
+// The keys of some places, one behind the other.
+class KeysInRow {
+  public:
+    KeysInRow() {}
+    // Borrowed, also from this.
+    conntrack::Ip4PortsKeys of(const pipeline::Burst& burst, uint64_t places) {
+        if (pipeline::are_in_a_row(places)) [[likely]]
+            return keys_of(burst).from(static_cast<size_t>(std::countr_zero(places)));
+        collect(burst, places);
+        return {.addresses = addresses_.data(), .rest = rest_.data()};
+    }
+
+  private:
+    [[gnu::noinline]] void collect(const pipeline::Burst& burst, uint64_t places) {
+        size_t next = 0;
+        pipeline::for_each_place(places, [&](size_t place) {
+            addresses_[next] = burst.keys.addresses[place];
+            rest_[next] = burst.keys.rest[place];
+            ++next;
+        });
+    }
+    std::array<uint64_t, pipeline::kMaxBurst> addresses_;
+    std::array<uint64_t, pipeline::kMaxBurst> rest_;
+};
 
 // or translated.
 template <wire::IpProtocol protocol>
-[[gnu::noinline]] void translate_ip4_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                         size_t place, size_t end, routing::Exit::Row row,
-                                         nat::Identifications* identifications) {
-    const auto before = keys_of(burst).from(place);
+[[gnu::noinline]] void translate_ip4(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                     uint64_t places, routing::Exit::Row row,
+                                     nat::Identifications* identifications) {
     nat::Ip4RewriteRow<protocol, pipeline::kMaxBurst> rewrites;
-    for (; place < end; ++place) {
+    pipeline::for_each_place_in_row(places, [&](size_t place) {
         uint8_t* const frame = dpdk::data(burst.packets[place]);
         const auto [flow, half] = guesses[place];
         const bool renews =
@@ -75,13 +98,14 @@ template <wire::IpProtocol protocol>
         rewrites.add(frame + pipeline::kEthernetHeader, ip4_ends_after(flow->opposite_of(*half)),
                      renews ? identifications : nullptr);
         row.address(frame);
-    }
-    rewrites.write_checksums(before);
+    });
+    KeysInRow keys;
+    rewrites.write_checksums(keys.of(burst, places));
 }
 template <wire::IpProtocol protocol>
-[[gnu::noinline]] void translate_ip6_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                         size_t place, size_t end, routing::Exit::Row row) {
-    for (; place < end; ++place) {
+[[gnu::noinline]] void translate_ip6(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                     uint64_t places, routing::Exit::Row row) {
+    pipeline::for_each_place_in_row(places, [&](size_t place) {
         uint8_t* const frame = dpdk::data(burst.packets[place]);
         uint8_t* const header = frame + pipeline::kEthernetHeader;
         const auto [flow, half] = guesses[place];
@@ -89,7 +113,7 @@ template <wire::IpProtocol protocol>
                                ip6_ends_after(*flow, flow->direction_of(*half)));
         routing::count_hop(header, Family::ip6);
         row.address(frame);
-    }
+    });
 }
 
 }  // namespace
@@ -264,73 +288,76 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
     return routing::forward_slowly(context, packet, meta);
 }
 
-// Packets in a row, the first at `place`, whose flows have the decision of the packet before them; of these
-// protocols nothing of a packet but its flow is left to be looked at. They are tracked; the place of the
-// first that is not like them, to which nothing has happened. This and those that follow are functions of
-// their own, whose loops have all registers to themselves.
+// Tracks packets of a protocol of which nothing but their flows is left to be looked at, while these have the
+// decision of the packet before them. Those before the first that is not like them; to that one and those
+// behind nothing has happened. This and what is done with frames are functions of their own, whose loops have
+// all registers to themselves.
 template <Family family, wire::IpProtocol protocol, bool translated>
-[[gnu::noinline]] size_t Firewall::accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                              size_t place, size_t end, const Repeats& repeats) {
+[[gnu::noinline]] uint64_t Firewall::accept(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                            uint64_t places, const Repeats& repeats) {
     constexpr auto kRefused = translated ? conntrack::Status{} : conntrack::kSnat | conntrack::kDnat;
     const auto& decision = repeats.decision;
     const auto& round = repeats.round;
-    for (; place < end; ++place) {
+    return pipeline::while_each_place(places, [&](size_t place) {
         const auto [flow, half] = guesses[place];
         const uint8_t* const header = dpdk::data(burst.packets[place]) + pipeline::kEthernetHeader;
-        if (flow == nullptr || half->decision != decision || (translated && !is_translated(*flow)) ||
-            !has_key<family>(*flow, *half, header, burst, place) ||
-            !tracker_.repeat_sound<family, protocol>(*flow, *half, kRefused, header,
-                                                     burst.meta[place].l3_length, round)) [[unlikely]]
-            break;
-    }
-    return place;
+        return flow != nullptr && half->decision == decision && (!translated || is_translated(*flow)) &&
+               has_key<family>(*flow, *half, header, burst, place) &&
+               tracker_.repeat_sound<family, protocol>(*flow, *half, kRefused, header,
+                                                       burst.meta[place].l3_length, round);
+    });
 }
 
-template <Family family, wire::IpProtocol protocol, bool translated>
-size_t Firewall::repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses, size_t place,
-                            size_t end, Repeats& repeats) {
-    end = accept_row<family, protocol, translated>(burst, guesses, place, end, repeats);
-    if (end == place)
-        return end;
+// The same, and what becomes of them but that they are sent. Flows are translated if that of the first is.
+template <Family family, wire::IpProtocol protocol>
+[[gnu::always_inline]] inline uint64_t Firewall::repeat_of(const pipeline::Burst& burst,
+                                                           const conntrack::Guess* guesses, uint64_t places,
+                                                           const Repeats& repeats) {
+    if (places == 0)
+        return 0;
+    const auto* const flow = guesses[std::countr_zero(places)].flow;
+    if (flow == nullptr)
+        return 0;
+    const bool translated = is_translated(*flow);
+    places = translated ? accept<family, protocol, true>(burst, guesses, places, repeats)
+                        : accept<family, protocol, false>(burst, guesses, places, repeats);
+    if (places == 0)
+        return 0;
     const routing::Exit::Row row(repeats.exit);
-    if constexpr (!translated)
-        forward_row<family>(burst, place, end, row);
+    if (!translated)
+        pass_on<family>(burst, places, row);
     else if constexpr (family == Family::ip4)
-        translate_ip4_row<protocol>(burst, guesses, place, end, row, translator_->identifications());
+        translate_ip4<protocol>(burst, guesses, places, row, translator_->identifications());
     else
-        translate_ip6_row<protocol>(burst, guesses, place, end, row);
-    (family == Family::ip4 ? repeats.repeated4 : repeats.repeated6) += end - place;
-    repeats.path_packets += end - place;
-    repeats.path_bytes += repeats.exit.send_row(burst, place, end);
-    return end;
+        translate_ip6<protocol>(burst, guesses, places, row);
+    return places;
 }
 
-// The place of the first packet from `place` on that does not do what the packet before it did.
-[[gnu::always_inline]] inline size_t Firewall::repeat_like_the_last(const pipeline::Burst& burst,
-                                                                    const conntrack::Guess* guesses,
-                                                                    size_t place, Repeats& repeats) {
-    const auto ends = [&](uint64_t places) {
-        return place + std::min(static_cast<size_t>(std::countr_one(places >> place)), repeats.exit.room());
-    };
+// Of the packets that are left of a burst, those that do what the packet before them did. Packets overtake
+// others of their flow neither here nor where each goes its own way: those that have to come before
+// packets of which more is to be looked at, and each protocol's keep their order.
+[[gnu::always_inline]] inline uint64_t Firewall::repeat_like_the_last(const pipeline::Burst& burst,
+                                                                      const conntrack::Guess* guesses,
+                                                                      uint64_t left, Repeats& repeats) {
     constexpr auto kUdp = wire::IpProtocol::udp;
     constexpr auto kTcp = wire::IpProtocol::tcp;
-    const uint64_t here = place_bit(place);
+    const uint64_t others = left & ~sound_places(burst);
+    const uint64_t before = others == 0 ? left : left & (place_bit(std::countr_zero(others)) - 1);
+    if (before == 0 || repeats.exit.room() < pipeline::kMaxBurst)
+        return 0;
     const auto& [ip4, ip6, addresses, rest] = burst.keys;
-    if ((sound_places(burst) & here) == 0 || guesses[place].flow == nullptr ||
-        guesses[place].half->decision != repeats.decision)
-        return place;
-    const bool translated = is_translated(*guesses[place].flow);
-    const auto row = [&]<Family family, wire::IpProtocol protocol>(uint64_t places) {
-        return translated ? repeat_row<family, protocol, true>(burst, guesses, place, ends(places), repeats)
-                          : repeat_row<family, protocol, false>(burst, guesses, place, ends(places), repeats);
-    };
-    if ((ip4.datagrams & here) != 0)
-        return row.operator()<Family::ip4, kUdp>(ip4.datagrams);
-    if ((ip4.acks & here) != 0)
-        return row.operator()<Family::ip4, kTcp>(ip4.acks);
-    if ((ip6.datagrams & here) != 0)
-        return row.operator()<Family::ip6, kUdp>(ip6.datagrams);
-    return row.operator()<Family::ip6, kTcp>(ip6.acks);
+    const uint64_t repeated4 = repeat_of<Family::ip4, kUdp>(burst, guesses, before & ip4.datagrams, repeats) |
+                               repeat_of<Family::ip4, kTcp>(burst, guesses, before & ip4.acks, repeats);
+    const uint64_t repeated6 = repeat_of<Family::ip6, kUdp>(burst, guesses, before & ip6.datagrams, repeats) |
+                               repeat_of<Family::ip6, kTcp>(burst, guesses, before & ip6.acks, repeats);
+    const uint64_t repeated = repeated4 | repeated6;
+    if (repeated == 0)
+        return 0;
+    repeats.repeated4 += static_cast<uint64_t>(std::popcount(repeated4));
+    repeats.repeated6 += static_cast<uint64_t>(std::popcount(repeated6));
+    repeats.path_packets += static_cast<uint64_t>(std::popcount(repeated));
+    repeats.path_bytes += repeats.exit.send(burst, repeated);
+    return repeated;
 }
 
 // The last packet of the burst before is as good an example as any, if this one came the same way.
@@ -362,11 +389,15 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
                 prefetch_mappings(burst, beginning);
         }
     }
-    for (size_t i = 0; i < burst.count; ++i) {
-        if (repeats.decision != kNoDecision)
-            i = repeat_like_the_last(burst, flows.guesses.values.data(), i, repeats);
-        if (i == burst.count)
-            break;
+    uint64_t left = pipeline::first_places(burst.count);
+    while (left != 0) {
+        if (repeats.decision != kNoDecision) {
+            left &= ~repeat_like_the_last(burst, flows.guesses.values.data(), left, repeats);
+            if (left == 0)
+                break;
+        }
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        left &= left - 1;
         const Found found = flows.at(tracker_.table(), burst, i);
         dpdk::Packet* packet = burst.packets[i];
         const auto& meta = burst.meta[i];

@@ -200,13 +200,13 @@ class Firewall final : public routing::Hooks {
                                       const pipeline::PacketMeta& meta, conntrack::Found found,
                                       Repeats& repeats);
     template <Family family, wire::IpProtocol protocol, bool translated>
-    [[nodiscard]] size_t repeat_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                    size_t place, size_t end, Repeats& repeats);
-    template <Family family, wire::IpProtocol protocol, bool translated>
-    [[nodiscard]] size_t accept_row(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                    size_t place, size_t end, const Repeats& repeats);
-    [[nodiscard]] size_t repeat_like_the_last(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                              size_t place, Repeats& repeats);
+    [[nodiscard]] uint64_t accept(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                  uint64_t places, const Repeats& repeats);
+    template <Family family, wire::IpProtocol protocol>
+    [[nodiscard]] uint64_t repeat_of(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                     uint64_t places, const Repeats& repeats);
+    [[nodiscard]] uint64_t repeat_like_the_last(const pipeline::Burst& burst, const conntrack::Guess* guesses,
+                                                uint64_t left, Repeats& repeats);
     template <Family family>
     [[nodiscard]] bool repeat_by_its_neighbour(routing::Context& context, dpdk::Packet* packet,
                                                const pipeline::PacketMeta& meta, conntrack::Found found,

@@ -26,9 +26,9 @@ struct FlowTranslation {
     // the other.
     [[nodiscard]] bool changes(Manip manip) const { return changes(status, direction, manip); }
     [[nodiscard]] static bool changes(conntrack::Status status, conntrack::Direction direction, Manip manip) {
-        const bool source_of_original =
-            (manip == Manip::source) == (direction == conntrack::Direction::original);
-        return status.has(source_of_original ? conntrack::kSnat : conntrack::kDnat);
+        static_assert(conntrack::kDnat.bits() == conntrack::kSnat.bits() << 1);
+        const uint32_t of_answers = static_cast<uint32_t>(direction) ^ (manip == Manip::source ? 0U : 1U);
+        return (status.bits() >> of_answers & conntrack::kSnat.bits()) != 0;
     }
     // What stands there when they leave: the end from which the other direction comes, or to which it goes.
     [[nodiscard]] Endpoint target(Manip manip) const { return endpoint_of(other_way, opposite(manip)); }

@@ -27,12 +27,12 @@ class Ip4RewriteRow {
     [[gnu::always_inline]] void add(uint8_t* header, const Ip4Ends& to, Identifications* identifications) {
         uint64_t change = kOneHopLess;
         if (identifications != nullptr) {
-            uint32_t before;
-            std::memcpy(&before, header + kIdentification, sizeof before);
-            if ((before & kDontFragment) == 0) {
+            uint32_t fragment;
+            std::memcpy(&fragment, header + kIdentification, sizeof fragment);
+            if ((fragment & kDontFragment) == 0) {
                 const uint16_t after = identifications->next(to.addresses, protocol);
                 std::memcpy(header + kIdentification, &after, sizeof after);
-                change += static_cast<uint16_t>(~before) + uint32_t{after};
+                change += static_cast<uint16_t>(~fragment) + uint32_t{after};
             }
         }
         header_changes_[count_] = static_cast<uint32_t>(change);

@@ -1,6 +1,10 @@
 #include "routing/exit.hh"
 
 #include <array>
+#include <bit>
+#include <span>
+
+#include "pipeline/places.hh"
 
 namespace sluice::routing {
 
@@ -24,6 +28,31 @@ void Exit::turn_to(Context& context, NextHopIndex next_hop) {
     out_ = out.id;
     queue_ = &context.worker.egress[index(out.port)];
     mtu_ = hop.mtu;
+}
+
+uint64_t Exit::send(const pipeline::Burst& burst, uint64_t places) const {
+    const auto length_of = [](const pipeline::PacketMeta& meta) {
+        return static_cast<uint16_t>(meta.l3_length + pipeline::kEthernetHeader);
+    };
+    const auto count = static_cast<size_t>(std::popcount(places));
+    uint64_t bytes = 0;
+    if (pipeline::are_in_a_row(places)) [[likely]] {
+        const auto first = static_cast<size_t>(std::countr_zero(places));
+        const auto* const metas = burst.meta.data() + first;
+        bytes = queue_->append(std::span(burst.packets).subspan(first, count), out_,
+                               [&](size_t i) { return length_of(metas[i]); });
+    } else {
+        std::array<dpdk::Packet*, pipeline::kMaxBurst> packets;
+        std::array<uint16_t, pipeline::kMaxBurst> lengths;
+        size_t next = 0;
+        pipeline::for_each_place(places, [&](size_t place) {
+            packets[next] = burst.packets[place];
+            lengths[next] = length_of(burst.meta[place]);
+            ++next;
+        });
+        bytes = queue_->append(std::span(packets).first(count), out_, [&](size_t i) { return lengths[i]; });
+    }
+    return bytes - count * pipeline::kEthernetHeader;
 }
 
 }  // namespace sluice::routing

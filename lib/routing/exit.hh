@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstring>
-#include <span>
 
 #include "pipeline/burst.hh"
 #include "pipeline/egress.hh"
@@ -49,16 +48,9 @@ class Exit {
         uint64_t addresses_low_;
         uint32_t addresses_high_;
     };
-    // Those from `first` to before `end`, for which there is room. Their bytes, from the IP headers on.
-    uint64_t send_row(const pipeline::Burst& burst, size_t first, size_t end) const {
-        const auto* const metas = burst.meta.data() + first;
-        const size_t count = end - first;
-        const uint64_t bytes =
-            queue_->append(std::span(burst.packets).subspan(first, count), out_, [metas](size_t place) {
-                return static_cast<uint16_t>(metas[place].l3_length + pipeline::kEthernetHeader);
-            });
-        return bytes - count * pipeline::kEthernetHeader;
-    }
+    // Those at these places, for which there is room and of which there is one at least. Their bytes, from
+    // the IP headers on.
+    uint64_t send(const pipeline::Burst& burst, uint64_t places) const;
     [[nodiscard]] size_t room() const { return queue_->room(); }
 
   private:

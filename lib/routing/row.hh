@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "pipeline/burst.hh"
+#include "pipeline/places.hh"
 #include "routing/context.hh"
 #include "routing/exit.hh"
 #include "routing/send.hh"
@@ -90,8 +91,10 @@ class Rows {
             count_hop(header, family);
             row.address(frame);
         }
-        exit_.send_row(burst_, first, place);
-        (family == Family::ip4 ? sent4_ : sent6_) += place - first;
+        if (place != first) {
+            exit_.send(burst_, pipeline::first_places(place) & ~pipeline::first_places(first));
+            (family == Family::ip4 ? sent4_ : sent6_) += place - first;
+        }
         return place;
     }
 
