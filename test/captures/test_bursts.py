@@ -1,4 +1,5 @@
-"""Bursts in which neighbouring packets go different ways: each leaves as it would alone, in the order they came."""
+"""Bursts in which neighbouring packets go different ways: each leaves as it would alone, and behind those of its flow that came
+before it."""
 import os
 import pathlib
 import random
@@ -152,10 +153,21 @@ def play(folder: pathlib.Path, frames: list[Ether], rules: str, waits_after: int
     return [data for data in captured if Ether(data).haslayer(UDP) or Ether(data).haslayer(TCP)], answer
 
 
+def by_flow(frames: list[bytes]) -> dict[tuple, list[bytes]]:
+    """Those of a direction in their order. Packets of different flows may overtake each other within a burst."""
+    flows = {}
+    for data in frames:
+        frame = Ether(data)
+        header = frame[IP] if IP in frame else frame[IPv6]
+        upper = frame[UDP] if UDP in frame else frame[TCP]
+        flows.setdefault((header.src, header.dst, upper.name, upper.sport, upper.dport), []).append(data)
+    return flows
+
+
 def test_neighbouring_packets_go_their_own_ways(tmp_path):
     traffic = [each for round_number in range(40) for each in arriving(round_number)]
     sent, repeated = play(tmp_path, [frame for _, frame in traffic], VALID)
-    assert sent == [leaving(name, frame) for name, frame in traffic if name]
+    assert by_flow(sent) == by_flow([leaving(name, frame) for name, frame in traffic if name])
     assert repeated > len(sent) * 3 / 4
 
 
@@ -236,7 +248,7 @@ def test_rows_of_segments_go_their_way_and_what_is_wrong_in_them_does_not(tmp_pa
             lambda: (to, Ether(bytes(one.segment(to, "A")) + b"padding")),
         ])())
     sent, repeated = play(tmp_path, [frame for _, frame in traffic], VALID)
-    assert sent == [leaving(name, frame) for name, frame in traffic if name]
+    assert by_flow(sent) == by_flow([leaving(name, frame) for name, frame in traffic if name])
     assert repeated > len(sent) * 9 / 10
 
 

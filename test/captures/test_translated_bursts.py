@@ -3,7 +3,7 @@ import random
 
 import pytest
 from scapy.all import IP, TCP, UDP, Ether, IPv6
-from test_bursts import BOX, HOST, NEIGHBOURS, broken, decisions_repeated, play
+from test_bursts import BOX, HOST, NEIGHBOURS, broken, by_flow, decisions_repeated, play
 
 # What is no valid answer to a masqueraded connection is for the box itself, whose reset is of no interest here.
 RULES = """
@@ -109,6 +109,18 @@ def test_rows_of_translated_packets_leave_with_their_ends(tmp_path, upper, versi
     assert sent == to_be_sent(traffic)
     # Only packets of such flows go in rows.
     assert assured == [True] * len(translated + plain)
+    assert repeated > len(sent) * 9 / 10
+
+
+def test_rows_of_all_kinds_of_packets_keep_their_flows_order(tmp_path):
+    """UDP and TCP of both families, translated or not, each after any other; between them some of which more is looked at."""
+    kinds = [(version, upper, snat, dnat) for version in (4, 6) for upper in (UDP, TCP)
+             for snat, dnat in ((True, False), (False, True), (False, False))]
+    conversations = [Conversation(number, *kind) for number, kind in enumerate(kinds * 2)]
+    traffic = traffic_of(conversations, random.Random(9))
+    sent, repeated = play(tmp_path, [frame for _, frame, _ in traffic], RULES.format(unique_ids="false"),
+                          waits_after=sum(len(one.opening()) for one in conversations))
+    assert by_flow(sent) == by_flow(to_be_sent(traffic))
     assert repeated > len(sent) * 9 / 10
 
 
