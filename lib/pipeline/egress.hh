@@ -46,6 +46,26 @@ class Egress {
         count_ = static_cast<uint16_t>(count_ + packets.size());
         return bytes;
     }
+    // The same one by one, with the count in a register. Nobody else appends until commit().
+    class Tail {
+      public:
+        Tail(Egress& egress, InterfaceId out) : egress_(egress), next_(egress.count_), out_(out) {}
+        void push(dpdk::Packet* packet, uint16_t length) {
+            egress_.packets_[next_] = packet;
+            egress_.frames_[next_] = {length, out_};
+            ++next_;
+        }
+        // `bytes`: of all of them.
+        void commit(uint64_t bytes) {
+            egress_.count_ = static_cast<uint16_t>(next_);
+            egress_.bytes_ += bytes;
+        }
+
+      private:
+        Egress& egress_;
+        size_t next_;
+        InterfaceId out_;
+    };
     [[nodiscard]] std::span<dpdk::Packet*> packets() { return {packets_.data(), count_}; }
     // Kept beside the packets, which are gone once they are sent.
     [[nodiscard]] uint16_t length(size_t place) const { return frames_[place].length; }

@@ -31,26 +31,25 @@ void Exit::turn_to(Context& context, NextHopIndex next_hop) {
 }
 
 uint64_t Exit::send(const pipeline::Burst& burst, uint64_t places) const {
+    constexpr size_t kMany = 8;
     const auto length_of = [](const pipeline::PacketMeta& meta) {
         return static_cast<uint16_t>(meta.l3_length + pipeline::kEthernetHeader);
     };
     const auto count = static_cast<size_t>(std::popcount(places));
     uint64_t bytes = 0;
-    if (pipeline::are_in_a_row(places)) [[likely]] {
+    if (pipeline::are_in_a_row(places) && count >= kMany) [[likely]] {
         const auto first = static_cast<size_t>(std::countr_zero(places));
         const auto* const metas = burst.meta.data() + first;
         bytes = queue_->append(std::span(burst.packets).subspan(first, count), out_,
                                [&](size_t i) { return length_of(metas[i]); });
     } else {
-        std::array<dpdk::Packet*, pipeline::kMaxBurst> packets;
-        std::array<uint16_t, pipeline::kMaxBurst> lengths;
-        size_t next = 0;
+        auto tail = this->tail();
         pipeline::for_each_place(places, [&](size_t place) {
-            packets[next] = burst.packets[place];
-            lengths[next] = length_of(burst.meta[place]);
-            ++next;
+            const uint16_t length = length_of(burst.meta[place]);
+            tail.push(burst.packets[place], length);
+            bytes += length;
         });
-        bytes = queue_->append(std::span(packets).first(count), out_, [&](size_t i) { return lengths[i]; });
+        tail.commit(bytes);
     }
     return bytes - count * pipeline::kEthernetHeader;
 }

@@ -48,6 +48,8 @@ class Exit {
         uint64_t addresses_low_;
         uint32_t addresses_high_;
     };
+    // For frames that are sent one by one.
+    [[nodiscard]] pipeline::Egress::Tail tail() const { return {*queue_, out_}; }
     // Those at these places, for which there is room and of which there is one at least. Their bytes, from
     // the IP headers on.
     uint64_t send(const pipeline::Burst& burst, uint64_t places) const;

@@ -6,10 +6,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "pipeline/burst.hh"
-#include "pipeline/places.hh"
 #include "routing/context.hh"
 #include "routing/exit.hh"
 #include "routing/send.hh"
@@ -41,7 +39,7 @@ class Rows {
                           context_.tables.interfaces[meta.in].rp_filter == pipeline::RpFilter::off;
         if (!fits)
             return place;
-        const size_t end = end_of_row(place, std::min<size_t>(burst_.count, place + exit_.room()));
+        const size_t end = std::min<size_t>(burst_.count, place + exit_.room());
         return is_ip4 ? send_row<Family::ip4>(place, end) : send_row<Family::ip6>(place, end);
     }
 
@@ -49,52 +47,40 @@ class Rows {
     [[nodiscard]] uint64_t sent(Family family) const { return family == Family::ip4 ? sent4_ : sent6_; }
 
   private:
-    // Where those end that came like the one at `place`, go to its next hop and fit. Nearly always all of
-    // them do, which is found out without a branch for each.
-    [[nodiscard, gnu::noinline]] size_t end_of_row(size_t place, size_t end) const {
+    // All of a meta but the length.
+    static uint64_t way_of(const pipeline::PacketMeta& meta) {
         static_assert(offsetof(pipeline::PacketMeta, l3_length) == 4);
-        constexpr int kLengthAt = 32;
-        constexpr uint64_t kLength = 0xffff;
-        const auto* const metas = burst_.meta.data();
-        const auto* const next_hops = routes_.data();
-        const auto here = std::bit_cast<uint64_t>(metas[place]);
-        const NextHopIndex next_hop = exit_.next_hop();
-        const uint64_t mtu = exit_.mtu();
-        const auto differs = [&](size_t i) {
-            uint64_t meta;
-            std::memcpy(&meta, metas + i, sizeof meta);
-            const uint64_t too_long = (mtu - (meta >> kLengthAt & kLength)) >> 63;
-            return ((meta ^ here) & ~(kLength << kLengthAt)) | (next_hops[i] ^ next_hop) | too_long;
-        };
-        uint64_t differences = 0;
-        for (size_t i = place; i < end; ++i)
-            differences |= differs(i);
-        if (differences == 0) [[likely]]
-            return end;
-        while (differs(place) == 0)
-            ++place;
-        return place;
+        return std::bit_cast<uint64_t>(meta) & ~(uint64_t{0xffff} << 32);
     }
 
     // A function of its own, whose loop has all registers to itself.
     template <Family family>
     [[gnu::noinline]] size_t send_row(size_t place, size_t end) {
         constexpr size_t kSource = family == Family::ip4 ? 12 : 8;
+        const auto way = way_of(burst_.meta[place]);
+        const auto next_hop = exit_.next_hop();
+        const auto mtu = exit_.mtu();
         const auto& filter = context_.tables.source_filter;
         const size_t first = place;
+        uint64_t bytes = 0;
         const Exit::Row row(exit_);
+        auto tail = exit_.tail();
         for (; place < end; ++place) {
-            uint8_t* const frame = dpdk::data(burst_.packets[place]);
+            const auto& meta = burst_.meta[place];
+            const uint16_t length = meta.l3_length;
+            dpdk::Packet* const packet = burst_.packets[place];
+            uint8_t* const frame = dpdk::data(packet);
             uint8_t* const header = frame + pipeline::kEthernetHeader;
-            if (filter.may_have<family>(header + kSource)) [[unlikely]]
+            if (way_of(meta) != way || routes_[place] != next_hop || length > mtu ||
+                filter.may_have<family>(header + kSource)) [[unlikely]]
                 break;
+            bytes += length;
             count_hop(header, family);
             row.address(frame);
+            tail.push(packet, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
         }
-        if (place != first) {
-            exit_.send(burst_, pipeline::first_places(place) & ~pipeline::first_places(first));
-            (family == Family::ip4 ? sent4_ : sent6_) += place - first;
-        }
+        tail.commit(bytes + (place - first) * pipeline::kEthernetHeader);
+        (family == Family::ip4 ? sent4_ : sent6_) += place - first;
         return place;
     }
 

@@ -2,9 +2,9 @@
 """Established flows through a stateful default-drop firewall, one worker, against dpdk-testpmd and the Linux kernel in the
 same run.
 
-64-byte frames both ways (or of the IMIX, or of 1518 bytes), ruleset of 100 services. Sluice takes them from net_pcap
-(infinite_rx) and gives them to net_null; so does testpmd (5tswap), which tracks nothing. TCP connections are opened by
-three-way handshakes that a third interface receives.
+64-byte frames both ways (or of the IMIX, or of 1518 bytes) of UDP, of TCP or of both, ruleset of 100 services. Sluice takes
+them from net_pcap (infinite_rx) and gives them to net_null; so does testpmd (5tswap), which tracks nothing. TCP connections are
+opened by three-way handshakes that a third interface receives.
 Behind NAT: the same with source NAT, beside the same flows without, masqueraded by one address, inside endpoints with several
 flows each.
 The kernel forwards the same frames between two pairs of virtual Ethernet devices; its figure is the router's own
@@ -14,6 +14,8 @@ Packets per second of CPU time, millions. As root on an otherwise idle machine:
 
     test/bench/firewall.py [--build build] [--repeat 5] [--seconds 3] [--case NAME] [--json FILE] [--quick]
 """
+import dataclasses
+import random
 import time
 
 import bench
@@ -56,16 +58,23 @@ class Established(Case):
             self.bench.reserve(self.buffers * 5 // 2048)
         if self.ruleset.is_ip6:
             drawn = flows.as_ip6(drawn, _SERVICES - 1)
-        both_ways = flows.two_way_udp if self.proto == "udp" else flows.two_way_tcp
-        frames.write_capture(self.capture, both_ways(drawn, self.bench.seed, external, self.mix))
+        frames.write_capture(self.capture, self.both_ways(drawn, external))
         interfaces = ""
         if self.proto == "tcp":
-            frames.write_capture(self.openings, flows.tcp_openings(drawn, self.bench.seed, external))
+            frames.write_capture(self.openings, flows.tcp_openings(self.connections(drawn), self.bench.seed, external))
             # Connections are opened by a third interface, which is silent after that.
             interfaces = "  openings: {device: \"net_af_packet0,iface=inside,framecnt=16384\", mac: " + frames.BOX_MAC.hex(":") + "}\n"
         self.config.write_text(configuration(
             played(self.capture), self.bench.cpu, self.bench.folder / "sluice.sock", self.buffers, interfaces,
             f"conntrack: {{tcp_loose: false, max: {max(2 * self.count, 1 << 20)}}}\n" + self.ruleset.yaml()))
+
+    def both_ways(self, drawn, external):
+        frames_of = flows.two_way_udp if self.proto == "udp" else flows.two_way_tcp
+        return frames_of(drawn, self.bench.seed, external, self.mix)
+
+    def connections(self, drawn):
+        """Of TCP."""
+        return drawn
 
     def peers(self):
         yield from testpmd.peer(self.capture, self.bench, "5tswap", self.buffers)
@@ -100,6 +109,27 @@ class Established(Case):
     def clean(self):
         self.capture.unlink(missing_ok=True)
         self.openings.unlink(missing_ok=True)
+
+
+class Mixed(Established):
+    """UDP and TCP in no order."""
+
+    def __init__(self, name, setting, count):
+        super().__init__(name, setting, "tcp", count)
+        self.ruleset = dataclasses.replace(self.ruleset, proto="[tcp, udp]")
+        self.against = self.against[:1]
+
+    def both_ways(self, drawn, external):
+        result = (flows.two_way_udp(drawn[1::2], self.bench.seed, external, self.mix)
+                  + flows.two_way_tcp(self.connections(drawn), self.bench.seed, external, self.mix))
+        random.Random(self.bench.seed).shuffle(result)
+        return result
+
+    def connections(self, drawn):
+        return drawn[::2]
+
+    def peers(self):
+        yield from testpmd.peer(self.capture, self.bench, "5tswap", self.buffers)
 
 
 class Masqueraded(Established):
@@ -164,6 +194,7 @@ CASES = {
     "tcp-1k": lambda *a: Established(*a, "tcp", 1024, 0.7),
     "tcp-64k": lambda *a: Established(*a, "tcp", 65536, 0.45),
     "tcp-1m": lambda *a: Established(*a, "tcp", 1_000_000, 0.4),
+    "mixed-1k": lambda *a: Mixed(*a, 1024),
     "udp-imix": lambda *a: Established(*a, "udp", 1024, mix=frames.IMIX),
     "udp-1500": lambda *a: Established(*a, "udp", 1024, mix=frames.LARGEST),
     "tcp-imix": lambda *a: Established(*a, "tcp", 1024, mix=frames.IMIX),
