@@ -123,10 +123,14 @@ struct TupleHash {
 
     // Of an IPv6 tuple: the addresses as they lie in a header, the source first, and the same second word.
     [[nodiscard]] uint64_t of_ip6(const uint8_t* addresses, uint64_t rest) const {
-        std::array<uint64_t, 4> words;
-        std::memcpy(words.data(), addresses, sizeof words);
-        const uint64_t near = mix(words[0] ^ key[0], words[1] ^ key[1]);
-        const uint64_t far = mix(words[2] ^ key[2], words[3] ^ key[3]);
+        // One by one: of an array the compiler makes a copy in memory.
+        const auto word = [addresses](size_t at) {
+            uint64_t result;
+            std::memcpy(&result, addresses + at * sizeof result, sizeof result);
+            return result;
+        };
+        const uint64_t near = mix(word(0) ^ key[0], word(1) ^ key[1]);
+        const uint64_t far = mix(word(2) ^ key[2], word(3) ^ key[3]);
         return mix(mix(near ^ key[1], far ^ key[2]) ^ rest ^ key[3], key[0]);
     }
 
