@@ -18,7 +18,7 @@ SEED = 7
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _HUGE_PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 _SHORT = 20_000  # bytes
-_USUAL = {"repeat": 5, "seconds": 3, "flows": 5_000_000, "elements": 1_000_000}
+_USUAL = {"repeat": 5, "seconds": 3, "flows": 1_400_000, "elements": 1_000_000}
 _QUICK = {"repeat": 1, "seconds": 0.2, "flows": 200_000, "elements": 70_000}
 
 
@@ -91,7 +91,7 @@ def parser(text, program=None):
     made.add_argument("--repeat", type=int, metavar="N", help="runs of each contestant (5)")
     made.add_argument("--seconds", type=float, help="what is measured of a run (3)")
     made.add_argument("--seed", type=int, default=SEED, help=f"of the traffic ({SEED})")
-    made.add_argument("--flows", type=int, help="new ones in a run, at most (5000000)")
+    made.add_argument("--flows", type=int, help="that begin with each packet (1400000)")
     made.add_argument("--elements", type=int, help="of large sets (1000000)")
     made.add_argument("--cpu", type=int, default=1, help="the worker's (1)")
     made.add_argument("--json", type=pathlib.Path, metavar="FILE", help="figures of every run, the machine, the build")

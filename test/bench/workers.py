@@ -105,7 +105,7 @@ class Beginnings(NewFlows):
         self.alone = NewFlows(f"{name}-alone", setting, services)
         self.alone.capture = self.capture
         for each in (self, self.alone):  # two take them faster, and have two tables that begin empty
-            each.flows, each.table, each.settled = 4 * each.flows, 2 * each.table, 3 * each.settled
+            each.flows, each.table, each.settled = 8 * each.flows // 5, 2 * each.table, 3 * each.settled
         self.cpus = [setting.cpu, setting.other_cpu]
         self.against = (Against(_ALONE, aim),)
 
