@@ -202,7 +202,7 @@ class Flow {
             reinterpret_cast<const FlowHalf*>(bytes() + static_cast<size_t>(direction) * kHalves));
     }
     [[nodiscard]] Direction direction_of(const FlowHalf& half) const {
-        static_assert(kHalves >> 3 & 1);
+        static_assert(kHalves >> 3 & 1);  // the bit that tells the second half from the first
         return Direction{static_cast<uint8_t>(place_of(half) >> 3 & 1)};
     }
     // Of the opposite direction.

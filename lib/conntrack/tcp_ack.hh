@@ -24,21 +24,23 @@ enum class AckVerdict : uint8_t {
 
 namespace detail {
 
-// Of a TcpTrack's flags, state and kind of the last segment as a word.
-inline constexpr uint32_t kBothWait = kTcpUnacknowledged.bits() * 0x0101U;
+// A TcpTrack's flags of both ends, its state and the kind of the last segment are one word, a byte each. What
+// an acknowledgment changes of it: bits that are set, and then all but those that are kept.
 struct AckChange {
     uint32_t set;
     uint32_t kept;
 };
-// By whether the end sends something (1), the number of its direction (2) and whether it acknowledges all
-// that the other one has sent (4).
+inline constexpr uint32_t kBothWait = kTcpUnacknowledged.bits() * 0x0101U;
+// By the sum of: 1 if the end sends something anew, which waits to be acknowledged, 2 if it is the end that
+// answers, 4 if it acknowledges all that the other one has sent.
 inline constexpr auto kAckChanges = [] {
+    constexpr uint32_t kKind = 0xff00'0000;
     std::array<AckChange, 8> changes{};
     for (uint32_t i = 0; i < changes.size(); ++i) {
         const uint32_t own = (i & 2) != 0 ? 0xff00 : 0xff;
-        const uint32_t kind = 0xff00'0000;
-        changes[i].set = static_cast<uint32_t>(TcpKind::ack) << 24 | ((i & 1) != 0 ? kBothWait & own : 0);
-        changes[i].kept = ~((kind & ~changes[i].set) | ((i & 4) != 0 ? kBothWait & ~own : 0));
+        const uint32_t kind = static_cast<uint32_t>(TcpKind::ack) << 24;
+        changes[i].set = kind | ((i & 1) != 0 ? kBothWait & own : 0);
+        changes[i].kept = ~((kKind & ~kind) | ((i & 4) != 0 ? kBothWait & ~own : 0));
     }
     return changes;
 }();
@@ -66,8 +68,7 @@ inline constexpr auto kAckChanges = [] {
     auto* const known = reinterpret_cast<__m128i*>(&track.windows[from]);
     const __m128i sender = _mm_loadu_si128(known);
     const __m128i receiver = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&track.windows[from ^ 1]));
-    // Both ends' flags, the state and the kind of the last segment, a byte each.
-    uint32_t ends;
+    uint32_t ends;  // and more, as AckChange has it
     std::memcpy(&ends, &track.flags, sizeof ends);
 
     // Behind the ports: sequence, acknowledgment, offset and flags, window.
@@ -128,10 +129,9 @@ inline constexpr auto kAckChanges = [] {
     _mm_storeu_si128(known,
                      _mm_castps_si128(_mm_blendv_ps(_mm_castsi128_ps(sender), _mm_castsi128_ps(numbers),
                                                     _mm_castsi128_ps(behind))));
-    // What it sends anew is to be acknowledged; what it acknowledges may be all that the other end has sent.
     const auto news = static_cast<uint32_t>(_mm_movemask_ps(
         _mm_castsi128_ps(_mm_blend_epi32(behind, _mm_cmpeq_epi32(room, _mm_setzero_si128()), 0x4))));
-    const auto& change = detail::kAckChanges[(news & 5) + 2 * from];
+    const auto& change = detail::kAckChanges[(news & 5U) + 2 * from];
     ends = (ends | change.set) & change.kept;
     std::memcpy(static_cast<void*>(&track.flags), &ends, sizeof ends);
     return (ends & detail::kBothWait) != 0 ? AckVerdict::unacknowledged : AckVerdict::acknowledged;

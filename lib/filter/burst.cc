@@ -1,16 +1,15 @@
 // The decision cache. What the hooks concluded for a packet is kept in its flow, for its direction; packets
 // of the flow to which the same would happen go straight to their next hop, with every rule on the way
 // counted.
-#include <array>
 #include <bit>
 
 #include "conntrack/tracker_repeat.hh"
 #include "filter/burst_flows.hh"
+#include "filter/burst_frames.hh"
 #include "filter/kept_decision.hh"
 #include "filter/stage.hh"
 #include "nat/flow_translation.hh"
 #include "nat/rewrite_ports.hh"
-#include "nat/rewrite_row.hh"
 #include "nat/translated_ends.hh"
 #include "pipeline/places.hh"
 #include "routing/exit.hh"
@@ -47,73 +46,6 @@ bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const
     else
         return static_cast<const conntrack::Flow6&>(flow).is(half, header + 8,
                                                              static_cast<uint32_t>(burst.keys.rest[place]));
-}
-
-// What becomes of frames that share an exit: they go on as they are but for the hop,
-template <Family family>
-[[gnu::noinline]] void pass_on(const pipeline::Burst& burst, uint64_t places, routing::Exit::Row row) {
-    pipeline::for_each_place_in_row(places, [&](size_t place) {
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
-        routing::count_hop(frame + pipeline::kEthernetHeader, family);
-        row.address(frame);
-    });
-}
-
-// The keys of some places, one behind the other.
-class KeysInRow {
-  public:
-    KeysInRow() {}
-    // Borrowed, also from this.
-    conntrack::Ip4PortsKeys of(const pipeline::Burst& burst, uint64_t places) {
-        if (pipeline::are_in_a_row(places)) [[likely]]
-            return keys_of(burst).from(static_cast<size_t>(std::countr_zero(places)));
-        collect(burst, places);
-        return {.addresses = addresses_.data(), .rest = rest_.data()};
-    }
-
-  private:
-    [[gnu::noinline]] void collect(const pipeline::Burst& burst, uint64_t places) {
-        size_t next = 0;
-        pipeline::for_each_place(places, [&](size_t place) {
-            addresses_[next] = burst.keys.addresses[place];
-            rest_[next] = burst.keys.rest[place];
-            ++next;
-        });
-    }
-    std::array<uint64_t, pipeline::kMaxBurst> addresses_;
-    std::array<uint64_t, pipeline::kMaxBurst> rest_;
-};
-
-// or translated.
-template <wire::IpProtocol protocol>
-[[gnu::noinline]] void translate_ip4(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                     uint64_t places, routing::Exit::Row row,
-                                     nat::Identifications* identifications) {
-    nat::Ip4RewriteRow<protocol, pipeline::kMaxBurst> rewrites;
-    pipeline::for_each_place_in_row(places, [&](size_t place) {
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
-        const auto [flow, half] = guesses[place];
-        const bool renews =
-            nat::FlowTranslation::changes(flow->status, flow->direction_of(*half), Manip::source);
-        rewrites.add(frame + pipeline::kEthernetHeader, ip4_ends_after(flow->opposite_of(*half)),
-                     renews ? identifications : nullptr);
-        row.address(frame);
-    });
-    KeysInRow keys;
-    rewrites.write_checksums(keys.of(burst, places));
-}
-template <wire::IpProtocol protocol>
-[[gnu::noinline]] void translate_ip6(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                     uint64_t places, routing::Exit::Row row) {
-    pipeline::for_each_place_in_row(places, [&](size_t place) {
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
-        uint8_t* const header = frame + pipeline::kEthernetHeader;
-        const auto [flow, half] = guesses[place];
-        nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
-                               ip6_ends_after(*flow, flow->direction_of(*half)));
-        routing::count_hop(header, Family::ip6);
-        row.address(frame);
-    });
 }
 
 }  // namespace
@@ -290,8 +222,7 @@ Verdict Firewall::forward_alone(routing::Context& context, dpdk::Packet* packet,
 
 // Tracks packets of a protocol of which nothing but their flows is left to be looked at, while these have the
 // decision of the packet before them. Those before the first that is not like them; to that one and those
-// behind nothing has happened. This and what is done with frames are functions of their own, whose loops have
-// all registers to themselves.
+// behind nothing has happened. A function of its own, whose loop has all registers to itself.
 template <Family family, wire::IpProtocol protocol, bool translated>
 [[gnu::noinline]] uint64_t Firewall::accept(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                             uint64_t places, const Repeats& repeats) {
@@ -315,8 +246,8 @@ template <Family family, wire::IpProtocol protocol>
                                                            const Repeats& repeats) {
     if (places == 0)
         return 0;
-    const auto* const flow = guesses[std::countr_zero(places)].flow;
-    if (flow == nullptr)
+    const auto [flow, half] = guesses[std::countr_zero(places)];
+    if (flow == nullptr || half->decision != repeats.decision)
         return 0;
     const bool translated = is_translated(*flow);
     places = translated ? accept<family, protocol, true>(burst, guesses, places, repeats)
@@ -333,9 +264,9 @@ template <Family family, wire::IpProtocol protocol>
     return places;
 }
 
-// Of the packets that are left of a burst, those that do what the packet before them did. Packets overtake
-// others of their flow neither here nor where each goes its own way: those that have to come before
-// packets of which more is to be looked at, and each protocol's keep their order.
+// Of the packets that are left of a burst, those that do what the packet before them did. They may overtake
+// others, but none of their flow: what is repeated comes before the first packet of which more is to be
+// looked at, and of a family and protocol before the first that is not repeated.
 [[gnu::always_inline]] inline uint64_t Firewall::repeat_like_the_last(const pipeline::Burst& burst,
                                                                       const conntrack::Guess* guesses,
                                                                       uint64_t left, Repeats& repeats) {
