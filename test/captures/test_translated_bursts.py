@@ -2,7 +2,7 @@
 import random
 
 import pytest
-from scapy.all import IP, TCP, UDP, Ether, IPv6
+from scapy.all import IP, TCP, UDP, Ether, IPv6, RawPcapReader
 from test_bursts import BOX, HOST, NEIGHBOURS, broken, by_flow, decisions_repeated, play
 
 # What is no valid answer to a masqueraded connection is for the box itself, whose reset is of no interest here.
@@ -118,10 +118,20 @@ def test_rows_of_all_kinds_of_packets_keep_their_flows_order(tmp_path):
              for snat, dnat in ((True, False), (False, True), (False, False))]
     conversations = [Conversation(number, *kind) for number, kind in enumerate(kinds * 2)]
     traffic = traffic_of(conversations, random.Random(9))
-    sent, repeated = play(tmp_path, [frame for _, frame, _ in traffic], RULES.format(unique_ids="false"),
-                          waits_after=sum(len(one.opening()) for one in conversations))
+
+    def asks(api):
+        wan = next(each for each in api.get("/v1/interfaces")["items"] if each["name"] == "wan")
+        rule = next(rule for chain in api.get("/v1/rules")["items"] for rule in chain["rules"] if rule["name"] == "valid")
+        return decisions_repeated(api), (wan["tx_packets"], wan["tx_bytes"]), (rule["packets"], rule["bytes"])
+
+    sent, (repeated, transmitted, let_through) = play(
+        tmp_path, [frame for _, frame, _ in traffic], RULES.format(unique_ids="false"),
+        waits_after=sum(len(one.opening()) for one in conversations), asks=asks)
     assert by_flow(sent) == by_flow(to_be_sent(traffic))
     assert repeated > len(sent) * 9 / 10
+    captured = [len(frame) for frame, _ in RawPcapReader(str(tmp_path / "wan.out.pcap"))]  # the box's own among them
+    assert transmitted == (len(captured), sum(captured))
+    assert let_through == (len(sent), sum(len(frame) - 14 for frame in sent))
 
 
 @pytest.mark.parametrize("upper", [UDP, TCP])
