@@ -254,13 +254,13 @@ template <Family family, wire::IpProtocol protocol>
                         : accept<family, protocol, false>(burst, guesses, places, repeats);
     if (places == 0)
         return 0;
-    const routing::Exit::Row row(repeats.exit);
+    const routing::FrameAddresses addresses = repeats.exit.addresses();
     if (!translated)
-        pass_on<family>(burst, places, row);
+        pass_on<family>(burst, places, addresses);
     else if constexpr (family == Family::ip4)
-        translate_ip4<protocol>(burst, guesses, places, row, translator_->identifications());
+        translate_ip4<protocol>(burst, guesses, places, addresses, translator_->identifications());
     else
-        translate_ip6<protocol>(burst, guesses, places, row);
+        translate_ip6<protocol>(burst, guesses, places, addresses);
     return places;
 }
 

@@ -55,11 +55,12 @@ class KeysInRow {
 
 // They go on as they are but for the hop,
 template <Family family>
-[[gnu::noinline]] void pass_on(const pipeline::Burst& burst, uint64_t places, routing::Exit::Row row) {
+[[gnu::noinline]] void pass_on(const pipeline::Burst& burst, uint64_t places,
+                               routing::FrameAddresses addresses) {
     pipeline::for_each_place_in_row(places, [&](size_t place) {
         uint8_t* const frame = dpdk::data(burst.packets[place]);
         routing::count_hop(frame + pipeline::kEthernetHeader, family);
-        row.address(frame);
+        addresses.write(frame);
     });
 }
 
@@ -67,7 +68,7 @@ template <Family family>
 // any.
 template <wire::IpProtocol protocol>
 [[gnu::noinline]] void translate_ip4(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                     uint64_t places, routing::Exit::Row row,
+                                     uint64_t places, routing::FrameAddresses addresses,
                                      nat::Identifications* identifications) {
     nat::Ip4RewriteRow<protocol, pipeline::kMaxBurst> rewrites;
     pipeline::for_each_place_in_row(places, [&](size_t place) {
@@ -77,14 +78,14 @@ template <wire::IpProtocol protocol>
             nat::FlowTranslation::changes(flow->status, flow->direction_of(*half), nat::Manip::source);
         rewrites.add(frame + pipeline::kEthernetHeader, nat::ip4_ends_after(flow->opposite_of(*half)),
                      renews ? identifications : nullptr);
-        row.address(frame);
+        addresses.write(frame);
     });
     detail::KeysInRow keys;
     rewrites.write_checksums(keys.of(burst, places));
 }
 template <wire::IpProtocol protocol>
 [[gnu::noinline]] void translate_ip6(const pipeline::Burst& burst, const conntrack::Guess* guesses,
-                                     uint64_t places, routing::Exit::Row row) {
+                                     uint64_t places, routing::FrameAddresses addresses) {
     pipeline::for_each_place_in_row(places, [&](size_t place) {
         uint8_t* const frame = dpdk::data(burst.packets[place]);
         uint8_t* const header = frame + pipeline::kEthernetHeader;
@@ -92,7 +93,7 @@ template <wire::IpProtocol protocol>
         nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,
                                nat::ip6_ends_after(*flow, flow->direction_of(*half)));
         routing::count_hop(header, Family::ip6);
-        row.address(frame);
+        addresses.write(frame);
     });
 }
 

@@ -1,6 +1,5 @@
 #include "routing/exit.hh"
 
-#include <array>
 #include <bit>
 #include <span>
 
@@ -20,11 +19,7 @@ void Exit::turn_to(Context& context, NextHopIndex next_hop) {
     if (!link.usable() || out.vlan != pipeline::kNoVlan)
         return;
     tables.neighbours.mark_used(hop.neighbour);
-    std::array<uint8_t, 12> addresses;
-    link.mac().store(addresses.data());
-    out.mac.store(addresses.data() + 6);
-    std::memcpy(&addresses_low_, addresses.data(), sizeof addresses_low_);
-    std::memcpy(&addresses_high_, addresses.data() + sizeof addresses_low_, sizeof addresses_high_);
+    addresses_ = {link.mac(), out.mac};
     out_ = out.id;
     queue_ = &context.worker.egress[index(out.port)];
     mtu_ = hop.mtu;

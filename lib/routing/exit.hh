@@ -2,8 +2,11 @@
 // next hop are sent with a few stores.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <cstring>
 
+#include "base/address.hh"
 #include "pipeline/burst.hh"
 #include "pipeline/egress.hh"
 #include "pipeline/worker.hh"
@@ -11,6 +14,28 @@
 #include "routing/fib.hh"
 
 namespace sluice::routing {
+
+// The first twelve bytes of a frame, in two registers while frames are written.
+class FrameAddresses {
+  public:
+    FrameAddresses() = default;
+    FrameAddresses(MacAddress destination, MacAddress source) {
+        std::array<uint8_t, sizeof low_ + sizeof high_> bytes;
+        destination.store(bytes.data());
+        source.store(bytes.data() + 6);
+        std::memcpy(&low_, bytes.data(), sizeof low_);
+        std::memcpy(&high_, bytes.data() + sizeof low_, sizeof high_);
+    }
+
+    void write(uint8_t* frame) const {
+        std::memcpy(frame, &low_, sizeof low_);
+        std::memcpy(frame + sizeof low_, &high_, sizeof high_);
+    }
+
+  private:
+    uint64_t low_ = 0;
+    uint32_t high_ = 0;
+};
 
 // On a worker's stack, for one burst: what it knows may change between two.
 class Exit {
@@ -28,30 +53,17 @@ class Exit {
     // where it begins.
     [[gnu::always_inline]] void send(Context& context, dpdk::Packet* packet, uint8_t* frame,
                                      uint16_t length) const {
-        std::memcpy(frame, &addresses_low_, sizeof addresses_low_);
-        std::memcpy(frame + sizeof addresses_low_, &addresses_high_, sizeof addresses_high_);
+        addresses_.write(frame);
         if (!queue_->push(packet, length, out_)) [[unlikely]]
             pipeline::drop_egress(context.worker, out_, packet);
     }
 
-    // Of packets in a row, which have their addresses written one by one and are sent together.
-    class Row {
-      public:
-        explicit Row(const Exit& exit)
-            : addresses_low_(exit.addresses_low_), addresses_high_(exit.addresses_high_) {}
-        void address(uint8_t* frame) const {
-            std::memcpy(frame, &addresses_low_, sizeof addresses_low_);
-            std::memcpy(frame + sizeof addresses_low_, &addresses_high_, sizeof addresses_high_);
-        }
-
-      private:
-        uint64_t addresses_low_;
-        uint32_t addresses_high_;
-    };
-    // For frames that are sent one by one.
+    // For frames that are sent in other ways than by the above: what to write into them,
+    [[nodiscard]] const FrameAddresses& addresses() const { return addresses_; }
+    // and where they go, one by one
     [[nodiscard]] pipeline::Egress::Tail tail() const { return {*queue_, out_}; }
-    // Those at these places, for which there is room and of which there is one at least. Their bytes, from
-    // the IP headers on.
+    // or together: those at these places, for which there is room and of which there is one at least. Their
+    // bytes, from the IP headers on.
     uint64_t send(const pipeline::Burst& burst, uint64_t places) const;
     [[nodiscard]] size_t room() const { return queue_->room(); }
 
@@ -59,9 +71,7 @@ class Exit {
     NextHopIndex next_hop_ = kNoNextHop;
     uint16_t mtu_ = 0;
     InterfaceId out_ = kNoInterface;
-    // The frame's first twelve bytes: both MAC addresses.
-    uint64_t addresses_low_ = 0;
-    uint32_t addresses_high_ = 0;
+    FrameAddresses addresses_;
     pipeline::Egress* queue_ = nullptr;
 };
 

@@ -63,7 +63,7 @@ class Rows {
         const auto& filter = context_.tables.source_filter;
         const size_t first = place;
         uint64_t bytes = 0;
-        const Exit::Row row(exit_);
+        const FrameAddresses addresses = exit_.addresses();
         auto tail = exit_.tail();
         for (; place < end; ++place) {
             const auto& meta = burst_.meta[place];
@@ -76,7 +76,7 @@ class Rows {
                 break;
             bytes += length;
             count_hop(header, family);
-            row.address(frame);
+            addresses.write(frame);
             tail.push(packet, static_cast<uint16_t>(length + pipeline::kEthernetHeader));
         }
         tail.commit(bytes + (place - first) * pipeline::kEthernetHeader);
