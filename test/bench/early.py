@@ -10,7 +10,6 @@ import pathlib
 import random
 import shutil
 import subprocess
-import time
 
 import bench
 import frames
@@ -85,9 +84,7 @@ class Dropped(Case):
     def ours(self, build):
         with self.bench.gateway(build, self.config) as gateway:
             gateway.await_packets()
-            before = gateway.sample()
-            time.sleep(self.bench.seconds)
-            after = gateway.sample()
+            before, after = gateway.stretch(self.bench.seconds)
             by_policy, others = gateway.policy_drops()
             self.note("cycles_per_packet", gateway.worker()["stages"])
         received = after["received"] - before["received"]

@@ -158,17 +158,18 @@ class Masqueraded(Established):
         self.plain.clean()
 
 
-def await_established(gateway, count, dropped=None):
+def await_established(gateway, count, drops="dropped"):
     """All flows are there, nothing is dropped any more (the rules let pass what is established, no other answer), and each
-    has had packets both ways since, for which the rules were asked. `dropped` tells how many were up to now."""
-    dropped = dropped or (lambda: gateway.sample()["dropped"])
+    has had packets both ways since, for which the rules were asked. `drops` are those of a sample that are meant."""
     deadline = time.monotonic() + 30
-    passed = gateway.sample()["received"] + 4 * count
+    before = gateway.sample()
+    passed = before["received"] + 4 * count
     while True:
-        before = dropped()
         time.sleep(0.1)
-        if dropped() == before and gateway.status()["flows"] == count and gateway.sample()["received"] >= passed:
+        now = gateway.sample()
+        if now[drops] == before[drops] and now["received"] >= passed and gateway.status()["flows"] == count:
             return
+        before = now
         if time.monotonic() > deadline:
             raise Failed(f"not all flows are established: {gateway.status()} {gateway.api.items('/v1/drops')}")
 

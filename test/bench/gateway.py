@@ -14,8 +14,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "netns"))
 from api import Api  # noqa: E402
 
 _START_SECONDS = 180
-_FIRST_PACKET = 30  # seconds
-
+_PACKET_SECONDS = 60
 
 NOWHERE = "net_null0,no-rx=1"
 
@@ -102,32 +101,36 @@ class Gateway:
         by_policy = sum(drop["packets"] for drop in drops if drop["family"] == "policy")
         return by_policy, sum(drop["packets"] for drop in drops) - by_policy
 
-    def overrun_drops(self):
-        """Packets dropped for want of room on their way to another worker, as a source without an end overruns one that has to wait
-        for its CPU or has more to do; and those dropped for any other reason."""
-        drops = self.api.items("/v1/drops")
-        overrun = sum(drop["packets"] for drop in drops if drop["reason"] == "steer_ring_full")
-        return overrun, sum(drop["packets"] for drop in drops) - overrun
-
-    def await_packets(self):
-        """The worker is at work."""
-        deadline = time.monotonic() + _FIRST_PACKET
-        while not self.status()["packets"]["received"]:
+    def await_packets(self, count=1):
+        """So many were received since the start."""
+        deadline = time.monotonic() + _PACKET_SECONDS
+        while self.status()["packets"]["received"] < count:
             if time.monotonic() > deadline:
-                raise Failed(f"no packet is received: {self.status()}")
+                raise Failed(f"{count} packets are not received: {self.status()}")
             time.sleep(0.005)
 
     def sample(self):
-        """Where packets went up to now, and the time."""
+        """Where packets went up to now, how many flows began, and the time. `overrun` are packets dropped for want of room on their
+        way to another worker, as a source without an end overruns one that has to wait for its CPU or has more to do; `lost`
+        those dropped for any other reason."""
         before = time.monotonic()
         packets = self.status()["packets"]
-        return {"at": (before + time.monotonic()) / 2, "cpu": self.worker_cpu_seconds(), **packets}
+        at, cpu = (before + time.monotonic()) / 2, self.worker_cpu_seconds()
+        began = sum(worker["insert"] for worker in self.api.items("/v1/conntrack/stats"))
+        drops = self.api.items("/v1/drops")
+        overrun = sum(drop["packets"] for drop in drops if drop["reason"] == "steer_ring_full")
+        lost = sum(drop["packets"] for drop in drops) - overrun
+        return {"at": at, "cpu": cpu, "began": began, "overrun": overrun, "lost": lost, **packets}
+
+    def stretch(self, seconds):
+        """Samples from its beginning and its end."""
+        first = self.sample()
+        time.sleep(seconds)
+        return first, self.sample()
 
     def rate(self, seconds):
         """Over a stretch of time: see rate_between()."""
-        first = self.sample()
-        time.sleep(seconds)
-        return rate_between(first, self.sample())
+        return rate_between(*self.stretch(seconds))
 
     def cpu_seconds(self):
         """What each thread has run for, by its name and id."""
@@ -157,4 +160,4 @@ def rate_between(first, last):
     sent = last["sent"] - first["sent"]
     # On a busy machine the worker may not have run at all.
     return {"pps": sent / (last["at"] - first["at"]), "cpu_pps": sent / (last["cpu"] - first["cpu"] or math.inf), "sent": sent,
-            "received": last["received"] - first["received"], "dropped": last["dropped"] - first["dropped"]}
+            **{key: last[key] - first[key] for key in ("received", "dropped", "overrun", "lost", "began")}}

@@ -67,15 +67,14 @@ class Workers(Case):
 
     def _measure(self, build, config, count, label):
         with self.bench.gateway(build, config) as gateway:
-            await_established(gateway, count, lambda: gateway.overrun_drops()[1])
+            await_established(gateway, count, "lost")
             await_streams(gateway)
-            before, drops = gateway.workers(), gateway.overrun_drops()
+            before = gateway.workers()
             rate = gateway.rate(self.bench.seconds)
-            full, others = (after - first for first, after in zip(drops, gateway.overrun_drops()))
             workers = gateway.workers()
-        if others or not rate["sent"]:
-            raise Failed(f"of {rate['received']} packets {rate['sent']} were sent, {others} were dropped")
-        self.note(f"ring_full, {label}", full / rate["received"])
+        if rate["lost"] or not rate["sent"]:
+            raise Failed(f"of {rate['received']} packets {rate['sent']} were sent, {rate['lost']} were dropped")
+        self.note(f"ring_full, {label}", rate["overrun"] / rate["received"])
         self.note(f"cycles_per_packet, {label}", [worker["stages"] for worker in workers])
         handed = sum(after["handed_over"] - first["handed_over"] for first, after in zip(before, workers))
         self.note(f"handed_over, {label}", handed / rate["received"])
@@ -105,7 +104,7 @@ class Beginnings(NewFlows):
         self.alone = NewFlows(f"{name}-alone", setting, services)
         self.alone.capture = self.capture
         for each in (self, self.alone):  # two take them faster, and have two tables that begin empty
-            each.flows, each.table, each.settled = 8 * each.flows // 5, 2 * each.table, 3 * each.settled
+            each.flows, each.table = 8 * each.flows // 5, 2 * each.table
         self.cpus = [setting.cpu, setting.other_cpu]
         self.against = (Against(_ALONE, aim),)
 
