@@ -2,6 +2,8 @@
 // the decision cache keep for it.
 #pragma once
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -50,9 +52,12 @@ inline constexpr FlowRef kNoFlow = 0xffffffff;
 struct Decision {
     uint64_t what = 0;
     uint64_t made_from = 0;
-    // Two comparisons of words: of an array the compiler makes a call.
+    // One comparison: of an array the compiler makes a call.
     bool operator==(const Decision& other) const {
-        return what == other.what && made_from == other.made_from;
+        const auto ours = _mm_loadu_si128(reinterpret_cast<const __m128i*>(this));
+        const auto theirs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&other));
+        const auto differences = _mm_xor_si128(ours, theirs);
+        return _mm_testz_si128(differences, differences) != 0;
     }
 };
 
@@ -205,6 +210,13 @@ class Flow {
         static_assert(kHalves >> 3 & 1);  // the bit that tells the second half from the first
         return Direction{static_cast<uint8_t>(place_of(half) >> 3 & 1)};
     }
+    // From what the original direction has to what a half's has, where both lie side by side: 0 or `size`,
+    // which is 8, 16 or 32, so that one bit tells it.
+    template <size_t size>
+    [[nodiscard]] size_t step_to(const FlowHalf& half) const {
+        static_assert(std::has_single_bit(size) && (kHalves & size) != 0);
+        return place_of(half) & size;
+    }
     // Of the opposite direction.
     [[nodiscard]] const FlowHalf& opposite_of(const FlowHalf& half) const {
         return *std::launder(reinterpret_cast<const FlowHalf*>(bytes() + (kHalves - place_of(half))));
@@ -223,12 +235,25 @@ class Flow {
         prefetch_line(&original_);
         prefetch_line(&reply_.addresses);
     }
-    // And besides, what the tracker of its protocol keeps, or how the other direction's packets look.
-    void prefetch_track() const {
-        prefetch_line(track_);
+    // And what the tracker of its protocol keeps: all lines from the first half on, wherever they begin,
+    // which takes no more than those of one direction would.
+    void prefetch_tracked() const {
+        constexpr size_t kLine = 64;
+        const auto* const start = bytes();
+        for (size_t i = 0; i < sizeof(FlowHalf) + kHalves + kTrackSize; i += kLine)
+            prefetch_line(start + i);
         prefetch_line(track_ + kTrackSize - 1);
     }
+    // How the other direction's packets look, besides.
     void prefetch_tuple(Direction direction) const { prefetch_line(&half(direction).ports); }
+
+    // Whether it is of a protocol, and has of some bits of its status just these: one comparison.
+    [[nodiscard]] bool is_of(wire::IpProtocol protocol, Status bits, Status of) const {
+        uint64_t word;  // the status, the protocol, and more
+        std::memcpy(&word, bytes() + sizeof(FlowHalf), sizeof word);
+        return (word & (of.bits() | uint64_t{0xff} << 32)) ==
+               (bits.bits() | uint64_t{static_cast<uint8_t>(protocol)} << 32);
+    }
 
     // When it ends unless a packet comes. Before confirmation it counts from zero: the time it will have.
     [[nodiscard]] Ticks deadline() const { return deadline_; }
@@ -262,7 +287,9 @@ class Flow {
 #pragma GCC diagnostic ignored \
     "-Winvalid-offsetof"  // members of several access levels, which g++ lays out in order
     [[nodiscard]] const std::byte* bytes() const {
-        static_assert(offsetof(Flow, original_) == 0 && offsetof(Flow, reply_) == kHalves);
+        static_assert(offsetof(Flow, original_) == 0 && offsetof(Flow, reply_) == kHalves &&
+                      offsetof(Flow, status) == sizeof(FlowHalf) &&
+                      offsetof(Flow, protocol_) == offsetof(Flow, status) + sizeof(Status));
         return reinterpret_cast<const std::byte*>(this);
     }
 #pragma GCC diagnostic pop
@@ -277,14 +304,18 @@ class Flow {
   public:
     // Written by whoever is asked to: rules (ct_mark), NAT (its bits), the tracker.
     Status status;
+
+  private:
+    wire::IpProtocol protocol_{};  // beside the status: is_of()
+    Family family_{};
+    Helper helper_ = Helper::none;
+    bool counted_by_source_ = false;
+    Ticks deadline_ = 0;
+
+  public:
     uint32_t mark = 0;
 
   private:
-    Ticks deadline_ = 0;
-    Family family_{};
-    wire::IpProtocol protocol_{};
-    Helper helper_ = Helper::none;
-    bool counted_by_source_ = false;
     FlowHalf reply_;
     alignas(8) std::byte track_[kTrackSize]{};
     table::TimerLink link_;  // in the wheel, or (next only) among the free or the dying; owner: in()

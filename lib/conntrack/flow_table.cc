@@ -186,8 +186,7 @@ void FlowTable::prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t
             continue;
         }
         const Flow& flow = at(entry >> 1 | (ip6 ? kIp6 : 0));
-        flow.prefetch(Direction{static_cast<uint8_t>(entry & 1)});
-        flow.prefetch_track();
+        flow.prefetch_tracked();
         if (ip6)
             prefetch_line(&static_cast<const Flow6&>(flow).addresses_);
     }
@@ -244,12 +243,13 @@ template <Family family, typename Keys>
         AFlow* const flow = &flows[entry >> 1];
         const Direction direction{static_cast<uint8_t>(entry & 1)};
         guesses[place] = {flow, &flow->half(direction)};
-        flow->prefetch(direction);
         if constexpr (family == Family::ip6)
             flow->prefetch_addresses(direction);
         // A UDP flow's tracker is done with it once it is assured.
-        if (keys.rest[place] >> 32 != static_cast<uint64_t>(wire::IpProtocol::udp))
-            flow->prefetch_track();
+        if (keys.rest[place] >> 32 == static_cast<uint64_t>(wire::IpProtocol::udp))
+            flow->prefetch(direction);
+        else
+            flow->prefetch_tracked();
     }
     for (const uint64_t answer : std::span(answers).first(beginning))
         index.prefetch_second(answer);

@@ -51,9 +51,9 @@ inline constexpr auto kAckChanges = [] {
 // URG, and no options but timestamps as RFC 7323 lays them out; of an assured connection. What it accepts
 // repeat_tcp() would accept, with the same outcome. Some forty vector instructions and no branch but the
 // last: which end sends cannot be foretold. Repetitions, closed windows and what leaves the window are not
-// for it.
+// for it. `sender_at`: where the sender's window lies, in bytes from the first.
 [[gnu::always_inline]] inline AckVerdict repeat_ack(TcpTrack& track, const uint8_t* header, uint32_t length,
-                                                    Direction direction) {
+                                                    size_t sender_at) {
     static_assert(offsetof(TcpWindow, granted) == 4 && offsetof(TcpWindow, max_window) == 8 &&
                   offsetof(TcpWindow, max_ack) == 12 && sizeof(TcpWindow) == 16);
     static_assert(offsetof(TcpTrack, last_ack) == offsetof(TcpTrack, last_sequence) + 4 &&
@@ -64,10 +64,12 @@ inline constexpr auto kAckChanges = [] {
     static_assert(offsetof(TcpTrack, state) == offsetof(TcpTrack, flags) + 2 &&
                   offsetof(TcpTrack, last_kind) == offsetof(TcpTrack, flags) + 3);
     constexpr char kZero = -128;
-    const auto from = static_cast<size_t>(direction);
-    auto* const known = reinterpret_cast<__m128i*>(&track.windows[from]);
+    const size_t from = sender_at / sizeof(TcpWindow);
+    auto* const windows_at = reinterpret_cast<std::byte*>(&track.windows);
+    auto* const known = reinterpret_cast<__m128i*>(windows_at + sender_at);
     const __m128i sender = _mm_loadu_si128(known);
-    const __m128i receiver = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&track.windows[from ^ 1]));
+    const __m128i receiver =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(windows_at + (sender_at ^ sizeof(TcpWindow))));
     uint32_t ends;  // and more, as AckChange has it
     std::memcpy(&ends, &track.flags, sizeof ends);
 

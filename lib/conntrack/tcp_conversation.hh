@@ -105,7 +105,7 @@ class TcpConversation {
         TcpTrack by_ack = track;
         const auto verdict =
             repeat_ack(by_ack, header.data(), static_cast<uint32_t>(length) + segment.end - segment.sequence,
-                       facts.direction);
+                       static_cast<size_t>(facts.direction) * sizeof(TcpWindow));
         if (verdict == AckVerdict::refused) {
             EXPECT_EQ(by_ack, track);
             return;

@@ -78,8 +78,7 @@ template <Family family, wire::IpProtocol protocol>
                                                          const uint8_t* header, uint32_t length,
                                                          const Round& round) {
     constexpr Status kStream = kSeenReply | kAssured;
-    if (flow.protocol_ != protocol || flow.status.only(kStream | kUnrepeatable | refused) != kStream)
-        [[unlikely]]
+    if (!flow.is_of(protocol, kStream, kStream | kUnrepeatable | refused)) [[unlikely]]
         return false;
     if constexpr (protocol == wire::IpProtocol::udp) {
         if (!round.may_become_stream(flow.deadline_)) [[unlikely]]
@@ -89,8 +88,8 @@ template <Family family, wire::IpProtocol protocol>
         if (is_due(flow.deadline_, round.tick)) [[unlikely]]
             return false;
         constexpr uint32_t kHeader = family == Family::ip4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
-        const auto verdict =
-            repeat_ack(flow.track<TcpTrack>(), header + kHeader, length - kHeader, flow.direction_of(half));
+        const auto verdict = repeat_ack(flow.track<TcpTrack>(), header + kHeader, length - kHeader,
+                                        flow.step_to<sizeof(TcpWindow)>(half));
         if (verdict == AckVerdict::refused) [[unlikely]]
             return false;
         change_deadline(
