@@ -137,5 +137,37 @@ TEST_F(Twins, OfUdpStayTheSame) {
     EXPECT_GT(repeats_, 90U);
 }
 
+// Flows are guessed by a few bits of their tuples' hash.
+TEST_F(Twins, AreNotRepeatedAsOfAnotherProtocolOrStatus) {
+    auto with = Settings::of(Profile::linux);
+    with.timeouts.set(Timeout::tcp_established, Duration(30s));  // less than of UDP
+    make(100, with);
+    open(false);
+    Flow& flow = *flows_[1];
+    ASSERT_TRUE(flow.status.has(kAssured));
+    const auto segment = frame(false, kRepeated, kTcpAck, {true, 1001, 5001, "x"});
+    const auto datagram = udp(a, kRepeated, b, 80, "x");
+    const auto repeats = [&]<IpProtocol protocol>(const Bytes& packet, Status refused) {
+        return tracker->repeat_sound<Family::ip4, protocol>(
+            flow, flow.half(Direction::original), refused, packet.data(),
+            static_cast<uint32_t>(packet.size()), tracker->round(now));
+    };
+    const auto as_tcp = [&](Status refused) { return repeats.operator()<IpProtocol::tcp>(segment, refused); };
+    EXPECT_FALSE(repeats.operator()<IpProtocol::udp>(datagram, {}));
+    const auto before = flow.status;
+    for (const auto status : {kDying, kFixedTimeout, kSeqAdjust, kSnat, kDnat}) {
+        flow.status.set(status);
+        EXPECT_FALSE(as_tcp(kSnat | kDnat)) << status.bits();
+        flow.status = before;
+    }
+    for (const auto status : {kSeenReply, kAssured}) {
+        flow.status.clear(status);
+        EXPECT_FALSE(as_tcp(kSnat | kDnat)) << status.bits();
+        flow.status = before;
+    }
+    flow.status.set(kDnat);
+    EXPECT_TRUE(as_tcp({}));
+}
+
 }  // namespace
 }  // namespace sluice::conntrack
