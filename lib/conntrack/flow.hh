@@ -52,7 +52,7 @@ inline constexpr FlowRef kNoFlow = 0xffffffff;
 struct Decision {
     uint64_t what = 0;
     uint64_t made_from = 0;
-    // One comparison: of an array the compiler makes a call.
+    // One comparison of all its bytes.
     bool operator==(const Decision& other) const {
         const auto ours = _mm_loadu_si128(reinterpret_cast<const __m128i*>(this));
         const auto theirs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&other));
@@ -210,8 +210,8 @@ class Flow {
         static_assert(kHalves >> 3 & 1);  // the bit that tells the second half from the first
         return Direction{static_cast<uint8_t>(place_of(half) >> 3 & 1)};
     }
-    // From what the original direction has to what a half's has, where both lie side by side: 0 or `size`,
-    // which is 8, 16 or 32, so that one bit tells it.
+    // Of two things of so many bytes that lie one behind the other, the original direction's first: where
+    // that of a half's direction begins, 0 or `size`. One bit tells it, of sizes 8, 16 and 32.
     template <size_t size>
     [[nodiscard]] size_t step_to(const FlowHalf& half) const {
         static_assert(std::has_single_bit(size) && (kHalves & size) != 0);
@@ -247,7 +247,7 @@ class Flow {
     // How the other direction's packets look, besides.
     void prefetch_tuple(Direction direction) const { prefetch_line(&half(direction).ports); }
 
-    // Whether it is of a protocol, and has of some bits of its status just these: one comparison.
+    // Whether it is of a protocol, and of the bits `of` of its status has just `bits`: one comparison.
     [[nodiscard]] bool is_of(wire::IpProtocol protocol, Status bits, Status of) const {
         uint64_t word;  // the status, the protocol, and more
         std::memcpy(&word, bytes() + sizeof(FlowHalf), sizeof word);

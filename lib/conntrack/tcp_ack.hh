@@ -49,9 +49,9 @@ inline constexpr auto kAckChanges = [] {
 
 // `header`: of TCP, in a segment of `length` bytes with its header, that has ACK, neither SYN, FIN, RST nor
 // URG, and no options but timestamps as RFC 7323 lays them out; of an assured connection. What it accepts
-// repeat_tcp() would accept, with the same outcome. Some forty vector instructions and no branch but the
-// last: which end sends cannot be foretold. Repetitions, closed windows and what leaves the window are not
-// for it. `sender_at`: where the sender's window lies, in bytes from the first.
+// repeat_tcp() would accept, with the same outcome. Some forty vector instructions and no branch but
+// those that refuse: which end sends cannot be foretold. Repetitions, closed windows and what leaves the
+// window are not for it. `sender_at`: where the sender's window lies, in bytes from the first.
 [[gnu::always_inline]] inline AckVerdict repeat_ack(TcpTrack& track, const uint8_t* header, uint32_t length,
                                                     size_t sender_at) {
     static_assert(offsetof(TcpWindow, granted) == 4 && offsetof(TcpWindow, max_window) == 8 &&
