@@ -6,12 +6,16 @@ the flows of one queue, as many as each of the two. `steering`: all come by one 
 beside it one worker that is alone with the same flows. Only what was sent counts: the source has no end, and overruns a worker that
 waits for its CPU. `steering-new` is the same for packets of which each begins a flow (new_flows.py).
 
+What is handed over goes from one CPU's caches to the other's, in virtual machines now near, now far: how long a line of memory takes
+there and back is measured just after the two workers ran.
+
 Packets per second in which the workers had their CPUs, millions. The control thread shares a CPU with a worker. As root on an
 otherwise idle machine:
 
     test/bench/workers.py [--build build] [--repeat 5] [--seconds 3] [--case NAME] [--json FILE] [--quick]
 """
 import os
+import subprocess
 
 import bench
 import flows
@@ -63,7 +67,11 @@ class Workers(Case):
         return self._measure(build, self.config, self.count, "two workers")
 
     def peers(self):
-        yield _ALONE, lambda: self._measure(self.bench.build, self.config_alone, self.alone, _ALONE)
+        yield _ALONE, self._one_worker
+
+    def _one_worker(self):
+        note_line_trip(self)
+        return self._measure(self.bench.build, self.config_alone, self.alone, _ALONE)
 
     def _measure(self, build, config, count, label):
         with self.bench.gateway(build, config) as gateway:
@@ -90,6 +98,7 @@ class Workers(Case):
                     yield bench.cycles([stages], f", {label}, {number}")
         handed, full = (self.notes[f"{key}, two workers"][-1] for key in ("handed_over", "ring_full"))
         yield f"handed over: {handed:.3f} of the packets; dropped since the ring was full: {full:.3f}"
+        yield line_trips(self)
 
     def clean(self):
         for capture in self.captures:
@@ -103,7 +112,7 @@ class Beginnings(NewFlows):
         super().__init__(name, setting, services)
         self.alone = NewFlows(f"{name}-alone", setting, services)
         self.alone.capture = self.capture
-        for each in (self, self.alone):  # two take them faster, and have two tables that begin empty
+        for each in (self, self.alone):  # two take them faster
             each.flows, each.table = 8 * each.flows // 5, 2 * each.table
         self.cpus = [setting.cpu, setting.other_cpu]
         self.against = (Against(_ALONE, aim),)
@@ -116,12 +125,29 @@ class Beginnings(NewFlows):
         self.alone.configure()
 
     def peers(self):
-        yield _ALONE, lambda: self.alone.ours(self.bench.build)
+        yield _ALONE, self._one_worker
+
+    def _one_worker(self):
+        note_line_trip(self)
+        return self.alone.ours(self.bench.build)
 
     def remarks(self):
         return [bench.cycles(self.notes["cycles_per_packet"], ", of the worker that receives"),
                 bench.cycles(self.alone.notes["cycles_per_packet"], f", {_ALONE}"),
-                f"dropped since the ring was full: {self.notes['overrun'][-1]:.3f}"]
+                f"dropped since the ring was full: {self.notes['overrun'][-1]:.3f}", line_trips(self)]
+
+
+def note_line_trip(case):
+    program = [case.bench.build / "test/bench/line_trip", *map(str, case.cpus)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"line_trip: {done.stderr}")
+    case.note("line_trip", float(done.stdout))
+
+
+def line_trips(case):
+    trips = ", ".join(f"{trip:.0f}" for trip in case.notes["line_trip"])
+    return f"a line of memory to the other CPU and back, run by run, ns: {trips}"
 
 
 CASES = {
