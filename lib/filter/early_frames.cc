@@ -68,14 +68,16 @@ struct Frames {
     }
 };
 
-// Which of these have an address in the step's set.
-uint64_t listed_in(const EarlyStep& step, const Frames& frames, size_t count, uint64_t wanted, Instant now) {
-    std::array<Ip4Address, pipeline::kMaxBurst> addresses;
-    take_addresses(std::span(frames.addresses).first(count), step.lookup->fields[0], addresses.data());
-    return step.lookup->set->lookup_burst(std::span(addresses).first(count), now, wanted);
-}
-
 }  // namespace
+
+void Firewall::follow_members() {
+    const auto is_of_addresses = [](const EarlyStep& step) {
+        return step.lookup->set->options().type == sets::SetType();
+    };
+    const auto steps = tables_->ruleset->frame_steps();
+    const auto step = std::ranges::find_if(steps, is_of_addresses);
+    recent_members_.follow(step == steps.end() ? nullptr : step->lookup->set);
+}
 
 uint64_t Firewall::early_frames(routing::Context& context, pipeline::PortId port, Burst& burst) {
     const auto& interfaces = context.tables.interfaces;
@@ -89,7 +91,11 @@ uint64_t Firewall::early_frames(routing::Context& context, pipeline::PortId port
     for (const EarlyStep& step : steps) {
         if (!asks(step) || open == 0)
             continue;
-        const uint64_t listed = listed_in(step, frames, burst.count, open, context.worker.now);
+        std::array<Ip4Address, pipeline::kMaxBurst> addresses;
+        take_addresses(std::span(frames.addresses).first(burst.count), step.lookup->fields[0],
+                       addresses.data());
+        const uint64_t listed = recent_members_.lookup_burst(
+            *step.lookup->set, std::span(addresses).first(burst.count), context.worker.now, open);
         if (listed == 0)
             continue;
         open &= ~listed;

@@ -114,6 +114,7 @@ void Firewall::adopt(const FirewallTables* tables) {
     if (translator_ != nullptr)
         translator_->apply(tables->nat);
     begins_plainly_ = begins_plainly();
+    follow_members();
     constexpr uint32_t kManyRules = 2048;  // measured: at 1000 nothing is gained
     const auto* const chain = tables->ruleset->base(Table::filter, Hook::forward);
     large_chain_ = chain != nullptr && chain->rule_count >= kManyRules ? chain : nullptr;

@@ -26,6 +26,7 @@
 #include "pipeline/burst.hh"
 #include "routing/context.hh"
 #include "routing/hooks.hh"
+#include "sets/recent_members.hh"
 #include "steering/flow_homes.hh"
 
 namespace sluice::pipeline {
@@ -236,6 +237,7 @@ class Firewall final : public routing::Hooks {
         gone,     // or nothing any more that rules are asked about
         dropped,  // so the program says; the caller is to do it
     };
+    void follow_members();
     [[nodiscard]] uint64_t drop_listed(routing::Context& context, pipeline::Burst& burst,
                                        const EarlyStep& step, uint64_t wanted);
     [[nodiscard]] uint64_t end_by_program(routing::Context& context, pipeline::Burst& burst,
@@ -248,6 +250,7 @@ class Firewall final : public routing::Hooks {
 
     WorkerId worker_;
     bool frames_first_ = false;  // the sets in front of the early rules dropped most of the last burst
+    sets::RecentMembers recent_members_;  // of the first of them that is of addresses
     conntrack::Counters conntrack_counters_;
     conntrack::Tracker tracker_;
     RuleCounters rule_counters_;
