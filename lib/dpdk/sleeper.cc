@@ -1,6 +1,7 @@
 #include "dpdk/sleeper.hh"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -15,8 +16,6 @@
 namespace sluice::dpdk {
 namespace {
 
-constexpr uint64_t kInterrupts = UINT64_MAX - 1;
-constexpr uint64_t kBell = UINT64_MAX;   // among the numbers of the sources
 constexpr uint32_t kFalseAlarms = 16;    // in a row, before a source is left alone
 constexpr uint32_t kSleepsAlone = 1000;  // before it is listened to again
 constexpr Duration kLongestSleep = std::chrono::milliseconds(200);
@@ -25,11 +24,8 @@ constexpr uint32_t kNapsAlike = 64;  // before they become twice as long
 constexpr uint32_t kMostDoublings = 10;
 constexpr Duration kDoze = std::chrono::milliseconds(1);  // the longest sleep meanwhile
 
-void add_to(int epoll, int descriptor, uint64_t number) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = number;
-    epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+pollfd readable(int descriptor) {
+    return {.fd = descriptor, .events = POLLIN, .revents = 0};
 }
 
 timespec as_timespec(Duration duration) {
@@ -59,19 +55,22 @@ Expected<Sleeper> Sleeper::create() {
     auto bell = Bell::create();
     if (!bell)
         return std::unexpected(bell.error());
-    Sleeper sleeper(epoll_create1(EPOLL_CLOEXEC), epoll_create1(EPOLL_CLOEXEC), std::move(*bell));
-    if (sleeper.epoll_ < 0 || sleeper.interrupts_ < 0)
+    Sleeper sleeper(epoll_create1(EPOLL_CLOEXEC), std::move(*bell));
+    if (sleeper.interrupts_ < 0)
         return fail(std::string("no descriptors for a worker: ") + std::strerror(errno), "raise ulimit -n");
-    add_to(sleeper.epoll_, sleeper.bell_.descriptor(), kBell);
-    add_to(sleeper.epoll_, sleeper.interrupts_, kInterrupts);
     return sleeper;
 }
 
+Sleeper::Sleeper(int interrupts, Bell bell)
+    : interrupts_(interrupts),
+      bell_(std::move(bell)),
+      awaited_{readable(bell_.descriptor()), readable(interrupts_)} {}
+
 Sleeper::Sleeper(Sleeper&& other) noexcept
-    : epoll_(std::exchange(other.epoll_, -1)),
-      interrupts_(std::exchange(other.interrupts_, -1)),
+    : interrupts_(std::exchange(other.interrupts_, -1)),
       bell_(std::move(other.bell_)),
       sources_(std::move(other.sources_)),
+      awaited_(std::move(other.awaited_)),
       watched_(other.watched_),
       switched_(other.switched_),
       armed_(other.armed_),
@@ -82,8 +81,6 @@ Sleeper::Sleeper(Sleeper&& other) noexcept
       idle_rounds_(other.idle_rounds_) {}
 
 Sleeper::~Sleeper() {
-    if (epoll_ >= 0)
-        close(epoll_);
     if (interrupts_ >= 0)
         close(interrupts_);
 }
@@ -123,6 +120,7 @@ void Sleeper::watch(Duration nap) {
 
 void Sleeper::add(const Source& source) {
     sources_.push_back(source);
+    awaited_.push_back(readable(-1));
     listen(sources_.size() - 1, true);
 }
 
@@ -131,10 +129,8 @@ void Sleeper::listen(size_t number, bool on) {
     source.is_left_alone = !on;
     if (source.device != nullptr)
         source.device->tell_interrupts(source.queue, interrupts_, number, on);
-    else if (on)
-        add_to(epoll_, source.descriptor, number);
     else
-        epoll_ctl(epoll_, EPOLL_CTL_DEL, source.descriptor, nullptr);
+        awaited_[kFirstSource + number].fd = on ? source.descriptor : -1;
 }
 
 bool Sleeper::arm() {
@@ -173,30 +169,35 @@ bool Sleeper::sleep(Duration most) {
     }
     const timespec timeout = as_timespec(std::min(most, longest()));
     naps_taken_ += nap_ != Duration() ? 1 : 0;
-    std::array<epoll_event, 16> events;
-    const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
+    const int count = ppoll(awaited_.data(), awaited_.size(), &timeout, nullptr);
     if (count == 0) {
         for (auto& source : sources_)
             source.false_alarms = source.is_left_alone ? source.false_alarms : 0;
     }
-    for (int i = 0; i < count; ++i) {
-        const auto& event = events[static_cast<size_t>(i)];
-        if (event.data.u64 == kBell) {
-            bell_.clear();
-        } else if (event.data.u64 == kInterrupts) {
-            std::array<size_t, 16> numbers;
-            for (const size_t number : Device::take_interrupts(interrupts_, numbers))
-                hear(number);
-            if (armed_)
-                switch_off();
-        } else {
-            if ((event.events & EPOLLERR) != 0)
-                take_error(sources_[event.data.u64].descriptor);
-            hear(event.data.u64);
-        }
-    }
+    if (count > 0)
+        hear_all();
     // A signal is news as well: net_tap's tell of packets.
     return count > 0 || (count < 0 && errno == EINTR);
+}
+
+void Sleeper::hear_all() {
+    if (awaited_[kBell].revents != 0)
+        bell_.clear();
+    if (awaited_[kInterrupts].revents != 0) {
+        std::array<size_t, 16> numbers;
+        for (const size_t number : Device::take_interrupts(interrupts_, numbers))
+            hear(number);
+        if (armed_)
+            switch_off();
+    }
+    for (size_t number = 0; number < sources_.size(); ++number) {
+        const auto& told = awaited_[kFirstSource + number];
+        if (told.revents == 0)
+            continue;
+        if ((told.revents & POLLERR) != 0)
+            take_error(told.fd);
+        hear(number);
+    }
 }
 
 void Sleeper::hear(size_t number) {

@@ -2,6 +2,8 @@
 // not. Owned and used by one worker's thread; its bell may be rung by any.
 #pragma once
 
+#include <poll.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -70,19 +72,25 @@ class Sleeper {
         uint32_t false_alarms = 0;
         bool is_left_alone = false;
     };
-    Sleeper(int epoll, int interrupts, Bell bell)
-        : epoll_(epoll), interrupts_(interrupts), bell_(std::move(bell)) {}
+    Sleeper(int interrupts, Bell bell);
     void add(const Source& source);
     void listen(size_t number, bool on);
     void listen_again();
     void switch_off();
+    void hear_all();
     void hear(size_t number);
     void believe(size_t place);
 
-    int epoll_;
-    int interrupts_;  // an epoll descriptor for those, within the other
+    static constexpr size_t kBell = 0;
+    static constexpr size_t kInterrupts = 1;
+    static constexpr size_t kFirstSource = 2;
+
+    int interrupts_;  // an epoll descriptor for those
     Bell bell_;
     std::vector<Source> sources_;
+    // What a sleep waits for. Not in an epoll instance, which every packet that a socket sends or receives
+    // would tell, also while the worker is awake.
+    std::vector<pollfd> awaited_;
     size_t watched_ = 0;
     bool switched_ = false;      // an interrupt is among the sources
     bool armed_ = false;         // it is on
