@@ -4,9 +4,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <regex>
+#include <string>
 #include <utility>
 
 namespace sluice::dpdk {
@@ -66,6 +72,22 @@ TEST_F(SleeperTest, the_bell_ends_one_sleep) {
     sleeper.bell().ring();
     EXPECT_TRUE(sleeper.sleep(10s));
     EXPECT_FALSE(sleeper.sleep(1us));
+}
+
+// What the system tells each packet of a socket to, asleep or not.
+bool is_in_an_epoll_instance(int descriptor) {
+    const std::regex target("tfd: +" + std::to_string(descriptor) + " ");
+    const std::filesystem::directory_iterator open("/proc/self/fdinfo");
+    return std::ranges::any_of(open, [&target](const auto& entry) {
+        std::ifstream file(entry.path());
+        const std::string info{std::istreambuf_iterator<char>(file), {}};
+        return std::regex_search(info, target);
+    });
+}
+
+TEST_F(SleeperTest, is_told_of_packets_only_while_it_sleeps) {
+    EXPECT_FALSE(sleeper.sleep(1us));
+    EXPECT_FALSE(is_in_an_epoll_instance(one.descriptors()[0]));
 }
 
 TEST_F(SleeperTest, needs_no_second_look_without_interrupts) {
