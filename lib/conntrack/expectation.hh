@@ -10,6 +10,7 @@
 #include "conntrack/counters.hh"
 #include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "table/flow_index.hh"
 
 namespace sluice::conntrack {

@@ -199,18 +199,10 @@ void FlowTable::prefetch(std::span<const Tuple> tuples) const {
     prefetch_flows(tuples, hashes);
 }
 
-// The buckets of a burst. A function of its own, whose loop has all registers to itself.
-template <typename Keys>
-[[gnu::noinline]] void FlowTable::prefetch_buckets(const Keys& keys, uint64_t places, uint64_t* hashes,
-                                                   uint32_t* buckets) const {
-    const auto& index = indexes_[std::is_same_v<Keys, Ip6PortsKeys>].now();
-    for (; places != 0; places &= places - 1) {
-        const auto place = static_cast<size_t>(std::countr_zero(places));
-        const uint64_t hash = hash_at(keys, place);
-        const size_t bucket = index.first(hash);
-        hashes[place] = hash;
-        buckets[place] = static_cast<uint32_t>(bucket);
-        index.prefetch_bucket(bucket);
+void FlowTable::hash_all(const Ip6PortsKeys& keys, uint64_t places, uint64_t* hashes) const {
+    for (uint64_t left = places; left != 0; left &= left - 1) {
+        const auto place = static_cast<size_t>(std::countr_zero(left));
+        hashes[place] = hash_.of_ip6(keys.addresses[place], keys.rest[place]);
     }
 }
 
@@ -220,15 +212,16 @@ template <Family family, typename Keys>
     using AFlow = std::conditional_t<family == Family::ip6, Flow6, Flow>;
     const auto& growing = indexes_[family == Family::ip6];
     const auto& index = growing.now();
-    auto* const flows = reinterpret_cast<AFlow*>(pools_[family == Family::ip6].memory.get());
-    std::array<uint32_t, kBurst> buckets;
-    prefetch_buckets(keys, places, hashes, buckets.data());
+    auto* const flows = pools_[family == Family::ip6].memory.get();
+    hash_all(keys, places, hashes);
+    table::FlowIndex::Homes homes;
+    index.find_homes(hashes, places, homes);
     std::array<uint64_t, kBurst> answers;  // hashes of what those that begin flows will be answered with
     size_t beginning = 0;
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
         uint32_t entry;
-        if (!index.has_candidate(hashes[place], buckets[place], entry)) [[unlikely]] {
+        if (!homes.has_candidate(place, entry)) [[unlikely]] {
             entry = growing.is_moving() ? growing.before().candidate(hashes[place]) : table::FlowIndex::kNone;
             if (entry == table::FlowIndex::kNone) {
                 guesses[place] = {};
@@ -240,8 +233,9 @@ template <Family family, typename Keys>
                 continue;
             }
         }
-        AFlow* const flow = &flows[entry >> 1];
         const Direction direction{static_cast<uint8_t>(entry & 1)};
+        // &flows[entry >> 1] in fewer instructions.
+        auto* const flow = reinterpret_cast<AFlow*>(flows + (entry & ~1U) * (sizeof(AFlow) / 2));
         guesses[place] = {flow, &flow->half(direction)};
         if constexpr (family == Family::ip6)
             flow->prefetch_addresses(direction);

@@ -15,6 +15,7 @@
 #include "base/prefetch.hh"
 #include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "table/growing_index.hh"
 #include "table/huge_allocator.hh"
 #include "table/timer_wheel.hh"
@@ -298,16 +299,13 @@ class FlowTable {
     [[nodiscard]] bool move_entries();
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
-    template <typename Keys>
-    void prefetch_buckets(const Keys& keys, uint64_t places, uint64_t* hashes, uint32_t* buckets) const;
     template <Family family, typename Keys>
     void guess_all(Keys keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
-    [[nodiscard]] uint64_t hash_at(const Ip4PortsKeys& keys, size_t place) const {
-        return hash_.of_ip4(keys.addresses[place], keys.rest[place]);
+    // Of the places with a bit, and maybe of others.
+    void hash_all(const Ip4PortsKeys& keys, uint64_t places, uint64_t* hashes) const {
+        hash_tuples_(hash_, keys.addresses, keys.rest, static_cast<size_t>(std::bit_width(places)), hashes);
     }
-    [[nodiscard]] uint64_t hash_at(const Ip6PortsKeys& keys, size_t place) const {
-        return hash_.of_ip6(keys.addresses[place], keys.rest[place]);
-    }
+    void hash_all(const Ip6PortsKeys& keys, uint64_t places, uint64_t* hashes) const;
     template <Family family>
     [[nodiscard]] NewFlow begin_as(const PortsTuple<family>& original, InterfaceId in);
     void prefetch_place(Family family) const;
@@ -319,6 +317,7 @@ class FlowTable {
     uint32_t last_id_ = 0;
     FlowRef erased_ = kNoFlow;
     TupleHash hash_;
+    HashIp4Tuples hash_tuples_ = choose_hash();
     std::array<table::GrowingIndex, 2>
         indexes_;  // IPv4, IPv6; entries are places and, in bit 0, the direction
     std::array<Pool, 2> pools_;

@@ -27,17 +27,6 @@ Tuple tuple_for(uint32_t number) {
 
 constexpr TupleHash kHash{{1, 2, 3, 4}};
 
-TEST(TupleHash, DependsOnTheKeyAndOnEveryPart) {
-    const TupleHash other{{1, 2, 3, 5}};
-    const auto base = tuple_for(2);
-    EXPECT_NE(kHash(base), other(base));
-    auto changed = base;
-    changed.sport ^= 1;
-    EXPECT_NE(kHash(base), kHash(changed));
-    EXPECT_NE(kHash(base), kHash(*inverted(base)));
-    EXPECT_EQ(*inverted(*inverted(base)), base);
-}
-
 TEST(FlowTable, AgreesWithAMapUnderRandomEvents) {
     constexpr size_t kCapacity = 2000;
     constexpr uint32_t kNumbers = 4000;

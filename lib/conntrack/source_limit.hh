@@ -8,6 +8,7 @@
 
 #include "base/interface_id.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "table/flow_index.hh"
 #include "table/huge_allocator.hh"
 

@@ -9,12 +9,6 @@ namespace {
 
 using wire::IpProtocol;
 
-uint32_t half(const uint8_t* from) {
-    uint32_t result;
-    std::memcpy(&result, from, sizeof result);
-    return result;
-}
-
 }  // namespace
 
 std::optional<Tuple> tuple_of(const IpAddress& source, const IpAddress& destination, IpProtocol protocol,
@@ -68,15 +62,6 @@ std::optional<Tuple> inverted(const Tuple& tuple) {
         result.dport = static_cast<uint16_t>(*type << 8 | tuple.icmp_code());
     }
     return result;
-}
-
-uint64_t TupleHash::operator()(const Tuple& tuple) const {
-    const uint64_t rest = tuple.rest();
-    const auto& source = tuple.source_bytes();
-    const auto& destination = tuple.destination_bytes();
-    if (tuple.family() == Family::ip4) [[likely]]
-        return of_ip4(uint64_t{half(destination.data())} << 32 | half(source.data()), rest);
-    return of_ip6(tuple.addresses(), rest);
 }
 
 }  // namespace sluice::conntrack

@@ -111,36 +111,4 @@ std::optional<Tuple> tuple_of(const IpAddress& source, const IpAddress& destinat
 // The tuple an answer has. Nothing for ICMP types that are not answered.
 std::optional<Tuple> inverted(const Tuple& tuple);
 
-// A keyed hash. Whoever does not know the key cannot choose tuples that collide.
-struct TupleHash {
-    std::array<uint64_t, 4> key;
-    [[nodiscard]] uint64_t operator()(const Tuple& tuple) const;
-    // Of an IPv4 tuple in two words: the addresses as they lie in a header, the source's first; ports in host
-    // order, the source's lowest, and the protocol above them.
-    [[nodiscard]] uint64_t of_ip4(uint64_t addresses, uint64_t rest) const {
-        return mix(mix(addresses ^ key[0], rest ^ key[1]) ^ key[2], key[3]);
-    }
-
-    // Of an IPv6 tuple: the addresses as they lie in a header, the source first, and the same second word.
-    [[nodiscard]] uint64_t of_ip6(const uint8_t* addresses, uint64_t rest) const {
-        // One by one: of an array the compiler makes a copy in memory.
-        const auto word = [addresses](size_t at) {
-            uint64_t result;
-            std::memcpy(&result, addresses + at * sizeof result, sizeof result);
-            return result;
-        };
-        const uint64_t near = mix(word(0) ^ key[0], word(1) ^ key[1]);
-        const uint64_t far = mix(word(2) ^ key[2], word(3) ^ key[3]);
-        return mix(mix(near ^ key[1], far ^ key[2]) ^ rest ^ key[3], key[0]);
-    }
-
-  private:
-    // Multiplies to 128 bits and folds.
-    static uint64_t mix(uint64_t a, uint64_t b) {
-        __extension__ using Wide = unsigned __int128;
-        const Wide product = Wide{a} * b;
-        return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
-    }
-};
-
 }  // namespace sluice::conntrack

@@ -7,6 +7,7 @@
 
 #include "base/address.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "nat/mapping.hh"
 #include "nat/slots.hh"
 #include "table/flow_index.hh"

@@ -6,6 +6,7 @@
 
 #include "base/address.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "nat/keyed_hash.hh"
 #include "nat/slots.hh"
 #include "table/flow_index.hh"

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "nat/endpoint.hh"
 
 namespace sluice::nat {

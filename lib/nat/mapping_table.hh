@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "nat/endpoint.hh"
 #include "nat/keyed_hash.hh"
 #include "nat/mapping.hh"

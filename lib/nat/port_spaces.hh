@@ -11,6 +11,7 @@
 #include "base/address.hh"
 #include "base/time.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "nat/keyed_hash.hh"
 #include "nat/port_space.hh"
 #include "nat/settings.hh"

@@ -18,6 +18,7 @@
 #include "base/time.hh"
 #include "conntrack/flow.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 #include "nat/address_choice.hh"
 #include "nat/contacts.hh"
 #include "nat/endpoint.hh"

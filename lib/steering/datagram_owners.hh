@@ -9,6 +9,7 @@
 #include "base/interface_id.hh"
 #include "base/time.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 
 namespace sluice::steering {
 

@@ -12,6 +12,7 @@
 #include "base/prefetch.hh"
 #include "base/random.hh"
 #include "conntrack/tuple.hh"
+#include "conntrack/tuple_hash.hh"
 
 namespace sluice::steering {
 

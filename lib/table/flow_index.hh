@@ -11,6 +11,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "base/prefetch.hh"
 #include "table/zeroed_array.hh"
@@ -39,10 +40,6 @@ class FlowIndex {
 
     void prefetch(uint64_t hash) const { prefetch_line(&buckets_[first(hash)]); }
 
-    // The place of a hash's first bucket, for prefetch_bucket() and has_candidate().
-    [[nodiscard]] size_t first(uint64_t hash) const { return scale(static_cast<uint32_t>(hash >> 32)); }
-    void prefetch_bucket(size_t bucket) const { prefetch_line(&buckets_[bucket]); }
-
     // Where an entry of the hash may be besides, if its first bucket, which is read, does not tell all, or
     // has no room for another.
     void prefetch_second(uint64_t hash) const {
@@ -53,18 +50,14 @@ class FlowIndex {
 
     // A number that probably belongs to the hash, to prefetch what it stands for; kNone if there is none.
     [[nodiscard]] uint32_t candidate(uint64_t hash) const {
-        uint32_t number = kNone;
-        return has_candidate(hash, first(hash), number) ? number : kNone;
+        const auto& home = buckets_[first(hash)];
+        const uint32_t hits = home.match(tag_of(hash));
+        return hits != 0 ? home.number_of(hits) : kNone;
     }
-    // The same of a hash whose first bucket is known; false if there is none.
-    [[nodiscard]] bool has_candidate(uint64_t hash, size_t first, uint32_t& number) const {
-        const auto& bucket = buckets_[first];
-        const uint32_t hits = bucket.match(tag_of(hash));
-        if (hits == 0)
-            return false;
-        number = bucket.numbers[Bucket::slot_of(hits)];
-        return true;
-    }
+    // The same for hashes by place, of which those with a bit count: in two steps, between which memory is
+    // asked for what the second one reads. There is room for Homes::kMost hashes.
+    class Homes;
+    void find_homes(const uint64_t* hashes, uint64_t places, Homes& homes) const;
     // Whether find() needs to be asked: false for nearly every hash that is not there.
     [[nodiscard]] bool may_have(uint64_t hash) const {
         const auto& home = buckets_[first(hash)];
@@ -126,13 +119,22 @@ class FlowIndex {
         }
         // Of the first of them.
         static size_t slot_of(uint32_t hits) { return static_cast<size_t>(std::countr_zero(hits)) / 2; }
+        // numbers[slot_of(hits)]: a number is as far from the first as two bytes for each bit.
+        [[nodiscard]] uint32_t number_of(uint32_t hits) const {
+            uint32_t number;
+            const auto* const bytes = reinterpret_cast<const uint8_t*>(numbers.data());
+            std::memcpy(&number, bytes + 2 * static_cast<size_t>(std::countr_zero(hits)), sizeof number);
+            return number;
+        }
 
       private:
         static constexpr uint32_t kTagBits = 0x55555;  // two bits a word, of which the lower is enough
         static_assert(2 * kSlots == std::bit_width(kTagBits) + 1);
     };
-    static_assert(sizeof(Bucket) == 64);
+    static constexpr int kBucketBits = 6;
+    static_assert(sizeof(Bucket) == 1 << kBucketBits);
 
+    [[nodiscard]] size_t first(uint64_t hash) const { return scale(static_cast<uint32_t>(hash >> 32)); }
     static uint16_t tag_of(uint64_t hash) {
         return static_cast<uint16_t>(hash | 1);  // 0 is that of no entry
     }
@@ -171,5 +173,52 @@ class FlowIndex {
     size_t size_ = 0;
     ZeroedArray<Bucket> buckets_;
 };
+
+// The first buckets of many hashes. They are good until the index is used otherwise. Not initialised, as it
+// is made for each burst.
+class FlowIndex::Homes {
+  public:
+    static constexpr size_t kMost = 64;
+    Homes() {}  // NOLINT: find_homes() fills it
+
+    // As FlowIndex::candidate() of the hash at this place; false if there is none.
+    [[nodiscard]] bool has_candidate(size_t place, uint32_t& number) const {
+        const uint32_t hits = buckets_[place]->match(static_cast<uint16_t>(tags_[place]));
+        if (hits == 0)
+            return false;
+        number = buckets_[place]->number_of(hits);
+        return true;
+    }
+
+  private:
+    friend FlowIndex;
+    alignas(32) std::array<const Bucket*, kMost> buckets_;
+    alignas(32)
+        std::array<uint64_t, kMost> tags_;  // of which the lower 16 bits count: a load that broadcasts them
+};
+
+inline void FlowIndex::find_homes(const uint64_t* hashes, uint64_t places, Homes& homes) const {
+    constexpr size_t kAtOnce = 4;
+    const auto count = static_cast<size_t>(std::bit_width(places));
+    const auto buckets = _mm256_set1_epi64x(static_cast<int64_t>(count_));
+    const auto begin = _mm256_set1_epi64x(reinterpret_cast<int64_t>(buckets_.data()));
+    for (size_t i = 0; i < count; i += kAtOnce) {
+        // As first() and tag_of().
+        const auto hash = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(hashes + i));
+        const auto product = _mm256_mul_epu32(_mm256_srli_epi64(hash, 32), buckets);
+        const auto home =
+            _mm256_add_epi64(begin, _mm256_slli_epi64(_mm256_srli_epi64(product, 32), kBucketBits));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(&homes.buckets_[i]), home);
+        _mm256_store_si256(reinterpret_cast<__m256i*>(&homes.tags_[i]),
+                           _mm256_or_si256(hash, _mm256_set1_epi64x(1)));
+    }
+    if (static_cast<size_t>(std::popcount(places)) == count) [[likely]] {
+        for (size_t i = 0; i < count; ++i)
+            prefetch_line(homes.buckets_[i]);
+    } else {
+        for (; places != 0; places &= places - 1)
+            prefetch_line(homes.buckets_[static_cast<size_t>(std::countr_zero(places))]);
+    }
+}
 
 }  // namespace sluice::table
