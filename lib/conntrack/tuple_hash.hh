@@ -47,8 +47,8 @@ struct TupleHash {
     }
 };
 
-// TupleHash::of_ip4() of the first `count` of so many that are there; writes up to seven more hashes, of what
-// stands behind them. All arrays have room for `count` rounded up to eight.
+// TupleHash::of_ip4() of so many tuples. All arrays have room for `count` rounded up to eight, and hashes of
+// whatever stands behind the last are written too.
 using HashIp4Tuples = void (*)(const TupleHash& hash, const uint64_t* addresses, const uint64_t* rest,
                                size_t count, uint64_t* hashes);
 // One after the other; eight at a time, for processors with AVX-512 and VAES only; what is best here.
