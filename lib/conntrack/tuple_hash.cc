@@ -36,7 +36,8 @@ void hash_in_lanes(const TupleHash& hash, const uint64_t* addresses, const uint6
 }
 
 bool can_hash_in_lanes() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vaes");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("vaes");
 }
 
 HashIp4Tuples choose_hash() {
