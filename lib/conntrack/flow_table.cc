@@ -202,7 +202,7 @@ void FlowTable::prefetch(std::span<const Tuple> tuples) const {
 void FlowTable::hash_all(const Ip6PortsKeys& keys, uint64_t places, uint64_t* hashes) const {
     for (uint64_t left = places; left != 0; left &= left - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(left));
-        hashes[place] = hash_.of_ip6(keys.addresses[place], keys.rest[place]);
+        hashes[place] = hash_.of_ip6(keys.addresses(place), keys.rest[place]);
     }
 }
 

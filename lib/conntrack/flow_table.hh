@@ -57,12 +57,14 @@ static_assert(kBytesPerIp4Flow <= 192);
 
 // IPv6 tuples with ports of many packets, by place; borrowed.
 struct Ip6PortsKeys {
-    const uint8_t* const* addresses;  // of each header, from the source on
-    const uint64_t* rest;             // as Ip4PortsKeys::rest
+    const uint8_t* const* frames;
+    size_t addresses_at;   // in each frame, from the source on
+    const uint64_t* rest;  // as Ip4PortsKeys::rest
 
+    [[nodiscard]] const uint8_t* addresses(size_t place) const { return frames[place] + addresses_at; }
     [[nodiscard]] Tuple operator[](size_t place) const {
         constexpr size_t kAddresses = 8;  // where they stand in the header
-        return Tuple::of_plain(addresses[place] - kAddresses);
+        return Tuple::of_plain(addresses(place) - kAddresses);
     }
 };
 
@@ -152,7 +154,7 @@ class FlowTable {
     }
     [[nodiscard]] static bool is(Guess guess, const Ip6PortsKeys& keys, size_t place) {
         return static_cast<const Flow6*>(guess.flow)
-            ->is(*guess.half, keys.addresses[place], static_cast<uint32_t>(keys.rest[place]));
+            ->is(*guess.half, keys.addresses(place), static_cast<uint32_t>(keys.rest[place]));
     }
     // Asks memory for where a lookup of the tuple begins.
     void prefetch_entry(const Ip4PortsTuple& tuple) const {

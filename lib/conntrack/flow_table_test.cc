@@ -149,7 +149,7 @@ TEST(FlowTable, GuessesFindWhatSingleLookupsFind) {
         (is_ip6 ? ip6 : ip4) |= uint64_t{1} << number;
     }
     const Ip4PortsKeys keys4{.addresses = addresses.data(), .rest = rest.data()};
-    const Ip6PortsKeys keys6{.addresses = addresses6.data(), .rest = rest.data()};
+    const Ip6PortsKeys keys6{.frames = addresses6.data(), .addresses_at = 0, .rest = rest.data()};
     std::vector<Guess> guesses(64);
     std::vector<uint64_t> hashes(64);
     table.guess_burst(keys4, ip4, guesses.data(), hashes.data());

@@ -33,7 +33,7 @@ using telemetry::Protocol;
 
 // Packets of whose transport header nothing is left to be checked.
 uint64_t sound_places(const pipeline::Burst& burst) {
-    const auto& [ip4, ip6, addresses, rest] = burst.keys;
+    const auto& [ip4, ip6, addresses, rest, frames] = burst.keys;
     return ip4.datagrams | ip4.acks | ip6.datagrams | ip6.acks;
 }
 
@@ -231,7 +231,7 @@ template <Family family, wire::IpProtocol protocol, bool translated>
     const auto& round = repeats.round;
     return pipeline::while_each_place(places, [&](size_t place) {
         const auto [flow, half] = guesses[place];
-        const uint8_t* const header = dpdk::data(burst.packets[place]) + pipeline::kEthernetHeader;
+        const uint8_t* const header = burst.keys.frames[place] + pipeline::kEthernetHeader;
         return flow != nullptr && half->decision == decision && (!translated || is_translated(*flow)) &&
                has_key<family>(*flow, *half, header, burst, place) &&
                tracker_.repeat_sound<family, protocol>(*flow, *half, kRefused, header,
@@ -276,7 +276,7 @@ template <Family family, wire::IpProtocol protocol>
     const uint64_t before = others == 0 ? left : left & (place_bit(std::countr_zero(others)) - 1);
     if (before == 0 || repeats.exit.room() < pipeline::kMaxBurst)
         return 0;
-    const auto& [ip4, ip6, addresses, rest] = burst.keys;
+    const auto& [ip4, ip6, addresses, rest, frames] = burst.keys;
     const uint64_t repeated4 = repeat_of<Family::ip4, kUdp>(burst, guesses, before & ip4.datagrams, repeats) |
                                repeat_of<Family::ip4, kTcp>(burst, guesses, before & ip4.acks, repeats);
     const uint64_t repeated6 = repeat_of<Family::ip6, kUdp>(burst, guesses, before & ip6.datagrams, repeats) |

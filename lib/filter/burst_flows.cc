@@ -9,20 +9,12 @@ using pipeline::for_each_place;
 using pipeline::Path;
 using pipeline::place_bit;
 
-void find_ip6_flows(const conntrack::FlowTable& table, const pipeline::Burst& burst, BurstFlows& flows) {
-    constexpr size_t kAddresses = 8;  // where they stand in the header
-    for_each_place(flows.ip6, [&](size_t i) {
-        flows.addresses6[i] = dpdk::data(burst.packets[i]) + burst.meta[i].l3 + kAddresses;
-    });
-    table.guess_burst(flows.keys6_of(burst), flows.ip6, flows.guesses.values.data(),
-                      flows.hashes.values.data());
-}
-
 // Of packets that the parser has not found plain: tagged ones, and those of other workers.
 void complete_keys(pipeline::Burst& burst, uint64_t places) {
     for_each_place(places, [&](size_t i) {
         const auto& meta = burst.meta[i];
-        const uint8_t* const header = dpdk::data(burst.packets[i]) + meta.l3;
+        uint8_t* const header = dpdk::data(burst.packets[i]) + meta.l3;
+        burst.keys.frames[i] = header - pipeline::kEthernetHeader;
         conntrack::Ip4PortsTuple tuple;
         conntrack::Tuple tuple6;
         if (meta.path == Path::ip4_fast && read_tuple(header, meta.l3_length, tuple)) {
@@ -47,7 +39,8 @@ void find_flows(const conntrack::FlowTable& table, pipeline::Burst& burst, Burst
     // IPv4 first: it leaves hashes at the places of IPv6 too.
     table.guess_burst(keys_of(burst), flows.ip4, flows.guesses.values.data(), flows.hashes.values.data());
     if (flows.ip6 != 0)
-        find_ip6_flows(table, burst, flows);
+        table.guess_burst(ip6_keys_of(burst), flows.ip6, flows.guesses.values.data(),
+                          flows.hashes.values.data());
 }
 
 }  // namespace sluice::filter

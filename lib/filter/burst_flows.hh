@@ -9,6 +9,7 @@
 #include "conntrack/flow_table.hh"
 #include "conntrack/tuple.hh"
 #include "pipeline/burst.hh"
+#include "pipeline/interfaces.hh"
 #include "pipeline/places.hh"
 #include "wire/ipv6.hh"
 #include "wire/protocol.hh"
@@ -61,15 +62,21 @@ inline conntrack::Ip4PortsKeys keys_of(const pipeline::Burst& burst) {
     return {.addresses = burst.keys.addresses.data(), .rest = burst.keys.rest.data()};
 }
 
+inline conntrack::Ip6PortsKeys ip6_keys_of(const pipeline::Burst& burst) {
+    constexpr size_t kAddresses = 8;  // in the IP header
+    return {.frames = burst.keys.frames.data(),
+            .addresses_at = pipeline::kEthernetHeader + kAddresses,
+            .rest = burst.keys.rest.data()};
+}
+
 // The flows of a burst. Of packets that rules might see otherwise than conntrack does (trail.hh) there are
 // none.
 struct BurstFlows {
-    // Places with a key have a guess and a hash, those of IPv6 where their addresses are.
+    // Places with a key have a guess and a hash.
     uint64_t ip4 = 0;
     uint64_t ip6 = 0;
     detail::ByPlace<conntrack::Guess> guesses;
     detail::ByPlace<uint64_t> hashes;
-    detail::ByPlace<const uint8_t*> addresses6;
 
     // Places of IPv4 with a key whose packets probably begin a flow.
     [[nodiscard]] uint64_t guessed_new() const {
@@ -78,15 +85,12 @@ struct BurstFlows {
             ip4, [&](size_t place) { result |= uint64_t{guesses[place].flow == nullptr} << place; });
         return result;
     }
-    [[nodiscard]] conntrack::Ip6PortsKeys keys6_of(const pipeline::Burst& burst) const {
-        return {.addresses = addresses6.values.data(), .rest = burst.keys.rest.data()};
-    }
     [[nodiscard]] conntrack::Found at(const conntrack::FlowTable& table, const pipeline::Burst& burst,
                                       size_t place) const {
         if ((ip4 >> place & 1) != 0) [[likely]]
             return table.find_guessed(guesses[place], keys_of(burst)[place], hashes[place]);
         if ((ip6 >> place & 1) != 0)
-            return table.find_guessed(guesses[place], keys6_of(burst), place, hashes[place]);
+            return table.find_guessed(guesses[place], ip6_keys_of(burst), place, hashes[place]);
         return {};
     }
 };

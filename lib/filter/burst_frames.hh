@@ -58,7 +58,7 @@ template <Family family>
 [[gnu::noinline]] void pass_on(const pipeline::Burst& burst, uint64_t places,
                                routing::FrameAddresses addresses) {
     pipeline::for_each_place_in_row(places, [&](size_t place) {
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        uint8_t* const frame = burst.keys.frames[place];
         routing::count_hop(frame + pipeline::kEthernetHeader, family);
         addresses.write(frame);
     });
@@ -72,7 +72,7 @@ template <wire::IpProtocol protocol>
                                      nat::Identifications* identifications) {
     nat::Ip4RewriteRow<protocol, pipeline::kMaxBurst> rewrites;
     pipeline::for_each_place_in_row(places, [&](size_t place) {
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        uint8_t* const frame = burst.keys.frames[place];
         const auto [flow, half] = guesses[place];
         const bool renews =
             nat::FlowTranslation::changes(flow->status, flow->direction_of(*half), nat::Manip::source);
@@ -87,7 +87,7 @@ template <wire::IpProtocol protocol>
 [[gnu::noinline]] void translate_ip6(const pipeline::Burst& burst, const conntrack::Guess* guesses,
                                      uint64_t places, routing::FrameAddresses addresses) {
     pipeline::for_each_place_in_row(places, [&](size_t place) {
-        uint8_t* const frame = dpdk::data(burst.packets[place]);
+        uint8_t* const frame = burst.keys.frames[place];
         uint8_t* const header = frame + pipeline::kEthernetHeader;
         const auto [flow, half] = guesses[place];
         nat::rewrite_ip6_ports(header, header + wire::kIpv6HeaderSize, protocol,

@@ -57,6 +57,8 @@ struct PortsKeys {
     // source's lowest, and the protocol above them. IPv6's addresses stay where they are.
     alignas(64) std::array<uint64_t, kMaxBurst> addresses;
     alignas(64) std::array<uint64_t, kMaxBurst> rest;
+    // Where the frame begins if it has no tag: an Ethernet header in front of the IP header.
+    std::array<uint8_t*, kMaxBurst> frames;
 
     void forget() { ip4 = ip6 = {}; }
     void forget(size_t place) { keep(~(uint64_t{1} << place)); }

@@ -65,6 +65,7 @@ void close_gaps(Burst& burst) {
         burst.meta[kept] = burst.meta[i];
         burst.keys.addresses[kept] = burst.keys.addresses[i];
         burst.keys.rest[kept] = burst.keys.rest[i];
+        burst.keys.frames[kept] = burst.keys.frames[i];
         stay |= uint64_t{stays} << i;
         kept = static_cast<uint16_t>(kept + stays);
     }

@@ -203,31 +203,31 @@ void parse_at_length(Worker& worker, const Interfaces& interfaces, PortId port, 
 // Chosen once, by what the machine has.
 const plain::Parsers kPlainParsers = plain::choose();
 
-// Where the frames of a burst begin, their bytes on the way.
+// Where the frames of a burst begin, which is left with its keys, and their lengths; their bytes on the way.
 class FrameStarts {
   public:
-    FrameStarts() {}
-    void add_nothing() {
-        starts_[count_] = kNothing.data();
-        lengths_[count_] = 0;
-        ++count_;
+    explicit FrameStarts(Burst& burst) : starts_(burst.keys.frames), count_(burst.count) {
+        for (size_t end = count_; end % plain::kGroup != 0; ++end)
+            put_nothing(end);
     }
-    void add(const dpdk::Packet* packet) {
-        const uint8_t* const start = dpdk::data(packet);
+    void put_nothing(size_t place) {
+        starts_[place] = nothing.data();
+        lengths_[place] = 0;
+    }
+    void put(size_t place, dpdk::Packet* packet) {
+        uint8_t* const start = dpdk::data(packet);
         const bool is_readable = dpdk::is_contiguous(packet) && dpdk::room(packet) >= plain::kRead;
-        starts_[count_] = is_readable ? start : kNothing.data();
-        lengths_[count_] = is_readable ? dpdk::length(packet) : 0;
-        ++count_;
+        starts_[place] = is_readable ? start : nothing.data();
+        lengths_[place] = is_readable ? dpdk::length(packet) : 0;
         prefetch_line(start);
     }
     // Those that are wanted, with frames of no length behind the last.
-    plain::Frames wanted(uint64_t places) {
-        size_t end = count_;
-        for (; end % plain::kGroup != 0; ++end) {
-            starts_[end] = kNothing.data();
-            lengths_[end] = 0;
-        }
-        return {.start = starts_.data(), .length = lengths_.data(), .count = end, .wanted = places};
+    [[nodiscard]] plain::Frames wanted(uint64_t places) const {
+        constexpr size_t kUp = plain::kGroup - 1;
+        return {.start = starts_.data(),
+                .length = lengths_.data(),
+                .count = (count_ + kUp) / plain::kGroup * plain::kGroup,
+                .wanted = places};
     }
 
     // By its EtherType, the first one is of IPv6.
@@ -236,9 +236,10 @@ class FrameStarts {
 
   private:
     static_assert(kMaxBurst % plain::kGroup == 0);
-    alignas(64) static constexpr std::array<uint8_t, plain::kRead> kNothing{};
-    size_t count_ = 0;
-    std::array<const uint8_t*, kMaxBurst> starts_;
+    // Read instead of a frame that is too short or in pieces. Nobody writes it.
+    alignas(64) inline static std::array<uint8_t, plain::kRead> nothing{};
+    std::array<uint8_t*, kMaxBurst>& starts_;
+    size_t count_;
     alignas(64) std::array<uint64_t, kMaxBurst> lengths_;
 };
 
@@ -291,10 +292,10 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
     const InterfaceId device = interfaces.of_port(port);
     const MacAddress own = interfaces[device].mac;
     uint64_t total = 0;
-    FrameStarts frames;
+    FrameStarts frames(burst);
     for (size_t i = 0; i < burst.count; ++i) {
         total += dpdk::total_length(burst.packets[i]);
-        frames.add(burst.packets[i]);
+        frames.put(i, burst.packets[i]);
     }
     static_assert(sizeof(PacketMeta) == sizeof(uint64_t));
     const plain::Found found{.meta = reinterpret_cast<uint64_t*>(burst.meta.data()),
@@ -326,16 +327,16 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
 
 void find_keys(Burst& burst) {
     burst.keys.forget();
-    FrameStarts frames;
+    FrameStarts frames(burst);
     uint64_t ip4 = 0;
     uint64_t ip6 = 0;
     for (size_t i = 0; i < burst.count; ++i) {
         const auto& meta = burst.meta[i];
         if (meta.l3 != kEthernetHeader || (meta.path != Path::ip4_fast && meta.path != Path::ip6_fast)) {
-            frames.add_nothing();
+            frames.put_nothing(i);
             continue;
         }
-        frames.add(burst.packets[i]);
+        frames.put(i, burst.packets[i]);
         (meta.path == Path::ip4_fast ? ip4 : ip6) |= place_bit(i);
     }
     if ((ip4 | ip6) == 0)
