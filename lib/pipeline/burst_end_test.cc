@@ -43,6 +43,7 @@ class BurstEndTest : public WithEal {
                                          .link_multicast = false};
             burst_.keys.addresses[burst_.count] = burst_.count;
             burst_.keys.rest[burst_.count] = burst_.count;
+            burst_.keys.frames[burst_.count] = dpdk::data(burst_.packets[burst_.count]);
             burst_.keys.ip4.all |= place_bit(burst_.count);
         }
     }
@@ -85,6 +86,7 @@ TEST_F(BurstEndTest, ClosesTheGapsThatOthersLeave) {
         EXPECT_EQ(burst_.meta[place].l3_length, was);
         EXPECT_EQ(burst_.keys.addresses[place], was);
         EXPECT_EQ(burst_.keys.rest[place], was);
+        EXPECT_EQ(burst_.keys.frames[place], dpdk::data(burst_.packets[place]));
     }
     free_others();
 }

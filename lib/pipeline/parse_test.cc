@@ -375,8 +375,10 @@ TEST(FindKeys, AreThoseOfTheParser) {
             ASSERT_EQ(keyed.datagrams, bits.datagrams & ~slow);
             ASSERT_EQ(keyed.acks, bits.acks & ~slow);
         }
-        for_each_place(burst.keys.ip4.all | burst.keys.ip6.all,
-                       [&](size_t i) { ASSERT_EQ(burst.keys.rest[i], rest[i]); });
+        for_each_place(burst.keys.ip4.all | burst.keys.ip6.all, [&](size_t i) {
+            ASSERT_EQ(burst.keys.rest[i], rest[i]);
+            ASSERT_EQ(burst.keys.frames[i], dpdk::data(burst.packets[i]));
+        });
         for_each_place(burst.keys.ip4.all,
                        [&](size_t i) { ASSERT_EQ(burst.keys.addresses[i], addresses[i]); });
     }
