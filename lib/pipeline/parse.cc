@@ -211,13 +211,13 @@ class FrameStarts {
             put_nothing(end);
     }
     void put_nothing(size_t place) {
-        starts_[place] = nothing.data();
+        starts_[place] = nothing_.data();
         lengths_[place] = 0;
     }
     void put(size_t place, dpdk::Packet* packet) {
         uint8_t* const start = dpdk::data(packet);
         const bool is_readable = dpdk::is_contiguous(packet) && dpdk::room(packet) >= plain::kRead;
-        starts_[place] = is_readable ? start : nothing.data();
+        starts_[place] = is_readable ? start : nothing_.data();
         lengths_[place] = is_readable ? dpdk::length(packet) : 0;
         prefetch_line(start);
     }
@@ -237,7 +237,7 @@ class FrameStarts {
   private:
     static_assert(kMaxBurst % plain::kGroup == 0);
     // Read instead of a frame that is too short or in pieces. Nobody writes it.
-    alignas(64) inline static std::array<uint8_t, plain::kRead> nothing{};
+    alignas(64) inline static std::array<uint8_t, plain::kRead> nothing_{};
     std::array<uint8_t*, kMaxBurst>& starts_;
     size_t count_;
     alignas(64) std::array<uint64_t, kMaxBurst> lengths_;
