@@ -215,6 +215,7 @@ template <Family family, typename Keys>
     auto* const flows = pools_[family == Family::ip6].memory.get();
     hash_all(keys, places, hashes);
     table::FlowIndex::Homes homes;
+    static_assert(kBurst <= table::FlowIndex::Homes::kMost);
     index.find_homes(hashes, places, homes);
     std::array<uint64_t, kBurst> answers;  // hashes of what those that begin flows will be answered with
     size_t beginning = 0;

@@ -13,6 +13,16 @@ uint32_t half(const uint8_t* from) {
     return result;
 }
 
+void hash_in_lanes(const TupleHash& hash, const uint64_t* addresses, const uint64_t* rest, size_t count,
+                   uint64_t* hashes) {
+    hash_eights(hash.key.data(), addresses, rest, count, hashes);
+}
+
+bool has_lanes() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("vaes");
+}
+
 }  // namespace
 
 uint64_t TupleHash::operator()(const Tuple& tuple) const {
@@ -30,18 +40,8 @@ void hash_singly(const TupleHash& hash, const uint64_t* addresses, const uint64_
         hashes[i] = hash.of_ip4(addresses[i], rest[i]);
 }
 
-void hash_in_lanes(const TupleHash& hash, const uint64_t* addresses, const uint64_t* rest, size_t count,
-                   uint64_t* hashes) {
-    hash_eights(hash.key.data(), addresses, rest, count, hashes);
-}
-
-bool can_hash_in_lanes() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("vaes");
-}
-
 HashIp4Tuples choose_hash() {
-    return can_hash_in_lanes() ? hash_in_lanes : hash_singly;
+    return has_lanes() ? hash_in_lanes : hash_singly;
 }
 
 }  // namespace sluice::conntrack

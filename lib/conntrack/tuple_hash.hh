@@ -51,12 +51,10 @@ struct TupleHash {
 // whatever stands behind the last are written too.
 using HashIp4Tuples = void (*)(const TupleHash& hash, const uint64_t* addresses, const uint64_t* rest,
                                size_t count, uint64_t* hashes);
-// One after the other; eight at a time, for processors with AVX-512 and VAES only; what is best here.
+// One after the other.
 void hash_singly(const TupleHash& hash, const uint64_t* addresses, const uint64_t* rest, size_t count,
                  uint64_t* hashes);
-void hash_in_lanes(const TupleHash& hash, const uint64_t* addresses, const uint64_t* rest, size_t count,
-                   uint64_t* hashes);
-[[nodiscard]] bool can_hash_in_lanes();
+// What is best here: eight at a time where the processor has AVX-512 and VAES.
 [[nodiscard]] HashIp4Tuples choose_hash();
 
 }  // namespace sluice::conntrack

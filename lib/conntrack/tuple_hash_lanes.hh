@@ -6,7 +6,7 @@
 
 namespace sluice::conntrack {
 
-// hash_in_lanes(), by four words of a key.
+// Eight at a time, by four words of a key. For processors with AVX-512 and VAES.
 void hash_eights(const uint64_t* key, const uint64_t* addresses, const uint64_t* rest, size_t count,
                  uint64_t* hashes);
 

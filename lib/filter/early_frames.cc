@@ -71,11 +71,11 @@ struct Frames {
 }  // namespace
 
 void Firewall::follow_members() {
-    const auto is_of_addresses = [](const EarlyStep& step) {
-        return step.lookup->set->options().type == sets::SetType();
+    const auto can_follow = [](const EarlyStep& step) {
+        return sets::RecentMembers::can_follow(*step.lookup->set);
     };
     const auto steps = tables_->ruleset->frame_steps();
-    const auto step = std::ranges::find_if(steps, is_of_addresses);
+    const auto step = std::ranges::find_if(steps, can_follow);
     recent_members_.follow(step == steps.end() ? nullptr : step->lookup->set);
 }
 

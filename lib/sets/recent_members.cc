@@ -8,14 +8,13 @@
 namespace sluice::sets {
 
 void RecentMembers::follow(const Set* set) {
-    set_ = set != nullptr && set->options().type == SetType() ? set : nullptr;
-    is_current_ = false;
+    set_ = set;
     if (set_ == nullptr)
         return;
     generation_ = set_->generation();
-    changed_ = {};
     if (words_.empty())
         words_ = table::ZeroedArray<Word>(kHugePage / sizeof(Word), true);
+    clear();
 }
 
 uint64_t RecentMembers::lookup_burst(const Set& set, std::span<const Ip4Address> addresses, Instant now,

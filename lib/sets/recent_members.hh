@@ -21,8 +21,10 @@ class RecentMembers {
   public:
     RecentMembers() = default;
 
-    // What is kept from now on; the set may be gone at the next call of this. Null, or a set of other
-    // elements than addresses: nothing is kept. The first time it takes a huge page from the system.
+    // Sets whose elements are addresses.
+    [[nodiscard]] static bool can_follow(const Set& set) { return set.options().type == SetType(); }
+    // Between bursts: what is kept from now on, of a set that can be followed and is there until the next
+    // call of this; null: nothing. The first time it takes a huge page from the system.
     void follow(const Set* set);
 
     // The answer of set.lookup_burst(). Of a set that is not followed, or not repeatable, and for a while

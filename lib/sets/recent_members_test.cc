@@ -99,13 +99,10 @@ TEST(RecentMembers, AnswerForOneSetOnly) {
     EXPECT_EQ(asked.recent.lookup_burst(one.set, addresses, at(1), 1), 1U);
 }
 
-TEST(RecentMembers, KeepNoNetworks) {
-    Fixture f("net");
-    f.add({"10.0.0.0/8"});
-    Asked asked(f.set);
-    EXPECT_EQ(asked(addresses_of({"10.0.0.1", "11.0.0.1"}), at(1)), 1U);
-    EXPECT_EQ(f.remove({"10.0.0.0/8"}), "");
-    EXPECT_EQ(asked(addresses_of({"10.0.0.1", "11.0.0.1"}), at(1)), 0U);
+TEST(RecentMembers, FollowNoNetworks) {
+    EXPECT_TRUE(RecentMembers::can_follow(Fixture("ip").set));
+    EXPECT_FALSE(RecentMembers::can_follow(Fixture("net").set));
+    EXPECT_FALSE(RecentMembers::can_follow(Fixture("ip,port").set));
 }
 
 TEST(RecentMembers, AnswerAsTheSetDoesWhileItChanges) {

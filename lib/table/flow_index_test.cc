@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
 #include <set>
 #include <vector>
 
@@ -20,6 +22,29 @@ TEST(FlowIndex, FindsWhatIsInItAndNothingElse) {
     EXPECT_FALSE(index.erase(0x1234567890abcdef, 7));
     EXPECT_EQ(index.find(0x1234567890abcdef, [](uint32_t) { return true; }), FlowIndex::kNone);
     EXPECT_EQ(index.size(), 0U);
+}
+
+TEST(FlowIndex, HomesOfManyHashesSayWhatEachOfThemDoes) {
+    constexpr size_t kMost = FlowIndex::Homes::kMost;
+    FlowIndex index(1000);
+    Random random(3);
+    std::array<uint64_t, kMost> hashes;
+    for (const uint64_t places : {~uint64_t{0}, uint64_t{1}, uint64_t{0x8000000000000000}, random.next()}) {
+        for (size_t place = 0; place < kMost; ++place) {
+            hashes[place] = random.next();
+            if (place % 3 == 0)
+                continue;
+            ASSERT_TRUE(index.insert(hashes[place], static_cast<uint32_t>(random.next())));
+        }
+        FlowIndex::Homes homes;
+        index.find_homes(hashes.data(), places, homes);
+        for (uint64_t left = places; left != 0; left &= left - 1) {
+            const auto place = static_cast<size_t>(std::countr_zero(left));
+            uint32_t number = FlowIndex::kNone;
+            const bool found = homes.has_candidate(place, number);
+            EXPECT_EQ(found ? number : FlowIndex::kNone, index.candidate(hashes[place])) << place;
+        }
+    }
 }
 
 TEST(FlowIndex, TakesAllItWasMadeForAndKeepsThemFindable) {
