@@ -11,7 +11,7 @@ import time
 
 import contest
 import figures
-from gateway import Gateway
+from gateway import Gateway, socket_of
 from kernel_router import KernelRouter
 
 SEED = 7
@@ -41,9 +41,20 @@ class Bench:
     def __exit__(self, *_):
         self._stack.close()
 
-    def gateway(self, build, config, within=()):
-        """Sluice, as built there, with that configuration."""
-        made = Gateway(build, config, self.folder, within)
+    @property
+    def socket(self):
+        """Of Sluice, for configurations."""
+        return socket_of(self.folder)
+
+    def gateway(self, build, config, within=(), number=0):
+        """Sluice, as built there, with that configuration; of several at once each has a number."""
+        folder = self.folder / f"gateway{number}" if number else self.folder
+        if number:
+            folder.mkdir(exist_ok=True)
+            text = config.read_text().replace(str(self.socket), str(socket_of(folder)))
+            config = config.with_suffix(f".{number}.yaml")
+            config.write_text(text)
+        made = Gateway(build, config, folder, within)
         self.ran(made.command, config)
         return made
 

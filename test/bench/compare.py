@@ -3,9 +3,12 @@
 A difference counts where the median is further from 1 than the ratios are from each other. Ends with 1 if B is worse somewhere by
 more than the threshold, and with 2 if a case failed.
 
+With --at-once both run at the same time on one CPU, where that can be (forward, firewall, early): the same noise for both, so that
+differences of one percent are told.
+
 As root on an otherwise idle machine:
 
-    scripts/bench-compare BUILD_A BUILD_B [--only PART...] [--case NAME] [--repeat 5] [--threshold 3] [--json FILE] [--quick]
+    scripts/bench-compare BUILD_A BUILD_B [--only PART...] [--case NAME] [--repeat 5] [--threshold 3] [--json FILE] [--quick] [--at-once]
 """
 import pathlib
 import sys
@@ -13,6 +16,8 @@ import sys
 import all as every
 import bench
 import figures
+from contest import Skipped
+from stretches import Stretched
 
 _WIDTHS = (28, 28, 28, 24, 40)
 _WORSE = "WORSE"
@@ -23,16 +28,23 @@ def arguments():
     for name in ("build_a", "build_b"):
         made.add_argument(name, type=lambda name: pathlib.Path(name).absolute(), metavar=name.upper())
     made.add_argument("--threshold", type=float, default=3, metavar="PERCENT", help="worse by more than this is a regression (3)")
+    made.add_argument("--at-once", action="store_true", help="both at the same time on one CPU instead of in turns")
     return bench.settle(made.parse_args())
 
 
-def alternate(case, builds):
-    """All runs of both builds."""
-    runs = [[], []]
+def in_turns(case, builds):
+    """Figures of all runs of each build."""
+    runs = [[] for _ in builds]
     for _ in range(case.bench.repeat):
         for build, figures_of in zip(builds, runs):
             figures_of.append(case.ours(build))
-    return {"unit": case.unit.name, **judge(case.unit, *runs)}
+    return runs
+
+
+def at_once(case, builds):
+    if not isinstance(case, Stretched):
+        raise Skipped("its runs can only be in turns")
+    return case.at_once(builds)
 
 
 def judge(unit, before, after):
@@ -60,6 +72,7 @@ def main():
         bench.print_names(cases)
         return
     builds = (options.build_a, options.build_b)
+    measure = at_once if options.at_once else in_turns
     told = {"machine": figures.machine(), "a": figures.build(builds[0]), "b": figures.build(builds[1]), "command": sys.argv,
             "seed": options.seed, "threshold": options.threshold, "results": []}
     figures.print_machine(told["machine"], told["a"], told["b"])
@@ -67,7 +80,7 @@ def main():
     with bench.Bench(options, builds[0]) as setting:
         for part, name, maker in cases:
             case = maker(name, setting)
-            result = bench.attempt(case, lambda case=case: alternate(case, builds))
+            result = bench.attempt(case, lambda case=case: {"unit": case.unit.name, **judge(case.unit, *measure(case, builds))})
             told["results"].append({"part": part, "case": name, **result})
             if not bench.print_missing(case, result):
                 result["verdict"] = told["results"][-1]["verdict"] = verdict(result, options.threshold)

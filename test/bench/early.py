@@ -14,9 +14,10 @@ import subprocess
 import bench
 import frames
 import testpmd
-from contest import Against, Case, Failed
+from contest import Against, Failed
 from gateway import buffers_for, configuration, played
 from rulesets import dotted
+from stretches import Stretched
 
 PART = "early"
 
@@ -41,7 +42,7 @@ SLUICE_PROGRAM int lookup(struct sluice_packet *packet) {
 """
 
 
-class Dropped(Case):
+class Dropped(Stretched):
     """Elements of a set, and the rule that drops what is in it."""
 
     def __init__(self, name, setting, aim, kind="ip", program=None):
@@ -75,25 +76,18 @@ class Dropped(Case):
                             "-o", folder / f"{self.name}.o"], check=True)
             rule = f"{{name: blocked, in: inside, program: {self.name}.o}}"
         self.config.write_text(configuration(
-            played(self.capture), self.bench.cpu, folder / "sluice.sock", self.buffers,
+            played(self.capture), self.bench.cpu, self.bench.socket, self.buffers,
             sections=f"sets: {{blocked: {{type: {self.kind}, size: {len(addresses)}, file: {elements}}}}}\nearly: [{rule}]\n"))
 
     def peers(self):
         return testpmd.peer(self.capture, self.bench, "macswap", self.buffers)
 
-    def ours(self, build):
-        with self.bench.gateway(build, self.config) as gateway:
-            gateway.await_packets()
-            before, after = gateway.stretch(self.bench.seconds)
-            by_policy, others = gateway.policy_drops()
-            self.note("cycles_per_packet", gateway.worker()["stages"])
-        received = after["received"] - before["received"]
-        if others or not by_policy or after["sent"] != after["originated"] or not received:
-            raise Failed(f"not all was dropped by the rule: {before} {after}")
-        return received / (after["cpu"] - before["cpu"])
-
-    def remarks(self):
-        return [bench.cycles(self.notes["cycles_per_packet"])]
+    def figure(self, gateway, first, last):
+        by_policy, others = gateway.policy_drops()
+        received = last["received"] - first["received"]
+        if others or not by_policy or last["sent"] != last["originated"] or not received:
+            raise Failed(f"not all was dropped by the rule: {first} {last}")
+        return received / (last["cpu"] - first["cpu"])
 
     def clean(self):
         self.capture.unlink(missing_ok=True)

@@ -23,9 +23,10 @@ import flows
 import frames
 import kernel_router
 import testpmd
-from contest import Against, Case, Failed
-from gateway import buffers_for, configuration, played
+from contest import Against, Failed
+from gateway import buffers_for, configuration, played, rate_between
 from rulesets import EXTERNAL, EXTERNAL6, Ruleset
+from stretches import Stretched
 
 PART = "firewall"
 
@@ -37,7 +38,7 @@ _BURST = 64  # packets that may be on their way when it is asked
 WITHOUT = "without nat"
 
 
-class Established(Case):
+class Established(Stretched):
     def __init__(self, name, setting, proto, count, aim=None, is_ip6=False, mix=frames.SMALLEST, nat=""):
         super().__init__(name, setting)
         self.proto, self.count, self.mix = proto, count, mix
@@ -65,7 +66,7 @@ class Established(Case):
             # Connections are opened by a third interface, which is silent after that.
             interfaces = "  openings: {device: \"net_af_packet0,iface=inside,framecnt=16384\", mac: " + frames.BOX_MAC.hex(":") + "}\n"
         self.config.write_text(configuration(
-            played(self.capture), self.bench.cpu, self.bench.folder / "sluice.sock", self.buffers, interfaces,
+            played(self.capture), self.bench.cpu, self.bench.socket, self.buffers, interfaces,
             f"conntrack: {{tcp_loose: false, max: {max(2 * self.count, 1 << 20)}}}\n" + self.ruleset.yaml()))
 
     def both_ways(self, drawn, external):
@@ -81,19 +82,21 @@ class Established(Case):
         if not self.ruleset.is_ip6:
             yield "kernel rules", self._kernel
 
-    def ours(self, build):
-        router, within = self.bench.router, []
+    def within(self):
+        return self.bench.router.namespace.command([]) if self.proto == "tcp" else ()
+
+    def make_ready(self, gateways):
         if self.proto == "tcp":
+            router = self.bench.router
             router.load("")  # the kernel must not answer for what it sees of the openings
-            within = router.namespace.command([])
-        with self.bench.gateway(build, self.config, within) as gateway:
-            if self.proto == "tcp":
-                router.play(self.openings, cpu=self.bench.other_cpu, per_second=_OPENED)
+            router.play(self.openings, cpu=self.bench.other_cpu, per_second=_OPENED)
+        for gateway in gateways:
             await_established(gateway, self.count)
             await_streams(gateway)
-            rate = gateway.rate(self.bench.seconds)
-            check_all_sent(rate, gateway)
-            self.note("cycles_per_packet", gateway.worker()["stages"])
+
+    def figure(self, gateway, first, last):
+        rate = rate_between(first, last)
+        check_all_sent(rate, gateway)
         self.note("by_the_clock", rate["pps"])
         return rate["cpu_pps"]
 
@@ -102,9 +105,6 @@ class Established(Case):
         router.load(self.ruleset.nft(), udp_timeout=120)
         router.establish(self.capture, self.count, self.openings if self.proto == "tcp" else None)
         return router.share(self.capture, self.bench.seconds)
-
-    def remarks(self):
-        return [bench.cycles(self.notes["cycles_per_packet"])]
 
     def clean(self):
         self.capture.unlink(missing_ok=True)

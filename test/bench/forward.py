@@ -7,17 +7,19 @@ Packets per second of CPU time of the thread that forwards, millions. As root on
     test/bench/forward.py [--build build] [--repeat 5] [--seconds 3] [--case NAME] [--json FILE] [--quick]
 """
 import random
+import time
 
 import bench
 import frames
 import testpmd
-from contest import Against, Case, Failed
-from gateway import buffers_for, configuration, played
+from contest import Against, Failed
+from gateway import buffers_for, configuration, played, rate_between
+from stretches import Stretched
 
 PART = "forward"
 
 
-class Forward(Case):
+class Forward(Stretched):
     """Packets of so many flows in one direction."""
 
     def __init__(self, name, setting, flows, aim=None, is_ip6=False, mix=frames.SMALLEST):
@@ -30,7 +32,7 @@ class Forward(Case):
     def prepare(self):
         chance = random.Random(self.bench.seed)
         frames.write_capture(self.capture, self.frames(chance))
-        self.config.write_text(configuration(played(self.capture), self.bench.cpu, self.bench.folder / "sluice.sock", self.buffers)
+        self.config.write_text(configuration(played(self.capture), self.bench.cpu, self.bench.socket, self.buffers)
                                + "".join(self.routes(chance)))
 
     def frames(self, chance):
@@ -54,19 +56,15 @@ class Forward(Case):
         for mode in ("5tswap", "macswap"):
             yield from testpmd.peer(self.capture, self.bench, mode, self.buffers, also_quick=mode == "macswap")
 
-    def ours(self, build):
-        with self.bench.gateway(build, self.config) as gateway:
-            gateway.await_packets()
-            gateway.rate(min(0.5, self.bench.seconds))
-            rate = gateway.rate(self.bench.seconds)
-            if not rate["sent"] or rate["sent"] < rate["received"] * 0.999:
-                raise Failed(f"of {rate['received']} packets {rate['sent']} were sent: {gateway.api.items('/v1/drops')}")
-            self.note("cycles_per_packet", gateway.worker()["stages"])
-            self.notes["memory"] = gateway.status()["memory"]
-            return rate["cpu_pps"]
+    def make_ready(self, gateways):
+        super().make_ready(gateways)
+        time.sleep(min(0.5, self.bench.seconds))
 
-    def remarks(self):
-        return [bench.cycles(self.notes["cycles_per_packet"])]
+    def figure(self, gateway, first, last):
+        rate = rate_between(first, last)
+        if not rate["sent"] or rate["sent"] < rate["received"] * 0.999:
+            raise Failed(f"of {rate['received']} packets {rate['sent']} were sent: {gateway.api.items('/v1/drops')}")
+        return rate["cpu_pps"]
 
     def clean(self):
         self.capture.unlink(missing_ok=True)

@@ -16,12 +16,18 @@ from api import Api  # noqa: E402
 _START_SECONDS = 180
 _PACKET_SECONDS = 60
 
+PROGRAM = "app/sluice"  # in a build
 NOWHERE = "net_null0,no-rx=1"
 
 
 def played(capture, forever=True, number=0):
     """A device whose frames are those of a capture."""
     return f"net_pcap{number},rx_pcap={capture}" + (",infinite_rx=1" if forever else "")
+
+
+def socket_of(folder):
+    """What a gateway with that folder listens at."""
+    return folder / "sluice.sock"
 
 
 def buffers_for(packets):
@@ -59,9 +65,9 @@ class Gateway:
 
     def __init__(self, build, config, folder, command=()):
         """`command` stands before the program's own, such as `ip netns exec`."""
-        self.command = [*command, str(build / "app/sluice"), "run", "-c", str(config)]
-        self.control = [str(build / "app/sluicectl"), "-s", str(folder / "sluice.sock")]
-        self._socket, self._log, self._folder = folder / "sluice.sock", folder / "sluice.log", folder
+        self.command = [*command, str(build / PROGRAM), "run", "-c", str(config)]
+        self._socket, self._log, self._folder = socket_of(folder), folder / "sluice.log", folder
+        self.control = [str(build / "app/sluicectl"), "-s", str(self._socket)]
 
     def __enter__(self):
         environment = dict(os.environ, SLUICE_STATE_DIR=str(self._folder))

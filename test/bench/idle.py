@@ -38,7 +38,7 @@ class AtRest(Case):
     def prepare(self):
         inside, outside = devices(self.kind)
         for poll, config in self.configs.items():
-            config.write_text(configuration(inside, self.bench.cpu, self.bench.folder / "sluice.sock", outside=outside, poll=poll))
+            config.write_text(configuration(inside, self.bench.cpu, self.bench.socket, outside=outside, poll=poll))
 
     def box(self, build, within, poll="adaptive"):
         return started(self.bench, build, self.configs[poll], within, self.kind)

@@ -91,7 +91,7 @@ class OnPairs(Case):
             self.ruleset = dataclasses.replace(self.ruleset, blocked=tuple(chosen))
         inside, outside = devices(self.kind)
         self.config.write_text(configuration(
-            inside, self.bench.cpu, self.bench.folder / "sluice.sock", outside=outside,
+            inside, self.bench.cpu, self.bench.socket, outside=outside,
             sections=self.ruleset.yaml(self.bench.folder / f"{self.name}.txt") if self.ruleset else ""))
 
     def peers(self):

@@ -36,7 +36,7 @@ class Flows(Case):
         ruleset = Ruleset("udp", services=_SERVICES)
         self.packets = flows.write_beginnings(self.capture, self.count, ruleset, self.bench.seed)
         for config, capture, most in ((self.config, self.capture, self.packets * 21 // 20), (self.config_empty, self._nothing(), 1024)):
-            config.write_text(configuration(played(capture, forever=False), self.bench.cpu, self.bench.folder / "sluice.sock", _BUFFERS,
+            config.write_text(configuration(played(capture, forever=False), self.bench.cpu, self.bench.socket, _BUFFERS,
                                             sections=f"conntrack: {{max: {most}, timeouts: {{udp: 1h}}}}\n" + ruleset.yaml()))
 
     def _nothing(self):

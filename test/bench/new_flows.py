@@ -64,7 +64,7 @@ class NewFlows(Case):
         if forever:
             self.bench.reserve(buffers * 5 // 2048)
         self.config.write_text(configuration(
-            played(self.capture, forever), self.cpus, self.bench.folder / "sluice.sock", buffers,
+            played(self.capture, forever), self.cpus, self.bench.socket, buffers,
             sections=f"conntrack: {{max: {self.table}, timeouts: {{udp: {_UDP_TIMEOUT * 1000:.0f}ms}}}}\n"
                      + self.ruleset.yaml(self.bench.folder / f"{self.name}.txt")))
 

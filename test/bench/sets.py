@@ -78,7 +78,7 @@ class Load(Case):
         chance.shuffle(sources)
         frames.write_capture(self.capture, [frames.udp4(source, 0xC6120000 | chance.getrandbits(17), 1024, 53) for source in sources])
         self.config.write_text(configuration(
-            played(self.capture), self.bench.cpu, self.bench.folder / "sluice.sock",
+            played(self.capture), self.bench.cpu, self.bench.socket,
             sections=f"sets: {{blocked: {{type: ip, size: {len(addresses)}}}}}\n"
                      'early: [{name: blocked, in: inside, saddr: "@blocked", action: drop}]\n'))
 

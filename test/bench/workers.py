@@ -58,7 +58,7 @@ class Workers(Case):
             frames.write_capture(capture, flows.two_way_udp(of_queue, self.bench.seed))
         buffers = self.queues * buffers_for(2 * self.alone * 5 // 4)
         sections = f"conntrack: {{max: {max(2 * self.count, 1 << 20)}}}\n" + Ruleset("udp", services=_SERVICES).yaml()
-        socket = self.bench.folder / "sluice.sock"
+        socket = self.bench.socket
         self.config.write_text(configuration([played(capture, number=number) for number, capture in enumerate(self.captures)],
                                              self.cpus, socket, buffers, sections=sections))
         self.config_alone.write_text(configuration(played(self.captures[0]), self.cpus[0], socket, buffers, sections=sections))

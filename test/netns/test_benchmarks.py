@@ -54,6 +54,16 @@ def test_two_builds(tmp_path):
     assert told["a"]["commit"] == told["b"]["commit"]
 
 
+def test_two_builds_at_once(tmp_path):
+    told = quickly("bench-compare", tmp_path, build_dir(), build_dir(), "--at-once", "--case", "tcp-1k", "--case", "early-addresses",
+                   "--case", "new-10-rules", "--repeat", "2", "--threshold", "10000")
+    results = {each["case"]: each for each in told["results"]}
+    for name in ("tcp-1k", "early-addresses"):
+        assert [len(results[name][each]["runs"]) for each in ("a", "b", "ratio")] == [2, 2, 2], results[name]
+        assert results[name]["a"]["least"] > 0
+    assert "in turns" in results["new-10-rules"]["skipped"]
+
+
 @pytest.mark.parametrize("unit, before, after, verdict", [
     (contest.MPPS, [10, 10.1, 9.9], [9.0, 9.1, 8.9], "WORSE"),
     (contest.MPPS, [10, 10.1, 9.9], [9.8, 9.91, 9.7], "worse, within the threshold"),
