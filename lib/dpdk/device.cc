@@ -89,6 +89,7 @@ std::optional<std::string> pci_address(const std::string& device) {
 Device::Device(Device&& other) noexcept
     : port_(std::exchange(other.port_, RTE_MAX_ETHPORTS)),
       queues_(other.queues_),
+      large_receive_(other.large_receive_),
       shared_queues_(std::move(other.shared_queues_)),
       driver_(std::move(other.driver_)),
       profile_name_(std::move(other.profile_name_)),
@@ -99,7 +100,6 @@ Device::Device(Device&& other) noexcept
       refused_(std::move(other.refused_)),
       descriptors_(std::move(other.descriptors_)),
       has_interrupts_(other.has_interrupts_),
-      large_receive_(other.large_receive_),
       large_send_(other.large_send_),
       ip4_checksum_(other.ip4_checksum_),
       brings_flows_home_(other.brings_flows_home_) {}

@@ -49,7 +49,7 @@ struct Link {
     uint32_t speed_mbps = 0;  // 0 where the device does not know
 };
 
-class Device {
+class alignas(64) Device {
   public:
     // Probes, configures and starts the device. What the profile asks and the device cannot is in refused().
     static Expected<Device> open(const DeviceRequest& request, const PacketPool& pool);
@@ -113,8 +113,10 @@ class Device {
     void negotiate(const rte_eth_dev_info& info, rte_eth_conf& conf);
     Expected<void> set_addresses(const DeviceRequest& request, const rte_eth_dev_info& info);
 
+    // What every burst asks for comes first.
     uint16_t port_ = RTE_MAX_ETHPORTS;
     uint16_t queues_ = 1;
+    bool large_receive_ = false;
     std::unique_ptr<std::mutex[]> shared_queues_;  // by transmit queue; null: each worker has its own
     std::string driver_;
     std::string profile_name_;
@@ -125,7 +127,6 @@ class Device {
     std::vector<std::string> refused_;
     std::vector<std::vector<int>> descriptors_;  // by queue
     bool has_interrupts_ = false;
-    bool large_receive_ = false;
     bool large_send_ = false;
     bool ip4_checksum_ = false;  // in what it sends
     bool brings_flows_home_ = false;
