@@ -60,7 +60,6 @@ class Interfaces {
     [[nodiscard]] std::span<const Interface> all() const { return std::span(all_).first(count_); }
     [[nodiscard]] size_t ports() const { return ports_.size(); }
     [[nodiscard]] InterfaceId of_port(PortId port) const { return ports_[index(port)].untagged; }
-    [[nodiscard]] bool has_vlans(PortId port) const { return ports_[index(port)].vlans != nullptr; }
     // kNoInterface where the port has no such VLAN.
     [[nodiscard]] InterfaceId of_vlan(PortId port, uint16_t vlan) const {
         const auto& vlans = ports_[index(port)].vlans;

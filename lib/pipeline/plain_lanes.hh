@@ -32,6 +32,23 @@ struct Lanes {
 template <size_t kLanes>
 using Words = decltype(Lanes<kLanes>::words);
 
+// Which lanes: of four all their bits, of eight a bit for each.
+using Where4 = Words<4>;
+class Where8 {
+  public:
+    [[gnu::always_inline]] constexpr explicit Where8(unsigned lanes) : lanes_(static_cast<uint8_t>(lanes)) {}
+    [[gnu::always_inline]] constexpr Where8 operator&(Where8 other) const {
+        return Where8(lanes_ & unsigned{other.lanes_});
+    }
+    [[gnu::always_inline]] constexpr Where8 operator|(Where8 other) const {
+        return Where8(lanes_ | unsigned{other.lanes_});
+    }
+    [[nodiscard]] [[gnu::always_inline]] constexpr uint8_t lanes() const { return lanes_; }
+
+  private:
+    uint8_t lanes_;
+};
+
 template <typename Vector>
 [[gnu::always_inline]] inline Vector load(const void* from) {
     Vector vector;
@@ -63,9 +80,23 @@ struct Pick {
     }
 };
 
-// The highest bit of each lane.
-[[gnu::always_inline]] inline uint64_t signs(Words<4> words) {
-    return static_cast<uint64_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(words)));
+// A bit for each lane.
+[[gnu::always_inline]] inline uint64_t bits_of(Where4 where) {
+    return static_cast<uint64_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(where)));
+}
+[[gnu::always_inline]] inline Where4 not_negative(Words<4> words) {
+    using Signed [[gnu::vector_size(sizeof words)]] = int64_t;
+    return reinterpret_cast<Where4>(reinterpret_cast<Signed>(words) >= 0);
+}
+[[gnu::always_inline]] inline Where4 is_zero(Words<4> words) {
+    return reinterpret_cast<Where4>(words == 0);
+}
+[[gnu::always_inline]] inline Where4 not_zero(Words<4> words) {
+    return reinterpret_cast<Where4>(words != 0);
+}
+// What is elsewhere stays.
+[[gnu::always_inline]] inline void store_where(Where4 where, void* to, Words<4> words) {
+    store(to, (where & words) | (~where & load<Words<4>>(to)));
 }
 // Each shifted by its own number of bits; zero from 64 on.
 [[gnu::always_inline]] inline Words<4> shifted_left(Words<4> words, Words<4> bits) {
@@ -83,8 +114,24 @@ struct Pick {
 }
 
 #ifdef __AVX512BW__
-[[gnu::always_inline]] inline uint64_t signs(Words<8> words) {
-    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(words));
+[[gnu::always_inline]] inline uint64_t bits_of(Where8 where) {
+    return where.lanes();
+}
+[[gnu::always_inline]] inline Where8 not_negative(Words<8> words) {
+    return Where8(~unsigned{_mm512_movepi64_mask(reinterpret_cast<__m512i>(words))});
+}
+[[gnu::always_inline]] inline Where8 is_zero(Words<8> words) {
+    const auto bits = reinterpret_cast<__m512i>(words);
+    return Where8(_mm512_testn_epi64_mask(bits, bits));
+}
+[[gnu::always_inline]] inline Where8 not_zero(Words<8> words) {
+    const auto bits = reinterpret_cast<__m512i>(words);
+    return Where8(_mm512_test_epi64_mask(bits, bits));
+}
+[[gnu::always_inline]] inline void store_where(Where8 where, void* to, Words<8> words) {
+    store(to, reinterpret_cast<Words<8>>(
+                  _mm512_mask_blend_epi64(where.lanes(), reinterpret_cast<__m512i>(load<Words<8>>(to)),
+                                          reinterpret_cast<__m512i>(words))));
 }
 [[gnu::always_inline]] inline Words<8> shifted_left(Words<8> words, Words<8> bits) {
     return reinterpret_cast<Words<8>>(
@@ -145,10 +192,15 @@ struct Pick {
 // One word of each frame.
 template <size_t kLanes>
 [[gnu::always_inline]] inline Words<kLanes> gathered(const uint8_t* const* frames, size_t word) {
-    Words<kLanes> words;
-    for (size_t i = 0; i < kLanes; ++i)
-        words[i] = load<uint64_t>(frames[i] + 8 * word);
-    return words;
+    using Two = Words<2>;
+    const auto two = [&](size_t i) {
+        return Two{load<uint64_t>(frames[i] + 8 * word), load<uint64_t>(frames[i + 1] + 8 * word)};
+    };
+    const auto four = [&](size_t i) { return __builtin_shufflevector(two(i), two(i + 2), 0, 1, 2, 3); };
+    if constexpr (kLanes == 4)
+        return four(0);
+    else
+        return __builtin_shufflevector(four(0), four(4), 0, 1, 2, 3, 4, 5, 6, 7);
 }
 
 // A one's complement sum of less than 2^40 that is not zero: 0xffff if it folds to all ones, something else
@@ -187,38 +239,23 @@ template <size_t kLanes>
     return words | words << 32;
 }
 
-// All bits of a lane are set where it is not negative.
-template <typename Vector>
-[[gnu::always_inline]] inline Vector not_negative(Vector words) {
-    using Signed = decltype(words == words);
-    return reinterpret_cast<Vector>(reinterpret_cast<Signed>(words) >= 0);
-}
-template <typename Vector>
-[[gnu::always_inline]] inline Vector is_zero(Vector words) {
-    return reinterpret_cast<Vector>(words == 0);
-}
-// What is elsewhere stays.
-template <typename Vector>
-[[gnu::always_inline]] inline void store_where(Vector where, void* to, Vector words) {
-    store(to, (where & words) | (~where & load<Vector>(to)));
-}
-
-// What was found of a group of packets. Lanes of `fast` are all ones or zero.
+// What was found of a group of packets.
 template <typename Vector>
 struct Lane {
-    Vector fast;
-    Vector total;       // of the IP packet, by its header
-    Vector ip_header;   // its length
-    Vector whole;       // all ones unless it is a fragment
-    Vector protocol;    // what follows the IP header
-    Vector ports;       // in host order, the source's lowest
-    Vector sums_up;     // all ones if the transport checksum is right
-    Vector udp_length;  // and the following: if it is UDP
+    Vector must_be_zero;  // of packets on their fast path, and
+    Vector must_not_be_negative;
+    Vector total;         // of the IP packet, by its header
+    Vector ip_header;     // its length
+    Vector fragment;      // zero unless it is one
+    Vector protocol;      // what follows the IP header
+    Vector ports;         // in host order, the source's lowest
+    Vector checksum_off;  // zero if the transport checksum is right
+    Vector udp_length;    // and the following: if it is UDP
     Vector udp_checksum;
     Vector tcp_header;  // length; and the following: if it is TCP
     Vector tcp_flags;
     Vector tcp_options;  // their first four bytes, if there are so many
-    Vector readable;     // all ones if it ends within the bytes that were read
+    Vector beyond;       // negative if it ends beyond the bytes that were read
 };
 
 template <size_t kLanes>
@@ -229,25 +266,26 @@ template <size_t kLanes>
     constexpr uint64_t kAck = 0x10;
     constexpr uint64_t kTimestamps = 0x0a080101;  // two NOPs before type and length
     const auto length = load<Vector>(frames.length + at);
-    store_where(lane.fast, found.meta + at, device.meta | lane.total << 32);
+    const auto fast = is_zero(lane.must_be_zero) & not_negative(lane.must_not_be_negative);
+    store_where(fast, found.meta + at, device.meta | lane.total << 32);
 
-    const Vector is_udp = reinterpret_cast<Vector>(lane.protocol == 17);
-    const Vector is_tcp = reinterpret_cast<Vector>(lane.protocol == 6);
+    const auto is_udp = is_zero(lane.protocol ^ 17);
+    const auto is_tcp = is_zero(lane.protocol ^ 6);
     const Vector upper = lane.total - lane.ip_header;
-    const Vector ports = lane.fast & (is_udp | is_tcp) & lane.whole & not_negative(upper - 8);
+    const auto ports = fast & (is_udp | is_tcp) & is_zero(lane.fragment) & not_negative(upper - 8);
     store_where(ports, found.rest + at, lane.ports | lane.protocol << 32);
 
-    const Vector udp = is_udp & (lane.sums_up | is_zero(lane.udp_checksum)) &
-                       ~((lane.udp_length - 8) | (upper - lane.udp_length));
-    const Vector usual =
+    const auto udp = is_udp & (is_zero(lane.checksum_off) | is_zero(lane.udp_checksum)) &
+                     not_negative((lane.udp_length - 8) | (upper - lane.udp_length) | lane.beyond);
+    const auto usual =
         is_zero(lane.tcp_header ^ 20) | is_zero((lane.tcp_header ^ 32) | (lane.tcp_options ^ kTimestamps));
-    const Vector tcp = is_tcp & lane.sums_up & reinterpret_cast<Vector>((lane.tcp_flags & kOthers) == kAck) &
-                       usual & ~(upper - lane.tcp_header);
-    bits.fast |= signs(lane.fast) << at;
-    bits.padded |= signs(lane.fast & reinterpret_cast<Vector>(length != lane.total + kEthernet)) << at;
-    bits.ports |= signs(ports) << at;
-    bits.datagrams |= signs(ports & udp & lane.readable) << at;
-    bits.acks |= signs(ports & tcp & lane.readable) << at;
+    const auto tcp = is_tcp & is_zero(lane.checksum_off | ((lane.tcp_flags & kOthers) ^ kAck)) & usual &
+                     not_negative((upper - lane.tcp_header) | lane.beyond);
+    bits.fast |= bits_of(fast) << at;
+    bits.padded |= bits_of(fast & not_zero(length ^ (lane.total + kEthernet))) << at;
+    bits.ports |= bits_of(ports) << at;
+    bits.datagrams |= bits_of(ports & udp) << at;
+    bits.acks |= bits_of(ports & tcp) << at;
 }
 
 template <size_t kLanes>
@@ -294,19 +332,20 @@ Bits parse_ip4_lanes(const Device& device, const Frames& frames, const Found& fo
                    halves(first_bits(words[7], less_at_most(left, same<Vector>(128)))) +
                    halves(first_bits(words[8], less_at_most(left, same<Vector>(192)))) + (words[2] & 0xffff) +
                    kLessHeader + (protocol << 8));
-        conclude<kLanes>({.fast = is_zero(zero) & not_negative(positive),
+        conclude<kLanes>({.must_be_zero = zero,
+                          .must_not_be_negative = positive,
                           .total = total,
                           .ip_header = same<Vector>(kHeader),
-                          .whole = is_zero(words[2] & kFragment),
+                          .fragment = words[2] & kFragment,
                           .protocol = protocol,
                           .ports = picked(words[4], Pick::of(3, 2, 5, 4)),
-                          .sums_up = reinterpret_cast<Vector>(sum == 0xffff),
+                          .checksum_off = sum ^ 0xffff,
                           .udp_length = picked(words[4], Pick::of(7, 6)),
                           .udp_checksum = words[5] & 0xffff,
                           .tcp_header = words[5] >> 50 & 0x3c,
                           .tcp_flags = words[5] >> 56,
                           .tcp_options = words[6] >> 48 | (words[7] & 0xffff) << 16,
-                          .readable = not_negative(kReadIp4 - kEthernet - total)},
+                          .beyond = kReadIp4 - kEthernet - total},
                          at, device, frames, found, bits);
     }
     return bits;
@@ -316,7 +355,9 @@ Bits parse_ip4_lanes(const Device& device, const Frames& frames, const Found& fo
 // ff00::/8.
 template <typename Vector>
 [[gnu::always_inline]] inline Vector unusual_ip6(Vector high_half) {
-    return is_zero(high_half) | is_zero((high_half & 0xff) ^ 0xff) | is_zero((high_half & 0xc0ff) ^ 0x80fe);
+    const auto ones_if_zero = [](Vector words) { return reinterpret_cast<Vector>(words == 0); };
+    return ones_if_zero(high_half) | ones_if_zero((high_half & 0xff) ^ 0xff) |
+           ones_if_zero((high_half & 0xc0ff) ^ 0x80fe);
 }
 
 template <size_t kLanes>
@@ -352,19 +393,20 @@ Bits parse_ip6_lanes(const Device& device, const Frames& frames, const Found& fo
                                   halves(first_bits(words[9], less_at_most(left, same<Vector>(128)))) +
                                   halves(first_bits(words[10], less_at_most(left, same<Vector>(192)))) +
                                   (words[2] >> 16 & 0xffff) + (protocol << 8));
-        conclude<kLanes>({.fast = is_zero(zero) & not_negative(positive),
+        conclude<kLanes>({.must_be_zero = zero,
+                          .must_not_be_negative = positive,
                           .total = total,
                           .ip_header = same<Vector>(kHeader),
-                          .whole = same<Vector>(~uint64_t{0}),
+                          .fragment = Vector{},
                           .protocol = protocol,
                           .ports = picked(words[6] >> 48 | words[7] << 16, Pick::of(1, 0, 3, 2)),
-                          .sums_up = reinterpret_cast<Vector>(sum == 0xffff),
+                          .checksum_off = sum ^ 0xffff,
                           .udp_length = picked(words[7], Pick::of(3, 2)),
                           .udp_checksum = words[7] >> 32 & 0xffff,
                           .tcp_header = words[8] >> 18 & 0x3c,
                           .tcp_flags = words[8] >> 24,
                           .tcp_options = words[9] >> 16 & 0xffffffff,
-                          .readable = not_negative(kReadIp6 - kEthernet - total)},
+                          .beyond = kReadIp6 - kEthernet - total},
                          at, device, frames, found, bits);
     }
     return bits;

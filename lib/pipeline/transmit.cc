@@ -70,11 +70,13 @@ void settle(Worker& worker, const Interfaces& interfaces, PortId port, size_t se
     uint64_t bytes = egress.bytes();
     for (size_t i = sent; i < packets.size(); ++i)
         bytes -= egress.length(i);
-    if (interfaces.has_vlans(port)) {
+    if (egress.is_mixed()) {
         for (size_t i = 0; i < sent; ++i) {
             if (egress.out(i) != device)
                 count(worker, egress.out(i), 1, egress.length(i));
         }
+    } else if (egress.out(0) != device) {
+        count(worker, egress.out(0), sent, bytes);
     }
     count(worker, device, sent, bytes);
     worker.counters.sent.add(sent);
