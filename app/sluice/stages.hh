@@ -58,6 +58,8 @@ inline void run_stages(routing::Context& context, filter::Firewall& firewall, Wo
     uint64_t asked_early = 0;
     if (has_early) [[unlikely]]
         asked_early = firewall.early_frames(context, port, burst);
+    if (context.hooks != nullptr)
+        firewall.prefetch(context);
     pipeline::parse(context.worker, context.tables.interfaces, port, burst);
     timer.end(pipeline::Stage::parse);
     if (has_early) [[unlikely]]

@@ -207,8 +207,8 @@ void FlowTable::hash_all(const Ip6PortsKeys& keys, uint64_t places, uint64_t* ha
 }
 
 template <Family family, typename Keys>
-[[gnu::always_inline]] inline void FlowTable::guess_all(Keys keys, uint64_t places, Guess* guesses,
-                                                        uint64_t* hashes) const {
+[[gnu::always_inline]] inline uint64_t FlowTable::guess_all(Keys keys, uint64_t places, Guess* guesses,
+                                                            uint64_t* hashes) const {
     using AFlow = std::conditional_t<family == Family::ip6, Flow6, Flow>;
     const auto& growing = indexes_[family == Family::ip6];
     const auto& index = growing.now();
@@ -219,6 +219,7 @@ template <Family family, typename Keys>
     index.find_homes(hashes, places, homes);
     std::array<uint64_t, kBurst> answers;  // hashes of what those that begin flows will be answered with
     size_t beginning = 0;
+    uint64_t without = 0;
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<size_t>(std::countr_zero(places));
         uint32_t entry;
@@ -226,6 +227,7 @@ template <Family family, typename Keys>
             entry = growing.is_moving() ? growing.before().candidate(hashes[place]) : table::FlowIndex::kNone;
             if (entry == table::FlowIndex::kNone) {
                 guesses[place] = {};
+                without |= places & -places;
                 // It probably begins a flow.
                 index.prefetch_second(hashes[place]);
                 const uint64_t answer = hash_of(keys[place].turned_around());
@@ -248,16 +250,17 @@ template <Family family, typename Keys>
     }
     for (const uint64_t answer : std::span(answers).first(beginning))
         index.prefetch_second(answer);
+    return without;
 }
 
-void FlowTable::guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses,
-                            uint64_t* hashes) const {
-    guess_all<Family::ip4>(keys, places, guesses, hashes);
+uint64_t FlowTable::guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses,
+                                uint64_t* hashes) const {
+    return guess_all<Family::ip4>(keys, places, guesses, hashes);
 }
 
-void FlowTable::guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses,
-                            uint64_t* hashes) const {
-    guess_all<Family::ip6>(keys, places, guesses, hashes);
+uint64_t FlowTable::guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses,
+                                uint64_t* hashes) const {
+    return guess_all<Family::ip6>(keys, places, guesses, hashes);
 }
 
 // As hash_ has it for the tuple, which is not made.

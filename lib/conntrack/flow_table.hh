@@ -131,9 +131,9 @@ class FlowTable {
     // For the keys whose bits are set, at most kBurst: what each probably finds, with all lines of memory
     // that its packet needs on their way. The flow is another or none unless it has the tuple (is(),
     // protocol()); find_guessed() tells, by the hash that is left here. There is room for kBurst hashes; of
-    // IPv4 they are written at other places too.
-    void guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
-    void guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    // IPv4 they are written at other places too. Returns the bits of those that probably find none.
+    uint64_t guess_burst(const Ip4PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    uint64_t guess_burst(const Ip6PortsKeys& keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
     [[nodiscard]] Found find_guessed(Guess guess, const Ip4PortsTuple& tuple, uint64_t hash) const {
         if (guess.flow != nullptr && guess.half->is(tuple) && guess.flow->protocol_ == tuple.protocol)
             [[likely]]
@@ -303,7 +303,7 @@ class FlowTable {
     [[nodiscard]] static bool matches(const Flow& flow, Direction direction, const Tuple& tuple);
     void prefetch_flows(std::span<const Tuple> tuples, std::span<uint64_t> hashes) const;
     template <Family family, typename Keys>
-    void guess_all(Keys keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
+    uint64_t guess_all(Keys keys, uint64_t places, Guess* guesses, uint64_t* hashes) const;
     void hash_all(const Ip4PortsKeys& keys, uint64_t places, uint64_t* hashes) const {
         hash_tuples_(hash_, keys.addresses, keys.rest, static_cast<size_t>(std::bit_width(places)), hashes);
     }

@@ -152,14 +152,15 @@ TEST(FlowTable, GuessesFindWhatSingleLookupsFind) {
     const Ip6PortsKeys keys6{.frames = addresses6.data(), .addresses_at = 0, .rest = rest.data()};
     std::vector<Guess> guesses(64);
     std::vector<uint64_t> hashes(64);
-    table.guess_burst(keys4, ip4, guesses.data(), hashes.data());
-    table.guess_burst(keys6, ip6, guesses.data(), hashes.data());
+    const uint64_t without = table.guess_burst(keys4, ip4, guesses.data(), hashes.data()) |
+                             table.guess_burst(keys6, ip6, guesses.data(), hashes.data());
     for (uint32_t number = 0; number < 64; ++number) {
         const bool is_ip6 = (ip6 >> number & 1) != 0;
         const auto found = is_ip6 ? table.find_guessed(guesses[number], keys6, number, hashes[number])
                                   : table.find_guessed(guesses[number], keys4[number], hashes[number]);
         EXPECT_EQ(found.flow != nullptr, number % 3 != 0) << number;
         EXPECT_EQ(found.flow, table.find(tuples[number]).flow);
+        EXPECT_EQ((without >> number & 1) != 0, guesses[number].flow == nullptr) << number;
         if (found) {
             EXPECT_EQ(found.flow, guesses[number].flow);
             EXPECT_EQ(found.direction, table.find(tuples[number]).direction);

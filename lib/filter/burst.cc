@@ -55,7 +55,7 @@ bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const
 struct Firewall::Repeats {
     uint32_t tables;  // their generation
     conntrack::Round round;
-    routing::Exit exit;
+    routing::Exit& exit;
     uint64_t repeated4 = 0;
     uint64_t repeated6 = 0;
     // That of the last packet, if it stays good for all of the burst and the exit is open.
@@ -94,7 +94,13 @@ void Firewall::keep_decision(const routing::Context& context, const routing::Pas
 }
 
 void Firewall::count_path(Repeats& repeats) {
-    if (repeats.path_packets != 0)
+    if (repeats.path_packets == 0)
+        return;
+    if (last_path_.path() != repeats.path) [[unlikely]]
+        last_path_ = state_->counters_of(repeats.path);
+    if (last_path_.path() == repeats.path) [[likely]]
+        last_path_.count(repeats.path_packets, repeats.path_bytes, repeats.round.now);
+    else
         state_->repeat(repeats.path, repeats.path_packets, repeats.path_bytes, repeats.round.now);
     repeats.path_packets = repeats.path_bytes = 0;
 }
@@ -298,7 +304,8 @@ void Firewall::resume(routing::Context& context, const pipeline::Burst& burst, R
     if (places == 0 || !decision.is_for(burst.meta[static_cast<size_t>(std::countr_zero(places))].in) ||
         last_decision_.made_from >> 32 != repeats.tables || context.worker.watch.packet != nullptr)
         return;
-    repeats.exit.turn_to(context, decision.next_hop());
+    if (decision.next_hop() != repeats.exit.next_hop()) [[unlikely]]
+        repeats.exit.turn_to(context, decision.next_hop());
     if (!repeats.exit.is_open())
         return;
     repeats.path = decision.path();
@@ -307,18 +314,18 @@ void Firewall::resume(routing::Context& context, const pipeline::Burst& burst, R
 
 void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
     BurstFlows flows;
-    Repeats repeats{.tables = tables_->generation, .round = tracker_.round(context.worker.now), .exit = {}};
+    Repeats repeats{
+        .tables = tables_->generation, .round = tracker_.round(context.worker.now), .exit = last_exit_};
     if (tables_->tracks) {
         find_flows(tracker_.table(), burst, flows);
+        last_exit_.renew(context);
         resume(context, burst, repeats);
     }
-    if (begins_plainly_ && (translator_ != nullptr || large_chain_ != nullptr)) {
-        if (const uint64_t beginning = flows.guessed_new(); beginning != 0) {
-            if (large_chain_ != nullptr)
-                prefetch_rules(*large_chain_, burst, beginning);
-            if (translator_ != nullptr)
-                prefetch_mappings(burst, beginning);
-        }
+    if (begins_plainly_ && flows.new4 != 0) {
+        if (large_chain_ != nullptr)
+            prefetch_rules(*large_chain_, burst, flows.new4);
+        if (translator_ != nullptr)
+            prefetch_mappings(burst, flows.new4);
     }
     uint64_t left = pipeline::first_places(burst.count);
     while (left != 0) {
@@ -339,6 +346,8 @@ void Firewall::forward(routing::Context& context, pipeline::Burst& burst) {
             pipeline::finish(context.worker, packet, meta.in, verdict);
     }
     count_path(repeats);
+    if ((repeats.repeated4 | repeats.repeated6) != 0)
+        last_exit_.note_use(context);
     repeats.add_to(context.worker.counters.protocol, conntrack_counters_);
     last_decision_ = repeats.decision;
 }

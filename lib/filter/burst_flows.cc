@@ -37,7 +37,8 @@ void find_flows(const conntrack::FlowTable& table, pipeline::Burst& burst, Burst
     flows.ip4 = burst.keys.ip4.all;
     flows.ip6 = burst.keys.ip6.all;
     // IPv4 first: it leaves hashes at the places of IPv6 too.
-    table.guess_burst(keys_of(burst), flows.ip4, flows.guesses.values.data(), flows.hashes.values.data());
+    flows.new4 =
+        table.guess_burst(keys_of(burst), flows.ip4, flows.guesses.values.data(), flows.hashes.values.data());
     if (flows.ip6 != 0)
         table.guess_burst(ip6_keys_of(burst), flows.ip6, flows.guesses.values.data(),
                           flows.hashes.values.data());

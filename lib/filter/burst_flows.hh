@@ -75,16 +75,10 @@ struct BurstFlows {
     // Places with a key have a guess and a hash.
     uint64_t ip4 = 0;
     uint64_t ip6 = 0;
+    uint64_t new4 = 0;  // those of IPv4 without a flow: their packets probably begin one
     detail::ByPlace<conntrack::Guess> guesses;
     detail::ByPlace<uint64_t> hashes;
 
-    // Places of IPv4 with a key whose packets probably begin a flow.
-    [[nodiscard]] uint64_t guessed_new() const {
-        uint64_t result = 0;
-        pipeline::for_each_place(
-            ip4, [&](size_t place) { result |= uint64_t{guesses[place].flow == nullptr} << place; });
-        return result;
-    }
     [[nodiscard]] conntrack::Found at(const conntrack::FlowTable& table, const pipeline::Burst& burst,
                                       size_t place) const {
         if ((ip4 >> place & 1) != 0) [[likely]]

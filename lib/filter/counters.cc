@@ -12,17 +12,17 @@ RuleCounters::RuleCounters() {
 void RuleCounters::reserve(RuleId end) {
     for (size_t chunk = 0; chunk * kChunk < end; ++chunk) {
         if (chunks_[chunk] == nullptr)
-            chunks_[chunk] = std::make_unique<Entry[]>(kChunk);
+            chunks_[chunk] = std::make_unique<OfRule[]>(kChunk);
     }
 }
 
 RuleCounts RuleCounters::read(RuleId rule) const {
     const auto& chunk = chunks_[rule / kChunk];
-    if (chunk == nullptr)
-        return {};
-    const Entry& entry = chunk[rule % kChunk];
-    return {entry.packets.read(), entry.bytes.read(),
-            Instant(Duration(static_cast<int64_t>(entry.last_hit.read())))};
+    return chunk == nullptr ? RuleCounts{} : chunk[rule % kChunk].read();
+}
+
+RuleCounts RuleCounters::OfRule::read() const {
+    return {packets_.read(), bytes_.read(), Instant(Duration(static_cast<int64_t>(last_hit_.read())))};
 }
 
 RuleId RuleDirectory::number(std::string_view label) {

@@ -32,30 +32,39 @@ struct RuleCounts {
 // Counters of one worker. The worker counts; the control thread makes room and reads.
 class RuleCounters {
   public:
+    // Of one rule, on one line of memory.
+    class alignas(32) OfRule {
+      public:
+        void count(uint64_t packets, uint64_t bytes, Instant now) {
+            packets_.add(packets);
+            bytes_.add(bytes);
+            last_hit_.set(static_cast<uint64_t>(now.time_since_epoch().count()));
+        }
+        [[nodiscard]] RuleCounts read() const;
+
+      private:
+        telemetry::Counter packets_;
+        telemetry::Counter bytes_;
+        telemetry::Counter last_hit_;
+    };
+
     RuleCounters();
     // Control thread: room for ids below `end`, before a ruleset that has them is published.
     void reserve(RuleId end);
     void count(RuleId rule, uint32_t bytes, Instant now) { count(rule, 1, bytes, now); }
     void count(RuleId rule, uint64_t packets, uint64_t bytes, Instant now) {
-        Entry& entry = chunks_[rule / kChunk][rule % kChunk];
-        entry.packets.add(packets);
-        entry.bytes.add(bytes);
-        entry.last_hit.set(static_cast<uint64_t>(now.time_since_epoch().count()));
+        of(rule).count(packets, bytes, now);
     }
+    // Stays where it is.
+    [[nodiscard]] OfRule& of(RuleId rule) { return chunks_[rule / kChunk][rule % kChunk]; }
     void prefetch(RuleId rule) const { prefetch_line_to_write(&chunks_[rule / kChunk][rule % kChunk]); }
     // Any thread. Zeros for an id without room.
     [[nodiscard]] RuleCounts read(RuleId rule) const;
 
   private:
     static constexpr size_t kChunk = 1024;
-    struct Entry {
-        telemetry::Counter packets;
-        telemetry::Counter bytes;
-        telemetry::Counter last_hit;
-        uint64_t padding = 0;  // an entry never spans two cache lines
-    };
     // A fixed array, so that it can grow while the worker reads.
-    std::array<std::unique_ptr<Entry[]>, kMaxRules / kChunk> chunks_;
+    std::array<std::unique_ptr<OfRule[]>, kMaxRules / kChunk> chunks_;
 };
 
 // Which label has which number. Control thread.

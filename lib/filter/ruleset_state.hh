@@ -38,9 +38,16 @@ class RulesetState {
     }
     // Counts what traversals with this path by so many packets would.
     void repeat(PathId path, uint64_t packets, uint64_t bytes, Instant now) {
-        paths_.repeat(path, *counters_, packets, bytes, now);
+        for (const RuleId rule : paths_.rules(path))
+            counters_->of(rule).count(packets, bytes, now);
     }
-    [[nodiscard]] RuleId last_rule(PathId path) const { return paths_.last(path); }
+    // For paths that are repeated again and again.
+    [[nodiscard]] PathCounters counters_of(PathId path) { return {path, paths_.rules(path), *counters_}; }
+    // The rule that the path ends with; kNoRule of an empty one.
+    [[nodiscard]] RuleId last_rule(PathId path) const {
+        const auto rules = paths_.rules(path);
+        return rules.empty() ? kNoRule : rules.back();
+    }
 
     [[nodiscard]] RuleCounters& counters() { return *counters_; }
     [[nodiscard]] LogRing* logs() { return logs_; }

@@ -107,6 +107,8 @@ Firewall::Firewall(WorkerId worker, const conntrack::Limits& limits, const connt
 void Firewall::adopt(const FirewallTables* tables) {
     tables_ = tables;
     state_ = tables == nullptr ? nullptr : tables->states[index(worker_)].get();
+    last_exit_ = {};
+    last_path_ = {};
     if (tables == nullptr)
         return;
     tracker_.apply(tables->limits[index(worker_)], tables->settings);

@@ -25,6 +25,7 @@
 #include "nat/translator.hh"
 #include "pipeline/burst.hh"
 #include "routing/context.hh"
+#include "routing/exit.hh"
 #include "routing/hooks.hh"
 #include "sets/recent_members.hh"
 #include "steering/flow_homes.hh"
@@ -98,6 +99,11 @@ class Firewall final : public routing::Hooks {
     void answer_held_syns(routing::Context& context);
     [[nodiscard]] std::optional<Instant> next_answer() const { return held_syns_.next(); }
 
+    // Asks memory for what the next burst is likely to read that is not of its flows.
+    void prefetch(const routing::Context& context) const {
+        last_exit_.prefetch(context);
+        last_path_.prefetch();
+    }
     // Takes every packet of a parsed burst to its end, or on its way, in place of routing's own stages.
     // Packets of flows whose decision can be repeated go at burst speed, all others through the hooks.
     void forward(routing::Context& context, pipeline::Burst& burst);
@@ -270,8 +276,11 @@ class Firewall final : public routing::Hooks {
     // Of the packet from a wire that is on its way past the hooks.
     Judgement judgement_;
     Trail trail_;
-    conntrack::Decision last_decision_;  // that the last burst ended with
-    uint32_t sets_generation_ = 0;       // before its first hook
+    // The last burst ended with this decision, packets left by this exit and took this path last.
+    conntrack::Decision last_decision_;
+    routing::Exit last_exit_;
+    PathCounters last_path_;
+    uint32_t sets_generation_ = 0;  // before its first hook
 };
 
 }  // namespace sluice::filter

@@ -13,6 +13,7 @@
 #include "base/time.hh"
 #include "filter/counters.hh"
 #include "filter/packet.hh"
+#include "filter/path_counters.hh"
 #include "table/zeroed_array.hh"
 
 namespace sluice::filter {
@@ -65,10 +66,6 @@ inline bool is_ordinary(const RulePacket& packet) {
     return (packet.ct.state == established || packet.ct.state == new_) && !has_extension_headers(packet);
 }
 
-// A list of rules kept by a PathPool; fits beside other things in a decision. 0: none.
-using PathId = uint32_t;
-inline constexpr PathId kNoPath = 0;
-
 // Equal lists once each, in memory that was taken at once. One owner. Lists stay as long as the pool.
 class PathPool {
   public:
@@ -90,19 +87,12 @@ class PathPool {
         if (rule < kOfOne)
             prefetch_line(&of_one_[rule]);
     }
-    // Counts packets at every rule of the list.
-    void repeat(PathId path, RuleCounters& counters, uint64_t packets, uint64_t bytes, Instant now) const {
-        const RuleId* rule = rules_.get() + offsets_[path];
-        for (; *rule != kNoRule; ++rule)
-            counters.count(*rule, packets, bytes, now);
-    }
-    // The rule that the list ends with; kNoRule of an empty one.
-    [[nodiscard]] RuleId last(PathId path) const {
-        const RuleId* rule = rules_.get() + offsets_[path];
-        RuleId result = kNoRule;
-        for (; *rule != kNoRule; ++rule)
-            result = *rule;
-        return result;
+    [[nodiscard]] std::span<const RuleId> rules(PathId path) const {
+        const RuleId* const first = rules_.get() + offsets_[path];
+        const RuleId* end = first;
+        while (*end != kNoRule)
+            ++end;
+        return {first, end};
     }
     [[nodiscard]] size_t size() const { return used_paths_ - 1; }
 

@@ -33,7 +33,9 @@ class Identifications {
         const uint64_t mixed = (ends ^ key_ ^ static_cast<uint8_t>(protocol)) * 0x9e3779b97f4a7c15U;
         uint16_t& counter = counters_[mixed >> 53];
         static_assert(kCounters == 1U << (64 - 53));
-        return __builtin_bswap16(static_cast<uint16_t>(++counter * share_.workers + share_.worker));
+        const uint32_t number = ++counter * uint32_t{share_.workers} + share_.worker;
+        // In a wide register: of 16 bits g++ 12 makes a copy in memory to be read the other way round.
+        return static_cast<uint16_t>(__builtin_bswap32(number << 16));
     }
 
   private:

@@ -19,6 +19,8 @@ void Exit::turn_to(Context& context, NextHopIndex next_hop) {
     if (!link.usable() || out.vlan != pipeline::kNoVlan)
         return;
     tables.neighbours.mark_used(hop.neighbour);
+    neighbour_ = hop.neighbour;
+    link_ = link;
     addresses_ = {link.mac(), out.mac};
     out_ = out.id;
     queue_ = &context.worker.egress[index(out.port)];

@@ -37,7 +37,7 @@ class FrameAddresses {
     uint32_t high_ = 0;
 };
 
-// On a worker's stack, for one burst: what it knows may change between two.
+// One worker's own. What it knows may change between two bursts.
 class Exit {
   public:
     // Of the next hop asked for last.
@@ -48,6 +48,23 @@ class Exit {
 
     // Another next hop from here on.
     void turn_to(Context& context, NextHopIndex next_hop);
+    // In another burst, with the same tables: what is not as it was is forgotten.
+    void renew(const Context& context) {
+        if (is_open() && context.tables.neighbours.link(neighbour_) != link_) [[unlikely]]
+            *this = {};
+    }
+    // Packets have left since renew(): its neighbour is used.
+    void note_use(const Context& context) const {
+        if (is_open())
+            context.tables.neighbours.mark_used(neighbour_);
+    }
+    // Asks memory for what this, and sending, will read.
+    void prefetch(const Context& context) const {
+        if (!is_open())
+            return;
+        context.tables.neighbours.prefetch_link(neighbour_);
+        queue_->prefetch();
+    }
 
     // Sends a packet that came untagged, fits the MTU, and whose hop is counted, while is_open(). `frame` is
     // where it begins.
@@ -71,6 +88,8 @@ class Exit {
     NextHopIndex next_hop_ = kNoNextHop;
     uint16_t mtu_ = 0;
     InterfaceId out_ = kNoInterface;
+    NeighbourIndex neighbour_ = kNoNeighbour;
+    NeighbourLink link_;
     FrameAddresses addresses_;
     pipeline::Egress* queue_ = nullptr;
 };

@@ -18,6 +18,7 @@
 
 #include "base/address.hh"
 #include "base/interface_id.hh"
+#include "base/prefetch.hh"
 
 namespace sluice::routing {
 
@@ -104,6 +105,7 @@ class NeighbourTable {
             return {};
         return NeighbourLink::from_word(slot(index).link.load(std::memory_order_relaxed));
     }
+    void prefetch_link(NeighbourIndex index) const { prefetch_line(&slot(index)); }
     // Notes that a packet was sent to the entry, which keeps it alive and lets the resolver verify it. Writes
     // only the first time after take_used(). Not for kNoNeighbour.
     void mark_used(NeighbourIndex index) const {
