@@ -24,7 +24,7 @@ control: {{socket: {folder}/sluice.sock}}
 interfaces:
   lan: {{device: "net_pcap0,rx_pcap={folder}/lan.pcap,tx_pcap={folder}/lan.out.pcap", mac: "{lan}",
         addresses: [192.168.1.1/24, "fd00:1::1/64"]}}
-  lan.5: {{parent: lan, vlan: 5, mac: "{lan}", addresses: [192.168.5.1/24]}}
+  lan.5: {{parent: lan, vlan: 5, mac: "{lan}", addresses: [192.168.5.1/24, "fd00:5::1/64"]}}
   wan: {{device: "net_pcap1,rx_pcap={folder}/none.pcap,tx_pcap={folder}/wan.out.pcap", mac: "{wan}", mtu: 1280,
         addresses: [203.0.113.2/24, "fd00:2::2/64"]}}
   wan.7: {{parent: wan, vlan: 7, mac: "{wan}", addresses: [198.51.100.2/24]}}
@@ -249,6 +249,17 @@ def test_rows_of_segments_go_their_way_and_what_is_wrong_in_them_does_not(tmp_pa
         ])())
     sent, repeated = play(tmp_path, [frame for _, frame in traffic], VALID)
     assert by_flow(sent) == by_flow([leaving(name, frame) for name, frame in traffic if name])
+    assert repeated > len(sent) * 9 / 10
+
+
+def test_tagged_packets_that_come_in_repeat_decisions_too(tmp_path):
+    """Which the parser leaves to be looked at one by one; of IPv6 addresses are read where the frame is."""
+    flows = [("one", IP(src="192.168.5.9", dst="10.1.0.1")), ("two", IP(src="192.168.5.9", dst="10.2.0.1")),
+             ("six", IPv6(src="fd00:5::9", dst="fd00:9::1")), ("seven", IPv6(src="fd00:5::9", dst="fd00:a::1"))]
+    traffic = [(name, Ether(src=HOST, dst=BOX["lan"]) / header / UDP(sport=port, dport=53) / bytes([round_number] * 20))
+               for round_number in range(100) for port in (4000, 4001) for name, header in flows]
+    sent, repeated = play(tmp_path, [Ether(src=HOST, dst=BOX["lan"]) / Dot1Q(vlan=5) / frame.payload for _, frame in traffic], VALID)
+    assert by_flow(sent) == by_flow([leaving(name, frame) for name, frame in traffic])
     assert repeated > len(sent) * 9 / 10
 
 
