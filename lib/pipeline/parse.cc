@@ -214,12 +214,19 @@ class FrameStarts {
         starts_[place] = nothing_.data();
         lengths_[place] = 0;
     }
-    void put(size_t place, dpdk::Packet* packet) {
-        uint8_t* const start = dpdk::data(packet);
-        const bool is_readable = dpdk::is_contiguous(packet) && dpdk::room(packet) >= plain::kRead;
-        starts_[place] = is_readable ? start : nothing_.data();
-        lengths_[place] = is_readable ? dpdk::length(packet) : 0;
-        prefetch_line(start);
+    // Its length, also of one in pieces.
+    uint32_t put(size_t place, dpdk::Packet* packet) {
+        if (dpdk::is_contiguous(packet) && dpdk::room(packet) >= plain::kRead) [[likely]] {
+            uint8_t* const start = dpdk::data(packet);
+            const uint16_t length = dpdk::length(packet);
+            starts_[place] = start;
+            lengths_[place] = length;
+            prefetch_line(start);
+            return length;
+        }
+        put_nothing(place);
+        prefetch_line(dpdk::data(packet));
+        return dpdk::total_length(packet);
     }
     // Those that are wanted, with frames of no length behind the last.
     [[nodiscard]] plain::Frames wanted(uint64_t places) const {
@@ -293,10 +300,8 @@ void parse(Worker& worker, const Interfaces& interfaces, PortId port, Burst& bur
     const MacAddress own = interfaces[device].mac;
     uint64_t total = 0;
     FrameStarts frames(burst);
-    for (size_t i = 0; i < burst.count; ++i) {
-        total += dpdk::total_length(burst.packets[i]);
-        frames.put(i, burst.packets[i]);
-    }
+    for (size_t i = 0; i < burst.count; ++i)
+        total += frames.put(i, burst.packets[i]);
     static_assert(sizeof(PacketMeta) == sizeof(uint64_t));
     const plain::Found found{.meta = reinterpret_cast<uint64_t*>(burst.meta.data()),
                              .addresses = burst.keys.addresses.data(),
