@@ -48,9 +48,9 @@ class Exit {
 
     // Another next hop from here on.
     void turn_to(Context& context, NextHopIndex next_hop);
-    // In another burst, with the same tables: what is not as it was is forgotten.
+    // In another burst, with the same tables: it is forgotten unless it is open, and still as it was.
     void renew(const Context& context) {
-        if (is_open() && context.tables.neighbours.link(neighbour_) != link_) [[unlikely]]
+        if (!is_open() || context.tables.neighbours.link(neighbour_) != link_) [[unlikely]]
             *this = {};
     }
     // Packets have left since renew(): its neighbour is used.
