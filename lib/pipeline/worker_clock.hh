@@ -27,25 +27,24 @@ class WorkerClock {
           most_(cycles_per_second / 1000 * static_cast<uint64_t>(kCarriedOn / std::chrono::milliseconds(1))) {
     }
 
-    // `cycles`: dpdk::cycles() just now.
+    // `cycles`: dpdk::cycles() a while ago, at most. Older than the last asking, it is asked again.
     Instant at(uint64_t cycles) {
         const uint64_t since = cycles - asked_at_;
         if (since >= most_) [[unlikely]]
-            return ask(cycles);
+            return read();
         now_ = std::max(now_, asked_ + std::chrono::nanoseconds(length_.nanoseconds(since)));
         return now_;
     }
     // As right as can be.
-    Instant read() { return ask(dpdk::cycles()); }
-
-  private:
-    [[gnu::noinline]] Instant ask(uint64_t cycles) {
+    [[gnu::noinline]] Instant read() {
+        // Together, or whoever was interrupted since he read the counter would be ahead.
+        asked_at_ = dpdk::cycles();
         asked_ = read_clock();
-        asked_at_ = cycles;
         now_ = std::max(now_, asked_);
         return now_;
     }
 
+  private:
     dpdk::TickLength length_;
     uint64_t most_;
     uint64_t asked_at_ = 0;

@@ -75,13 +75,15 @@ class Stretched(Case):
 def _take_turns(gateways, seconds):
     """Each has its CPU to itself, with all that its cache holds, and keeps it for as long as it takes to fill that."""
     turns = max(1, round(seconds / _TURN))
-    for _ in range(turns):
-        for running in gateways:
-            for each in gateways:
-                each.process.send_signal(signal.SIGCONT if each is running else signal.SIGSTOP)
-            time.sleep(_TURN)
-    for each in gateways:
-        each.process.send_signal(signal.SIGCONT)
+    try:
+        for _ in range(turns):
+            for running in gateways:
+                for each in gateways:
+                    each.process.send_signal(signal.SIGCONT if each is running else signal.SIGSTOP)
+                time.sleep(_TURN)
+    finally:
+        for each in gateways:
+            each.process.send_signal(signal.SIGCONT)
 
 
 def _copy(build, folder):
