@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "pipeline/test_eal.hh"
+
 namespace sluice::pipeline {
 namespace {
+
+// The counter's frequency is known once DPDK runs.
+class WorkerClockTest : public WithEal {};
 
 constexpr uint64_t kPerSecond = 1'000'000'000;  // one a nanosecond
 
@@ -25,7 +30,7 @@ bool soon(Holds&& holds) {
     return false;
 }
 
-TEST(WorkerClock, IsCarriedOnByTheCounter) {
+TEST_F(WorkerClockTest, IsCarriedOnByTheCounter) {
     EXPECT_TRUE(soon([] {
         WorkerClock clock(kPerSecond);
         clock.read();
@@ -35,7 +40,7 @@ TEST(WorkerClock, IsCarriedOnByTheCounter) {
     }));
 }
 
-TEST(WorkerClock, IsAskedAgainAfterAWhile) {
+TEST_F(WorkerClockTest, IsAskedAgainAfterAWhile) {
     WorkerClock clock(kPerSecond);
     clock.read();
     wait(3 * WorkerClock::kCarriedOn);
@@ -44,7 +49,7 @@ TEST(WorkerClock, IsAskedAgainAfterAWhile) {
 }
 
 // A counter that runs faster than was thought.
-TEST(WorkerClock, WaitsForTheSystemsClockWhereItWasAhead) {
+TEST_F(WorkerClockTest, WaitsForTheSystemsClockWhereItWasAhead) {
     EXPECT_TRUE(soon([] {
         WorkerClock clock(kPerSecond);
         clock.read();
@@ -56,7 +61,7 @@ TEST(WorkerClock, WaitsForTheSystemsClockWhereItWasAhead) {
 }
 
 // Between the counter and the clock the worker may have been interrupted.
-TEST(WorkerClock, IsNotAheadAfterAnInterruption) {
+TEST_F(WorkerClockTest, IsNotAheadAfterAnInterruption) {
     EXPECT_TRUE(soon([] {
         WorkerClock clock;
         const uint64_t before = dpdk::cycles();
@@ -66,7 +71,7 @@ TEST(WorkerClock, IsNotAheadAfterAnInterruption) {
     }));
 }
 
-TEST(WorkerClock, NeverGoesBack) {
+TEST_F(WorkerClockTest, NeverGoesBack) {
     WorkerClock clock;
     Instant last = clock.read();
     for (int round = 0; round < 10'000; ++round) {
