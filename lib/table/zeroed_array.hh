@@ -54,10 +54,11 @@ class ZeroedArray {
             std::free(data_);
     }
 
-    // Gives memory of a mapped array back to the system: zeros are all it says it has now.
+    // Gives memory of a mapped array back to the system, also where the process has locked all of its memory;
+    // nothing may be asked of it any more but to end.
     void give_back() {
         if (is_mapped())
-            ::madvise(static_cast<void*>(data_), size_ * sizeof(T), MADV_DONTNEED);
+            ::madvise(static_cast<void*>(data_), size_ * sizeof(T), MADV_DONTNEED_LOCKED);
     }
 
     T& operator[](size_t at) { return data_[at]; }
