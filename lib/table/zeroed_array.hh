@@ -54,8 +54,8 @@ class ZeroedArray {
             std::free(data_);
     }
 
-    // Gives memory of a mapped array back to the system, also where the process has locked all of its memory;
-    // nothing may be asked of it any more but to end.
+    // Gives memory of a mapped array whose content is of no matter back to the system, also where the process
+    // has locked all of its memory: zeros again, or as before where the system cannot (before Linux 5.18).
     void give_back() {
         if (is_mapped())
             ::madvise(static_cast<void*>(data_), size_ * sizeof(T), MADV_DONTNEED_LOCKED);
