@@ -17,10 +17,13 @@ namespace sluice::nat {
 // One worker's; no two workers give the same number.
 class Identifications {
   public:
-    Identifications(const PortShare& share, uint64_t seed) : share_(share), key_(seed) {
+    Identifications(const PortShare& share, uint64_t seed) : key_(seed) {
+        const uint32_t each = 0x10000U / share.workers;
+        first_ = static_cast<uint16_t>(share.worker * each);
+        last_ = static_cast<uint16_t>(first_ + each - 1);
         Random random(seed);
-        for (auto& counter : counters_)
-            counter = static_cast<uint16_t>(random.next());
+        for (auto& given : given_)
+            given = static_cast<uint16_t>(first_ + random.below(each));
     }
 
     // Gives a whole IPv4 packet another one unless it is atomic: not fragmented, and not to be. Its checksum
@@ -31,21 +34,22 @@ class Identifications {
     uint16_t next(uint64_t addresses, wire::IpProtocol protocol) {
         const uint64_t ends = __builtin_bswap64(addresses);
         const uint64_t mixed = (ends ^ key_ ^ static_cast<uint8_t>(protocol)) * 0x9e3779b97f4a7c15U;
-        uint16_t& counter = counters_[mixed >> 53];
-        static_assert(kCounters == 1U << (64 - 53));
-        const uint32_t number = ++counter * uint32_t{share_.workers} + share_.worker;
+        uint16_t& given = given_[mixed >> 53];
+        static_assert(kKinds == 1U << (64 - 53));
+        const uint32_t number = given == last_ ? first_ : given + 1U;
+        given = static_cast<uint16_t>(number);
         // In a wide register: of 16 bits g++ 12 makes a copy in memory to be read the other way round.
         return static_cast<uint16_t>(__builtin_bswap32(number << 16));
     }
 
   private:
-    // For each of so many kinds of source, destination and protocol. More share a counter, which then only
-    // comes around sooner.
-    static constexpr size_t kCounters = 2048;
+    // Of source, destination and protocol. Several that share a place only come around sooner.
+    static constexpr size_t kKinds = 2048;
 
-    PortShare share_;
     uint64_t key_;
-    std::array<uint16_t, kCounters> counters_;
+    uint16_t first_;  // of this worker's numbers
+    uint16_t last_;
+    std::array<uint16_t, kKinds> given_;  // last, to each kind
 };
 
 }  // namespace sluice::nat

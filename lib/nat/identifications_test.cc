@@ -4,6 +4,7 @@
 
 #include <array>
 #include <set>
+#include <vector>
 
 #include "wire/ipv4.hh"
 
@@ -33,12 +34,15 @@ uint16_t renewed(Identifications& identifications, Packet bytes) {
 
 // R7857-10: nor do workers give each other's.
 TEST(Identifications, NoneComesTwiceBeforeAllHaveCome) {
-    std::array workers{Identifications({.worker = 0, .workers = 2}, 1),
-                       Identifications({.worker = 1, .workers = 2}, 2)};
-    std::set<uint16_t> seen;
-    for (int n = 0; n < 32768; ++n) {
-        for (auto& worker : workers)
-            ASSERT_TRUE(seen.insert(renewed(worker, packet(false))).second) << n;
+    for (uint16_t count = 1; count <= 5; ++count) {
+        std::vector<Identifications> workers;
+        for (uint16_t worker = 0; worker < count; ++worker)
+            workers.emplace_back(PortShare{.worker = worker, .workers = count}, worker + 1U);
+        std::set<uint16_t> seen;
+        for (int n = 0; n < 0x10000 / count; ++n) {
+            for (auto& worker : workers)
+                ASSERT_TRUE(seen.insert(renewed(worker, packet(false))).second) << n << " of " << count;
+        }
     }
 }
 
