@@ -81,3 +81,15 @@ def test_rss_wants_as_many_queues_as_workers(lab, tmp_path):
                     f"control: {{socket: {tmp_path}/rss.sock}}\n")
     refused = lab.router.namespace.run([program("sluice"), "run", "-c", str(file)], check=False)
     assert refused.returncode == 1 and "1 queue(s) for 2 workers" in refused.stderr
+
+
+@pytest.mark.one_kind
+@pytest.mark.parametrize("engine, told", [("workers: 1", "qpairs=2, but 1 queue(s)"), ("workers: 2, steering: software", "set qpairs=1")])
+def test_no_queue_goes_unread(lab, tmp_path, engine, told):
+    """AF_PACKET's sockets divide what comes among themselves, whoever reads them."""
+    file = tmp_path / "unread.yaml"
+    file.write_text(f"engine: {{{engine}, mbufs: 2048}}\n"
+                    "interfaces: {lan: {device: 'net_af_packet7,iface=lo,qpairs=2', addresses: [192.0.2.1/24]}}\n"
+                    f"control: {{socket: {tmp_path}/unread.sock}}\n")
+    refused = lab.router.namespace.run([program("sluice"), "run", "-c", str(file)], check=False)
+    assert refused.returncode == 1 and told in refused.stderr
