@@ -162,9 +162,10 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
                     "set engine.steering: auto, lower engine.workers, or give the device as many queues");
     // Its sockets divide what comes among themselves, also what nobody reads.
     if (driver_ == "net_af_packet" && queues_ < info.max_rx_queues)
-        return fail(where + "qpairs=" + std::to_string(info.max_rx_queues) + ", but " + std::to_string(queues_) +
-                        " queue(s) would be read: what comes to the others would be lost",
-                    "set qpairs=" + std::to_string(queues_) + ", or engine.workers, or engine.steering: auto");
+        return fail(
+            where + "qpairs=" + std::to_string(info.max_rx_queues) + ", but " + std::to_string(queues_) +
+                " queue(s) would be read: what comes to the others would be lost",
+            "set qpairs=" + std::to_string(queues_) + ", or engine.workers, or engine.steering: auto");
     if (queues_ < request.workers)
         shared_queues_ = std::make_unique<std::mutex[]>(queues_);
 

@@ -11,8 +11,8 @@ namespace sluice::dpdk {
 namespace {
 
 // Reads code and constants of the program, which comes first, with the drivers that are linked in; a segment
-// that cannot be had whole is read when it is used, as without a lock. Libraries are not read ahead: of shared
-// ones DPDK loads drivers for every device there is.
+// that cannot be had whole is read when it is used, as without a lock. Libraries are not read ahead: of
+// shared ones DPDK loads drivers for every device there is.
 int lock_program(dl_phdr_info* object, size_t, void*) {
     for (const auto& header : std::span(object->dlpi_phdr, object->dlpi_phnum)) {
         if (header.p_type == PT_LOAD && (header.p_flags & PF_W) == 0)
