@@ -15,6 +15,7 @@
 #include "dpdk/device.hh"
 #include "dpdk/eal.hh"
 #include "dpdk/packet_ring.hh"
+#include "dpdk/patience.hh"
 #include "dpdk/rcu.hh"
 #include "dpdk/sleeper.hh"
 #include "pipeline/burst.hh"
@@ -181,7 +182,9 @@ void run_worker(WorkerRun& run, Path& path) {
     run.rcu.join(worker.id);
     uint32_t idle = 0;
     detail::TickTimer timers;
+    dpdk::Patience patience(dpdk::cycles_per_second());
     uint64_t round_began = dpdk::cycles();
+    uint64_t idle_since = round_began;
     while (!run.stop.load(std::memory_order_relaxed)) {
         run.rcu.quiescent(worker.id);
         bool busy = detail::begin_round(run, path);
@@ -219,10 +222,15 @@ void run_worker(WorkerRun& run, Path& path) {
             }
         }
         if (run.poll == dpdk::Poll::adaptive) {
-            if (busy)
+            if (busy) {
                 run.sleeper.found_work();
-            else if (idle > run.sleeper.idle_rounds() && run.sleeper.arm()) {
+                if (patience.slept()) [[unlikely]]
+                    patience.pause_ended(round_began - idle_since, dpdk::preemptions());
+                idle_since = round_ended;
+            } else if (idle > run.sleeper.idle_rounds() && patience.is_over(round_ended - idle_since) &&
+                       run.sleeper.arm()) {
                 looked_away = true;
+                patience.sleeps();
                 detail::rest(run);
             }
         }

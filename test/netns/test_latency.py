@@ -60,6 +60,20 @@ def test_the_first_packet_after_an_idle_second(fresh, record_property):
     assert told["first_after_idle"] < 0.01
 
 
+@pytest.mark.timing
+def test_a_worker_waits_awake_for_the_next_round_trip(fresh, record_property):
+    """Where one packet soon follows the other it does not sleep in between; where it does not it sleeps for each."""
+    def sleeps_per_packet(ping: str) -> float:
+        before = total(fresh, "sleeps"), total(fresh, "packets")
+        fresh.hosts["lan"].run(f"ping -q -W 2 {ping} {WAN4}")
+        return (total(fresh, "sleeps") - before[0]) / (total(fresh, "packets") - before[1])
+
+    soon, late = sleeps_per_packet("-A -c 2000"), sleeps_per_packet("-i 0.01 -c 100")
+    record_property("sleeps_per_packet_of_round_trips", soon)
+    print(f"sleeps a packet: {soon:.2f} of round trips, {late:.2f} with pauses")
+    assert soon < late / 2
+
+
 def test_packets_do_not_wait_for_the_control_thread(fresh):
     """Nor does it have to run for them: on a busy machine it may not for long."""
     def times_it_ran() -> int:
