@@ -74,6 +74,9 @@ class WorkerPath {
         timer.end(pipeline::Stage::transmit);
     }
 
+    // What waited for more, which has not come.
+    void send_waiting() { pipeline::flush(worker_, snapshot_->tables.interfaces, devices_); }
+
     // A slice of a question to this worker; true while there is one.
     bool serve() {
         if (!flows_at_home_.done) [[unlikely]]

@@ -89,6 +89,7 @@ std::optional<std::string> pci_address(const std::string& device) {
 Device::Device(Device&& other) noexcept
     : port_(std::exchange(other.port_, RTE_MAX_ETHPORTS)),
       queues_(other.queues_),
+      transmit_batch_(other.transmit_batch_),
       large_receive_(other.large_receive_),
       shared_queues_(std::move(other.shared_queues_)),
       driver_(std::move(other.driver_)),
@@ -146,6 +147,7 @@ Expected<void> Device::configure(const DeviceRequest& request, const PacketPool&
     if (!profile)
         return fail(where + profile.error().message, profile.error().hint);
     profile_ = std::move(*profile);
+    transmit_batch_ = profile_.tx_batch;
     char name[IF_NAMESIZE];
     // A tap's kernel side is the peer's interface, and is often moved to another namespace.
     if (info.if_index != 0 && driver_ != "net_tap" && if_indextoname(info.if_index, name) != nullptr)

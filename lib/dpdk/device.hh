@@ -70,6 +70,9 @@ class alignas(64) Device {
         return transmit_shared(static_cast<uint16_t>(worker % queues_), packets, count);
     }
 
+    // So many frames are worth to be waited for while more come.
+    [[nodiscard]] uint16_t transmit_batch() const { return transmit_batch_; }
+
     // Asks the device to cut a large frame into segments by itself. False: it cannot, and nothing was changed
     // but possibly the TCP checksum. To be transmitted by the same worker then.
     bool takes_large(size_t worker, Packet* packet, const HeaderLengths& headers) const;
@@ -116,6 +119,7 @@ class alignas(64) Device {
     // What every burst asks for comes first.
     uint16_t port_ = RTE_MAX_ETHPORTS;
     uint16_t queues_ = 1;
+    uint16_t transmit_batch_ = 1;
     bool large_receive_ = false;
     std::unique_ptr<std::mutex[]> shared_queues_;  // by transmit queue; null: each worker has its own
     std::string driver_;

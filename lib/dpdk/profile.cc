@@ -42,6 +42,8 @@ const config::Mapping<dpdk::DeviceProfile>& config::Schema<dpdk::DeviceProfile>:
             .required("driver", &DeviceProfile::driver, "names of the DPDK drivers it is for")
             .optional("rx_descriptors", &DeviceProfile::rx_descriptors, "length of a receive queue")
             .optional("tx_descriptors", &DeviceProfile::tx_descriptors, "length of a transmit queue")
+            .optional("tx_batch", &DeviceProfile::tx_batch, "frames that wait for each other while more come")
+            .range<uint16_t, uint16_t>(1, 256)
             .optional("queues", &DeviceProfile::queues, "queue pairs to use at most, or `max`")
             .optional("rss", &DeviceProfile::rss, "how the device spreads flows")
             .optional("offloads", &DeviceProfile::offloads, "what the device may do for us")

@@ -47,6 +47,7 @@ struct DeviceProfile {
     std::vector<std::string> driver;  // DPDK driver names it is for
     uint16_t rx_descriptors = 1024;
     uint16_t tx_descriptors = 1024;
+    uint16_t tx_batch = 1;               // frames that wait for each other while queues give full bursts
     QueueCount queues = AllQueues::max;  // at most
     RssProfile rss;
     OffloadProfile offloads;

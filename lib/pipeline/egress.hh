@@ -103,6 +103,8 @@ class Egress {
         return push(packet, 0, out);
     }
     [[nodiscard]] bool has_large() const { return has_large_; }
+    // Whether its frames wait for more while more come, for a device that wants so many at once.
+    [[nodiscard]] bool waits_for(uint16_t batch) const { return count_ < batch && !has_large_; }
 
   private:
     struct Frame {

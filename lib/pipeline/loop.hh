@@ -77,13 +77,15 @@ class BurstTimer {
         worker_.burst_began = ended_;
         sent_ = worker_.counters.sent.read();
     }
-    // A burst that began with another worker.
+    // A burst that began with another worker, or frames of former bursts that waited for more.
     void take_over() { sent_ = worker_.counters.sent.read(); }
-    // After the transmit.
+    // After the transmit. What waited goes with what came last: all are counted with the oldest's time.
     void end() {
         ended_ = dpdk::cycles();
-        const uint64_t took = tick_length_.nanoseconds(ended_ - worker_.burst_began);
+        const uint64_t began = waiting_since_ != 0 ? waiting_since_ : worker_.burst_began;
+        const uint64_t took = tick_length_.nanoseconds(ended_ - began);
         worker_.latency.add(took, worker_.counters.sent.read() - sent_);
+        waiting_since_ = worker_.frames_wait ? began : 0;
     }
     // Something other than a burst follows.
     void pause() { ended_ = 0; }
@@ -94,12 +96,15 @@ class BurstTimer {
     Worker& worker_;
     dpdk::TickLength tick_length_;
     uint64_t sent_ = 0;
-    uint64_t ended_ = 0;  // 0: some time ago
+    uint64_t ended_ = 0;          // 0: some time ago
+    uint64_t waiting_since_ = 0;  // the oldest burst of which frames wait; 0: none does
 };
 
-// One turn of a queue; true if it gave anything.
+// What a queue gave in its turn; `budget` is all it may.
+enum class Turn : uint8_t { nothing, some, budget };
+
 template <typename Path>
-bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& burst, BurstTimer& timer) {
+Turn poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& burst, BurstTimer& timer) {
     Worker& worker = run.worker;
     uint32_t taken = 0;
     while (taken < run.budget) {
@@ -112,14 +117,49 @@ bool poll_queue(WorkerRun& run, const PolledQueue& polled, Path& path, Burst& bu
         taken += received;
         worker.loop.bursts.add(1);
         worker.now = worker.clock.at(worker.burst_began);
+        worker.more_comes = worker.more_comes || received == most;
         path.process(polled.port, burst, worker.burst_began);
         timer.end();
         if (received < most)
             break;
     }
-    if (taken >= run.budget)
+    if (taken >= run.budget) {
         worker.loop.budget_exhausted.add(1);
-    return taken != 0;
+        return Turn::budget;
+    }
+    return taken != 0 ? Turn::some : Turn::nothing;
+}
+
+// Turns of the queues in a round, the first of which all have. As long as frames wait for more and queues
+// give full bursts there is another one, up to this: so many bursts leave by one system call where to send
+// takes one. Nothing waits for longer than a round, since then the snapshot may be another.
+inline constexpr int kMostTurns = 4;
+
+// True if any queue gave anything.
+template <typename Path>
+bool poll_queues(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
+    Worker& worker = run.worker;
+    bool gave = false;
+    for (int turn = 0; turn < kMostTurns; ++turn) {
+        bool more = false;
+        for (size_t place = 0; place < run.queues.size(); ++place) {
+            const Turn given = poll_queue(run, run.queues[place], path, burst, timer);
+            if (given == Turn::nothing)
+                continue;
+            gave = true;
+            more = more || given == Turn::budget;
+            run.sleeper.gave(place);
+        }
+        if (!worker.frames_wait || !more)
+            break;
+    }
+    worker.more_comes = false;
+    if (worker.frames_wait) {
+        timer.take_over();
+        path.send_waiting();
+        timer.end();
+    }
+    return gave;
 }
 
 // Errands are taken before the snapshot, so that this knows the interfaces they are about.
@@ -193,12 +233,7 @@ void run_worker(WorkerRun& run, Path& path) {
             timer.pause();
         else
             timer.go_on(round_began);
-        for (size_t place = 0; place < run.queues.size(); ++place) {
-            if (detail::poll_queue(run, run.queues[place], path, *burst, timer)) {
-                busy = true;
-                run.sleeper.gave(place);
-            }
-        }
+        busy = detail::poll_queues(run, path, *burst, timer) || busy;
         busy = detail::take_over(run, path, *burst, timer) || busy;
         if (std::exchange(worker.control_has_work, false))
             run.control_bell.ring();

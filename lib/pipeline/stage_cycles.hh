@@ -16,7 +16,8 @@ inline constexpr std::array<std::string_view, 6> kStageNames{"receive", "parse",
 
 class StageCycles {
   public:
-    static constexpr uint32_t kSampleEvery = 32;  // bursts
+    // Bursts. Odd, since where devices send with every fourth burst it is to be each of the four in turn.
+    static constexpr uint32_t kSampleEvery = 31;
 
     // True for a burst that is to be measured.
     [[nodiscard]] bool sample() { return ++bursts_ % kSampleEvery == 0; }

@@ -86,10 +86,15 @@ void settle(Worker& worker, const Interfaces& interfaces, PortId port, size_t se
 }
 
 void flush(Worker& worker, const Interfaces& interfaces, std::span<const dpdk::Device> devices) {
+    worker.frames_wait = false;
     for (size_t port = 0; port < devices.size(); ++port) {
         Egress& egress = worker.egress[port];
         if (egress.empty())
             continue;
+        if (worker.more_comes && egress.waits_for(devices[port].transmit_batch())) {
+            worker.frames_wait = true;
+            continue;
+        }
         if (egress.has_large()) [[unlikely]]
             send_with_large(worker, interfaces, static_cast<PortId>(port), devices[port]);
         else

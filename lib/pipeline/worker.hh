@@ -69,6 +69,8 @@ struct Worker {
     // Of packets that were sent: from before the receive of their burst until after its transmit.
     telemetry::LatencyHistogram latency;
     std::vector<Egress> egress;  // by port
+    bool more_comes = false;     // a queue has just given all that it was asked for, and will be asked again
+    bool frames_wait = false;    // for those, by the last flush()
     Watch watch;
 };
 

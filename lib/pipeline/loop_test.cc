@@ -1,0 +1,154 @@
+// Frames wait for others of their round where the device they leave through wants many at once.
+#include "pipeline/loop.hh"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dpdk/packet_pool.hh"
+#include "pipeline/interfaces.hh"
+#include "pipeline/test_eal.hh"
+#include "pipeline/transmit.hh"
+
+namespace sluice::pipeline {
+namespace {
+
+constexpr InterfaceId kDevice{0};
+
+Interfaces one_device() {
+    Interface made;
+    made.id = kDevice;
+    made.port = PortId{0};
+    return Interfaces(std::vector{made});
+}
+
+// Sends the first packets of each burst back where they came from, and notes what had been sent before it.
+class Reflector {
+  public:
+    Reflector(Worker& worker, const Interfaces& interfaces, const dpdk::Device& device)
+        : worker_(worker), interfaces_(interfaces), device_(device) {}
+
+    void process(PortId port, Burst& burst, uint64_t) {
+        sent_before.push_back(worker_.counters.sent.read());
+        const size_t kept = std::min<size_t>(burst.count, of_each_burst);
+        for (size_t i = 0; i < burst.count; ++i) {
+            if (i < kept)
+                transmit(worker_, port, kDevice, burst.packets[i]);
+            else
+                rte_pktmbuf_free(burst.packets[i]);
+        }
+        send_waiting();
+    }
+    void send_waiting() { flush(worker_, interfaces_, {&device_, 1}); }
+
+    size_t of_each_burst = kMaxBurst;
+    std::vector<uint64_t> sent_before;
+
+  private:
+    Worker& worker_;
+    const Interfaces& interfaces_;
+    const dpdk::Device& device_;
+};
+
+// A device that always has more to give, and takes everything.
+class LoopTest : public WithEal {
+  protected:
+    void open(uint16_t tx_batch, uint16_t budget) {
+        const auto folder =
+            std::filesystem::temp_directory_path() / ("sluice_loop_test" + std::to_string(getpid()));
+        std::filesystem::create_directories(folder);
+        std::ofstream(folder / "batch.yaml")
+            << "{description: of a test, driver: [net_null], tx_batch: " << tx_batch << "}\n";
+        setenv("SLUICE_DRIVERS_CONFIG", folder.c_str(), 1);
+        auto opened = dpdk::Device::open(
+            {.name = "null", .device = "net_null0,size=64", .profile = "batch", .mac = std::nullopt}, pool_);
+        unsetenv("SLUICE_DRIVERS_CONFIG");
+        std::filesystem::remove_all(folder);
+        ASSERT_TRUE(opened) << opened.error().message;
+        device_ = std::make_unique<dpdk::Device>(std::move(*opened));
+        run_ = std::make_unique<WorkerRun>(WorkerRun{.worker = worker_,
+                                                     .rcu = rcu_,
+                                                     .sleeper = sleeper_,
+                                                     .control_bell = bell_,
+                                                     .from_control = from_control_,
+                                                     .queues = {{PortId{0}, device_.get(), 0}},
+                                                     .budget = budget,
+                                                     .stop = stop_});
+        path_ = std::make_unique<Reflector>(worker_, interfaces_, *device_);
+        timer_ = std::make_unique<detail::BurstTimer>(worker_);
+    }
+    void round() { ASSERT_TRUE(detail::poll_queues(*run_, *path_, *burst_, *timer_)); }
+    [[nodiscard]] uint64_t sent() const { return worker_.counters.sent.read(); }
+    [[nodiscard]] uint64_t timed() const { return worker_.latency.read().total(); }
+
+    dpdk::PacketPool pool_ = std::move(*dpdk::PacketPool::create("loop_test", 4096, 2048));
+    dpdk::PacketRing to_control_ = std::move(*dpdk::PacketRing::create("loop_test_to", 8));
+    dpdk::PacketRing from_control_ = std::move(*dpdk::PacketRing::create("loop_test_from", 8));
+    dpdk::Rcu rcu_ = std::move(*dpdk::Rcu::create(1));
+    dpdk::Sleeper sleeper_ = std::move(*dpdk::Sleeper::create());
+    dpdk::Bell bell_ = std::move(*dpdk::Bell::create());
+    std::atomic<bool> stop_{false};
+    Interfaces interfaces_ = one_device();
+    Worker worker_{WorkerId{0}, 1, 1, pool_, to_control_, 1};
+    std::unique_ptr<dpdk::Device> device_;
+    std::unique_ptr<WorkerRun> run_;
+    std::unique_ptr<Reflector> path_;
+    std::unique_ptr<detail::BurstTimer> timer_;
+    std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
+};
+
+TEST_F(LoopTest, EachBurstLeavesAtOnce) {
+    open(1, 64);
+    round();
+    EXPECT_EQ(path_->sent_before, (std::vector<uint64_t>{0}));
+    EXPECT_EQ(sent(), 64U);
+    EXPECT_EQ(timed(), 64U);
+}
+
+TEST_F(LoopTest, BurstsOfARoundLeaveTogether) {
+    open(256, 64);
+    round();
+    EXPECT_EQ(path_->sent_before, (std::vector<uint64_t>{0, 0, 0, 0}));
+    EXPECT_EQ(sent(), 256U);
+    EXPECT_EQ(timed(), 256U);
+}
+
+TEST_F(LoopTest, AFullBatchLeaves) {
+    open(100, 64);
+    round();
+    EXPECT_EQ(path_->sent_before, (std::vector<uint64_t>{0, 0})) << "nothing waits after the second turn";
+    EXPECT_EQ(sent(), 128U);
+}
+
+TEST_F(LoopTest, NothingWaitsForLongerThanARound) {
+    open(256, 64);
+    path_->of_each_burst = 3;
+    round();
+    EXPECT_EQ(path_->sent_before.size(), 4U);
+    EXPECT_EQ(sent(), 12U);
+    EXPECT_EQ(timed(), 12U);
+    EXPECT_FALSE(worker_.frames_wait);
+    EXPECT_FALSE(worker_.more_comes) << "or what others send would wait";
+}
+
+TEST_F(LoopTest, BurstsOfATurnLeaveTogetherToo) {
+    open(256, 512);
+    round();
+    EXPECT_EQ(path_->sent_before, (std::vector<uint64_t>{0, 0, 0, 0, 256, 256, 256, 256}));
+    EXPECT_EQ(sent(), 512U);
+}
+
+}  // namespace
+}  // namespace sluice::pipeline
