@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -41,6 +43,8 @@ class Reflector {
         : worker_(worker), interfaces_(interfaces), device_(device) {}
 
     void process(PortId port, Burst& burst, uint64_t) {
+        if (sent_before.empty())
+            std::this_thread::sleep_for(first_takes);
         sent_before.push_back(worker_.counters.sent.read());
         const size_t kept = std::min<size_t>(burst.count, of_each_burst);
         for (size_t i = 0; i < burst.count; ++i) {
@@ -54,6 +58,7 @@ class Reflector {
     void send_waiting() { flush(worker_, interfaces_, {&device_, 1}); }
 
     size_t of_each_burst = kMaxBurst;
+    std::chrono::milliseconds first_takes{0};
     std::vector<uint64_t> sent_before;
 
   private:
@@ -123,6 +128,17 @@ TEST_F(LoopTest, BurstsOfARoundLeaveTogether) {
     EXPECT_EQ(path_->sent_before, (std::vector<uint64_t>{0, 0, 0, 0}));
     EXPECT_EQ(sent(), 256U);
     EXPECT_EQ(timed(), 256U);
+}
+
+TEST_F(LoopTest, WhatLeavesTogetherHasTheTimeOfTheOldest) {
+    open(256, 64);
+    path_->first_takes = std::chrono::milliseconds(3);
+    round();
+    constexpr unsigned kTwoMilliseconds = 21;  // as a power of two of nanoseconds
+    EXPECT_EQ(worker_.latency.read().below(kTwoMilliseconds), 0U);
+    round();
+    EXPECT_EQ(timed(), 512U);
+    EXPECT_GT(worker_.latency.read().below(kTwoMilliseconds), 0U) << "the next batch has its own";
 }
 
 TEST_F(LoopTest, AFullBatchLeaves) {
