@@ -220,11 +220,15 @@ Expected<void> Gateway::launch(const GatewayConfig& config) {
                                     .queues = queues,
                                     .poll = poll,
                                     .budget = budget,
-                                    .stop = stop_};
+                                    .stop = stop_,
+                                    .receiving = receiving_};
             pipeline::run_worker(run, *lane.path);
         };
-        if (auto done = eal_->launch(static_cast<WorkerId>(i), lane.body); !done)
+        ++receiving_;
+        if (auto done = eal_->launch(static_cast<WorkerId>(i), lane.body); !done) {
+            --receiving_;
             return done;
+        }
     }
     return {};
 }
@@ -252,7 +256,7 @@ Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation) 
         build_snapshot(config, generation, opened_, *neighbours_, *firewall_, pipeline::read_clock());
     if (!fresh)
         return std::unexpected(fresh.error());
-    published_.store(fresh->get(), std::memory_order_release);
+    published_.publish(**fresh);
     firewall_->adopt();
     if (snapshot_)
         end_masquerade(*snapshot_, **fresh);

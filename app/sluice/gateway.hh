@@ -23,6 +23,7 @@
 #include "routing/neighbour_service.hh"
 #include "sluice/config.hh"
 #include "sluice/firewall.hh"
+#include "sluice/published_snapshot.hh"
 #include "sluice/snapshot.hh"
 #include "sluice/steering.hh"
 #include "sluice/worker_path.hh"
@@ -134,8 +135,9 @@ class Gateway {
     std::shared_ptr<const Snapshot> snapshot_;
     std::vector<Retired> retired_;
     std::vector<Postponed> postponed_;  // until all workers have been quiescent
-    std::atomic<const Snapshot*> published_{nullptr};
+    PublishedSnapshot published_;
     std::atomic<bool> stop_{false};
+    std::atomic<size_t> receiving_{0};  // workers that may still hand over something
     std::unique_ptr<SharedSteering> steering_;  // null: there is one worker
     std::vector<Lane> lanes_;
     std::vector<Asked> jobs_;     // with the workers

@@ -40,7 +40,7 @@ void drop_metrics(MetricsText& text, const pipeline::Observed& observed) {
 void worker_metrics(MetricsText& text, const pipeline::Observed& observed) {
     auto& packets = text.counter("worker_packets", "Packets received by a worker");
     auto& bursts = text.counter("worker_bursts", "Bursts that had packets");
-    auto& busy = text.counter("worker_busy_cycles", "CPU cycles spent on packets");
+    auto& busy = text.counter("worker_busy_cycles", "CPU cycles of rounds in which there was something to do");
     auto& total = text.counter("worker_total_cycles", "CPU cycles since the start, those asleep among them");
     auto& exhausted = text.counter("worker_budget_exhausted", "Times a queue gave a full budget");
     auto& empty = text.counter("worker_empty_rounds", "Polls of all queues that found nothing");

@@ -45,12 +45,8 @@ void WorkerPath::process_parts(pipeline::PortId port, const pipeline::Burst& bur
 
 void WorkerPath::take_over_parts(const pipeline::Burst& burst, StageTimer& timer) {
     pipeline::BurstParts parts(worker_, burst, kNoInterface, false);
-    for (pipeline::Burst part; parts.next(part);) {
-        auto context = this->context();
-        run_own_stages(context, firewall_, part, timer);
-        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
-        timer.end(pipeline::Stage::transmit);
-    }
+    for (pipeline::Burst part; parts.next(part);)
+        take_over_whole(part, timer);
 }
 
 void WorkerPath::errands(std::span<dpdk::Packet*> packets) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 #include <span>
 #include <variant>
@@ -11,6 +10,7 @@
 #include "dpdk/device.hh"
 #include "nat/nat_job.hh"
 #include "pipeline/burst.hh"
+#include "sluice/published_snapshot.hh"
 #include "sluice/snapshot.hh"
 #include "sluice/stages.hh"
 #include "sluice/steering.hh"
@@ -27,7 +27,7 @@ using WorkerJob = std::variant<std::monostate, conntrack::FlowJob*, nat::NatJob*
 class WorkerPath {
   public:
     WorkerPath(pipeline::Worker& worker, size_t workers, uint64_t seed, filter::Firewall& firewall,
-               WorkerSteering* steering, const std::atomic<const Snapshot*>& published,
+               WorkerSteering* steering, const PublishedSnapshot& published,
                std::span<const dpdk::Device> devices)
         : worker_(worker),
           workers_(workers),
@@ -40,9 +40,10 @@ class WorkerPath {
 
     // Takes the snapshot that is used until the next call.
     void begin_round() {
-        const Snapshot* newest = published_.load(std::memory_order_acquire);
-        if (newest != snapshot_) [[unlikely]]
-            adopt(newest);
+        if (const uint64_t newest = published_.number(); newest != number_) [[unlikely]] {
+            number_ = newest;
+            adopt(published_.get());
+        }
     }
 
     void process(pipeline::PortId port, pipeline::Burst& burst, uint64_t began) {
@@ -62,16 +63,15 @@ class WorkerPath {
     void take_over(pipeline::Burst& burst) {
         const bool sampled = worker_.stages.sample();
         StageTimer timer(worker_.stages, sampled, dpdk::cycles());
-        auto context = this->context();
+        const uint16_t taken = burst.count;
         steering_->steerer.take(worker_, *snapshot_->plan, burst);
         timer.end(pipeline::Stage::steer);
-        if (has_large_) [[unlikely]] {
+        if (has_large_) [[unlikely]]
             take_over_parts(burst, timer);
-            return;
-        }
-        run_own_stages(context, firewall_, burst, timer);
-        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
-        timer.end(pipeline::Stage::transmit);
+        else
+            take_over_whole(burst, timer);
+        if (sampled)
+            worker_.stages.add_packets(taken);
     }
 
     // What waited for more, which has not come.
@@ -110,6 +110,12 @@ class WorkerPath {
     // With large frames, whose segments take more room than a burst has. Early rules see segments.
     void process_parts(pipeline::PortId port, const pipeline::Burst& burst, StageTimer& timer);
     void take_over_parts(const pipeline::Burst& burst, StageTimer& timer);
+    void take_over_whole(pipeline::Burst& burst, StageTimer& timer) {
+        auto context = this->context();
+        run_own_stages(context, firewall_, burst, timer);
+        pipeline::flush(worker_, snapshot_->tables.interfaces, devices_);
+        timer.end(pipeline::Stage::transmit);
+    }
     void adopt(const Snapshot* newest);
     void run_job();
     void bring_home();
@@ -125,7 +131,8 @@ class WorkerPath {
     conntrack::FlowCursor flows_at_home_{.next = 0, .in_ip6 = true, .done = true};
     table::SpscRing<WorkerJob> jobs_{kWaitingJobs};
     WorkerJob job_;  // being worked on
-    const std::atomic<const Snapshot*>& published_;
+    const PublishedSnapshot& published_;
+    uint64_t number_ = 0;  // of the snapshot
     const Snapshot* snapshot_ = nullptr;
     std::optional<routing::IcmpConfig> icmp_;  // that the bucket was made for
     std::span<const dpdk::Device> devices_;

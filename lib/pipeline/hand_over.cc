@@ -11,9 +11,10 @@
 namespace sluice::pipeline {
 namespace {
 
+// A large frame keeps its buffer however short it is: that tells how long its segments are.
 bool can_be_copied(const dpdk::Packet* packet) {
     return dpdk::is_contiguous(packet) && dpdk::length(packet) <= HandedPacket::kMostCopied &&
-           dpdk::room(packet) >= HandedPacket::kMostCopied;
+           dpdk::room(packet) >= HandedPacket::kMostCopied && !dpdk::is_large(packet);
 }
 
 void copy_into(HandedPacket& handed, const dpdk::Packet* packet) {

@@ -108,6 +108,19 @@ TEST_F(HandOverTest, ShortFramesLeaveTheirBuffersWithTheGiver) {
     free(burst_);
 }
 
+TEST_F(HandOverTest, ShortLargeFramesKeepTheirSegmentSize) {
+    auto* large = packet(69, 0);
+    large->ol_flags |= RTE_MBUF_F_RX_LRO;
+    large->tso_segsz = 1;
+    from_.give(giver_, large, meta(0), kTaker);
+    from_.flush(giver_);
+    to_.take(taker_, 0, burst_);
+    ASSERT_EQ(burst_.count, 1);
+    EXPECT_TRUE(dpdk::is_large(burst_.packets[0]));
+    EXPECT_EQ(dpdk::segment_size(burst_.packets[0]), 1);
+    free(burst_);
+}
+
 TEST_F(HandOverTest, ABurstGoesToItsOwners) {
     Burst burst;
     burst.count = 4;

@@ -43,6 +43,7 @@ struct WorkerRun {
     dpdk::Poll poll = dpdk::Poll::adaptive;
     uint16_t budget = 64;
     const std::atomic<bool>& stop;
+    std::atomic<size_t>& receiving;  // workers that may still hand over what they receive
 };
 
 namespace detail {
@@ -175,21 +176,41 @@ bool begin_round(WorkerRun& run, Path& path) {
     return true;
 }
 
-// A burst of each worker that has handed over something.
+// What other workers have handed over: all of it, since in a round of several turns they hand over several
+// bursts. What they add meanwhile may have to wait.
 template <typename Path>
 bool take_over(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
+    if (run.hand_over == nullptr)
+        return false;
+    const size_t workers = run.hand_over->workers();
     bool taken = false;
-    for (size_t from = 0; run.hand_over != nullptr && from < run.hand_over->workers(); ++from) {
-        run.hand_over->take(run.worker, from, burst);
-        if (burst.count == 0)
-            continue;
-        taken = true;
-        run.worker.now = run.worker.clock.at(dpdk::cycles());
-        timer.take_over();
-        path.take_over(burst);
-        timer.end();
+    for (size_t from = 0; from < workers; ++from) {
+        for (size_t bursts = HandOverRings::capacity(workers) / kMaxBurst; bursts != 0; --bursts) {
+            run.hand_over->take(run.worker, from, burst);
+            if (burst.count == 0)
+                break;
+            taken = true;
+            const bool is_last = burst.count < kMaxBurst;
+            run.worker.now = run.worker.clock.at(dpdk::cycles());
+            timer.take_over();
+            path.take_over(burst);
+            timer.end();
+            if (is_last)
+                break;
+        }
     }
     return taken;
+}
+
+// Before the end: what others have handed over leaves as it would have, until none of them receives any more.
+template <typename Path>
+void drain(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
+    --run.receiving;
+    bool more = true;
+    while (more) {
+        more = run.receiving != 0;
+        more = take_over(run, path, burst, timer) || more;
+    }
 }
 
 // Sleeps as the devices allow.
@@ -273,6 +294,7 @@ void run_worker(WorkerRun& run, Path& path) {
         worker.loop.total_cycles.add(next_began - round_began);
         round_began = next_began;
     }
+    detail::drain(run, path, *burst, timer);
     run.rcu.leave(worker.id);
 }
 

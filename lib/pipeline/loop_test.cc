@@ -90,7 +90,8 @@ class LoopTest : public WithEal {
                                                      .from_control = from_control_,
                                                      .queues = {{PortId{0}, device_.get(), 0}},
                                                      .budget = budget,
-                                                     .stop = stop_});
+                                                     .stop = stop_,
+                                                     .receiving = receiving_});
         path_ = std::make_unique<Reflector>(worker_, interfaces_, *device_);
         timer_ = std::make_unique<detail::BurstTimer>(worker_);
     }
@@ -101,10 +102,11 @@ class LoopTest : public WithEal {
     dpdk::PacketPool pool_ = std::move(*dpdk::PacketPool::create("loop_test", 4096, 2048));
     dpdk::PacketRing to_control_ = std::move(*dpdk::PacketRing::create("loop_test_to", 8));
     dpdk::PacketRing from_control_ = std::move(*dpdk::PacketRing::create("loop_test_from", 8));
-    dpdk::Rcu rcu_ = std::move(*dpdk::Rcu::create(1));
+    dpdk::Rcu rcu_ = std::move(*dpdk::Rcu::create(2));
     dpdk::Sleeper sleeper_ = std::move(*dpdk::Sleeper::create());
     dpdk::Bell bell_ = std::move(*dpdk::Bell::create());
     std::atomic<bool> stop_{false};
+    std::atomic<size_t> receiving_{1};
     Interfaces interfaces_ = one_device();
     Worker worker_{WorkerId{0}, 1, 1, pool_, to_control_, 1};
     std::unique_ptr<dpdk::Device> device_;
@@ -164,6 +166,102 @@ TEST_F(LoopTest, BurstsOfATurnLeaveTogetherToo) {
     round();
     EXPECT_EQ(path_->sent_before, (std::vector<uint64_t>{0, 0, 0, 0, 256, 256, 256, 256}));
     EXPECT_EQ(sent(), 512U);
+}
+
+// One of two workers: gives what it receives to the other one, and frees what it is given.
+class Sharer {
+  public:
+    Sharer(Worker& worker, HandOver& hand_over, WorkerId other)
+        : worker_(worker), hand_over_(hand_over), other_(other) {}
+
+    void begin_round() {}
+    bool serve() { return false; }
+    void errands(std::span<dpdk::Packet*>) {}
+    bool tick() { return true; }
+    void send_waiting() { worker_.frames_wait = false; }
+    // As if some of its frames waited for more.
+    void process(PortId, Burst& burst, uint64_t) {
+        for (size_t i = 0; i < burst.count; ++i)
+            hand_over_.give(worker_, burst.packets[i],
+                            {.in = InterfaceId{0},
+                             .l3 = 14,
+                             .l3_length = 50,
+                             .path = Path::ip4_slow,
+                             .link_multicast = false},
+                            other_);
+        hand_over_.flush(worker_);
+        worker_.frames_wait = worker_.more_comes;
+    }
+    void take_over(Burst& burst) {
+        for (size_t i = 0; i < burst.count; ++i)
+            rte_pktmbuf_free(burst.packets[i]);
+        while (is_held)
+            std::this_thread::yield();
+    }
+
+    std::atomic<bool> is_held{false};  // in the first burst that it takes over
+
+  private:
+    Worker& worker_;
+    HandOver& hand_over_;
+    WorkerId other_;
+};
+
+// A worker that receives for another one.
+class TwoWorkersTest : public LoopTest {
+  protected:
+    static constexpr WorkerId kReceiver{0};
+    static constexpr WorkerId kOther{1};
+
+    void SetUp() override {
+        open(256, 64);
+        run_->hand_over = &from_;
+    }
+
+    HandOverRings rings_{2};
+    HandOver from_{rings_, kReceiver};
+    HandOver to_{rings_, kOther};
+    Worker other_worker_{kOther, 1, 1, pool_, to_control_, 2};
+    dpdk::Sleeper other_sleeper_ = std::move(*dpdk::Sleeper::create());
+    dpdk::PacketRing other_errands_ = std::move(*dpdk::PacketRing::create("loop_test_other", 8));
+    WorkerRun other_run_{.worker = other_worker_,
+                         .rcu = rcu_,
+                         .sleeper = other_sleeper_,
+                         .control_bell = bell_,
+                         .from_control = other_errands_,
+                         .hand_over = &to_,
+                         .queues = {},
+                         .poll = dpdk::Poll::busy,
+                         .stop = stop_,
+                         .receiving = receiving_};
+    Sharer giver_{worker_, from_, kOther};
+    Sharer taker_{other_worker_, to_, kReceiver};
+    detail::BurstTimer other_timer_{other_worker_};
+    std::unique_ptr<Burst> other_burst_ = std::make_unique<Burst>();
+};
+
+TEST_F(TwoWorkersTest, AllTurnsOfARoundAreTakenOver) {
+    for (int round = 0; round < 40; ++round) {
+        ASSERT_TRUE(detail::poll_queues(*run_, giver_, *burst_, *timer_));
+        detail::take_over(other_run_, taker_, *other_burst_, other_timer_);
+    }
+    EXPECT_EQ(other_worker_.loop.taken_over.read(), 40U * 4 * 64);
+    EXPECT_EQ(worker_.counters.totals().dropped, 0U);
+}
+
+TEST_F(TwoWorkersTest, WhatWasHandedOverIsTakenBeforeTheEnd) {
+    run_->poll = dpdk::Poll::busy;
+    receiving_ = 2;
+    taker_.is_held = true;
+    std::thread receiver([this] { run_worker(*run_, giver_); });
+    std::thread other([this] { run_worker(other_run_, taker_); });
+    while (worker_.loop.handed_over.read() < 512)
+        std::this_thread::yield();
+    stop_ = true;
+    taker_.is_held = false;
+    receiver.join();
+    other.join();
+    EXPECT_EQ(other_worker_.loop.taken_over.read(), worker_.loop.handed_over.read());
 }
 
 }  // namespace

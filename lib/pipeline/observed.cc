@@ -37,7 +37,8 @@ double cycles_per_packet(const Worker& worker, size_t stage) {
 }
 
 double cycles_per_packet(const Worker& worker) {
-    return ratio(worker.loop.busy_cycles.read(), worker.counters.received.read());
+    return ratio(worker.loop.busy_cycles.read(),
+                 worker.counters.received.read() + worker.loop.taken_over.read());
 }
 
 telemetry::LatencyCounts latency_of(const Observed& observed) {

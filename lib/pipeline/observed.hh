@@ -64,7 +64,7 @@ void for_each_drop(const Observed& observed, Each&& each) {
 
 // Cycles a packet by stage, as measured on the sampled bursts; 0 before the first.
 double cycles_per_packet(const Worker& worker, size_t stage);
-// All stages and everything around them, over all bursts.
+// All stages and everything around them, over all packets that it received or took over.
 double cycles_per_packet(const Worker& worker);
 // Of all workers together.
 telemetry::LatencyCounts latency_of(const Observed& observed);

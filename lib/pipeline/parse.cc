@@ -335,9 +335,16 @@ void find_keys(Burst& burst) {
     FrameStarts frames(burst);
     uint64_t ip4 = 0;
     uint64_t ip6 = 0;
+    // They came by any port. The keys are found of those that came as the first one did, since packets with
+    // keys may be taken for ones like it; of the others they are found one by one, where they are needed.
+    InterfaceId in = kNoInterface;
     for (size_t i = 0; i < burst.count; ++i) {
         const auto& meta = burst.meta[i];
-        if (meta.l3 != kEthernetHeader || (meta.path != Path::ip4_fast && meta.path != Path::ip6_fast)) {
+        const bool is_plain =
+            meta.l3 == kEthernetHeader && (meta.path == Path::ip4_fast || meta.path == Path::ip6_fast);
+        if (is_plain && in == kNoInterface)
+            in = meta.in;
+        if (!is_plain || meta.in != in) {
             frames.put_nothing(i);
             continue;
         }
@@ -346,8 +353,6 @@ void find_keys(Burst& burst) {
     }
     if ((ip4 | ip6) == 0)
         return;
-    // They came by any port, and what they are for was looked at there: the first one's address has to do,
-    // and of others that came by another port the keys are found as they are needed.
     alignas(64) std::array<uint64_t, kMaxBurst> ignored;
     const plain::Found found{
         .meta = ignored.data(), .addresses = burst.keys.addresses.data(), .rest = burst.keys.rest.data()};

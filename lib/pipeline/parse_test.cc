@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/random.hh"
@@ -324,7 +325,7 @@ TEST_F(Plain, WhatIsNotWantedIsNotAskedFor) {
 }
 
 // Of packets that another worker has parsed: what the parser would have found, where their fast path says
-// that they are plain.
+// that they are plain, and of one interface only, also where another has the same MAC address.
 TEST(FindKeys, AreThoseOfTheParser) {
     Random random(12);
     for (int round = 0; round < 500; ++round) {
@@ -336,7 +337,8 @@ TEST(FindKeys, AreThoseOfTheParser) {
         std::array<uint64_t, kMaxBurst> ignored{};
         std::array<uint64_t, kMaxBurst> addresses{};
         std::array<uint64_t, kMaxBurst> rest{};
-        uint64_t slow = 0;
+        uint64_t others = 0;  // slow ones, and by another interface than the first that is not
+        std::optional<InterfaceId> first;
         for (size_t i = 0; i < burst.count; ++i) {
             const auto family = any_family(random);
             auto content = whole_packet(random, family, random.below(20), 0);
@@ -350,8 +352,11 @@ TEST(FindKeys, AreThoseOfTheParser) {
             starts[i] = frames.back()->bytes.data();
             burst.packets[i] = packet;
             const bool is_slow = random.below(8) == 0;
-            slow |= uint64_t{is_slow} << i;
-            burst.meta[i] = {.in = InterfaceId{0},
+            const InterfaceId in{static_cast<uint8_t>(random.below(8) == 0)};
+            if (!is_slow && !first)
+                first = in;
+            others |= uint64_t{is_slow || in != first} << i;
+            burst.meta[i] = {.in = in,
                              .l3 = kEthernetHeader,
                              .l3_length = static_cast<uint16_t>(lengths[i] - kEthernetHeader),
                              .path = is_slow                 ? Path::ip4_slow
@@ -371,9 +376,9 @@ TEST(FindKeys, AreThoseOfTheParser) {
         const auto ip6 = plain::singly().ip6(device, all, found);
         find_keys(burst);
         for (const auto& [keyed, bits] : {std::pair{burst.keys.ip4, ip4}, std::pair{burst.keys.ip6, ip6}}) {
-            ASSERT_EQ(keyed.all, bits.ports & ~slow);
-            ASSERT_EQ(keyed.datagrams, bits.datagrams & ~slow);
-            ASSERT_EQ(keyed.acks, bits.acks & ~slow);
+            ASSERT_EQ(keyed.all, bits.ports & ~others);
+            ASSERT_EQ(keyed.datagrams, bits.datagrams & ~others);
+            ASSERT_EQ(keyed.acks, bits.acks & ~others);
         }
         for_each_place(burst.keys.ip4.all | burst.keys.ip6.all, [&](size_t i) {
             ASSERT_EQ(burst.keys.rest[i], rest[i]);

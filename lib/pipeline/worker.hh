@@ -30,7 +30,7 @@ struct WorkerCounters {
     telemetry::Counter wakeups;      // sleeps that ended before their time
     telemetry::Counter handed_over;  // packets given to the workers that own them
     telemetry::Counter taken_over;   // packets that other workers gave to this one
-    telemetry::Counter busy_cycles;  // spent on bursts that had packets
+    telemetry::Counter busy_cycles;  // of rounds in which there was something to do
     telemetry::Counter total_cycles;
 };
 
