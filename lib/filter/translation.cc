@@ -68,11 +68,17 @@ telemetry::DropReason reason_of(NatRefusal refusal) {
     return nat::drops::nat_exhausted;
 }
 
-// Which flows there are, as choosing an endpoint asks.
+// Which flows there are, as choosing an endpoint asks. `homes`: where other workers may have a flow like
+// that; they do not share ports of source NAT.
 struct LivingFlows {
     const conntrack::FlowTable& table;
     conntrack::Ticks now;
+    const steering::FlowHomes* homes = nullptr;
 
+    [[nodiscard]] bool is_taken_elsewhere(const conntrack::Tuple& leaving) const {
+        const auto answer = homes == nullptr ? std::nullopt : conntrack::inverted(leaving);
+        return answer && homes->is_taken(*answer);
+    }
     [[nodiscard]] conntrack::Found find_answer(const conntrack::Tuple& leaving) const {
         if (leaving.family() == Family::ip4 && !leaving.is_icmp()) [[likely]]
             return table.find(
@@ -87,7 +93,7 @@ struct LivingFlows {
         return {[](const void* context, const conntrack::Tuple& leaving) {
                     const auto& self = *static_cast<const LivingFlows*>(context);
                     const auto found = self.find_answer(leaving);
-                    return found && !found.flow->is_expired(self.now);
+                    return (found && !found.flow->is_expired(self.now)) || self.is_taken_elsewhere(leaving);
                 },
                 this};
     }
@@ -240,7 +246,7 @@ Firewall::Choice Firewall::choose_expected(const Context& context, const Passage
             flow.status.set(conntrack::kMappedDestination);
         return inside;
     }
-    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now), homes_};
     const auto tuple = leaving_of(flow);
     const nat::Leaving leaving{.tuple = tuple, .out = passage.out, .out_addresses = {}};
     if (tuple.source() == expected.source)
@@ -258,7 +264,7 @@ Firewall::Choice Firewall::choose_destination(const Context& context, const Pass
     if (statement != nullptr && statement->rule.prefix)
         return in_other_prefix(*statement->rule.prefix, original, Manip::destination);
     if (statement != nullptr) {
-        const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now)};
+        const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now), homes_};
         const InterfaceId own = passage.in == kNoInterface ? passage.out : passage.in;
         const auto address = first_address(context, own, original.family());
         const auto chosen =
@@ -292,7 +298,7 @@ std::optional<nat::Endpoint> Firewall::keep_identifier(const Context& context,
                                                        const conntrack::Tuple& query) {
     if (query.protocol() != wire::IpProtocol::icmp && query.protocol() != wire::IpProtocol::icmpv6)
         return std::nullopt;
-    const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now)};
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(context.worker.now), homes_};
     const auto kept =
         translator_->keep_source({.tuple = query, .out = kNoInterface, .out_addresses = {}}, living.probe());
     if (!kept || *kept == nat::endpoint_of(query, Manip::source))
@@ -304,8 +310,9 @@ Firewall::Choice Firewall::choose_source(const Context& context, const Passage& 
                                          const NatStatement* statement) {
     auto& flow = *passage.tracked.flow;
     const Instant now = context.worker.now;
-    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now)};
     const auto tuple = leaving_of(flow);
+    const bool is_ones_own = !flow.status.has_any(conntrack::kDnat) && nat::has_port(tuple.protocol());
+    const LivingFlows living{tracker_.table(), conntrack::ticks_at(now), is_ones_own ? nullptr : homes_};
     nat::Leaving leaving{.tuple = tuple, .out = passage.out, .out_addresses = {}};
     if (tuple.is_icmp())
         leaving.identifier = flow.tuple(Direction::original).icmp_id();

@@ -57,17 +57,42 @@ void FlowDirectory::withdraw(Hash hash, WorkerId owner) {
     }
 }
 
-std::optional<WorkerId> FlowDirectory::find(Hash hash) const {
+template <typename IsIt>
+bool FlowDirectory::any_owner(Hash hash, IsIt&& is_it) const {
     const uint64_t wanted = hash >> 8;
     for (size_t choice = 0; choice < kChoices; ++choice) {
         uint64_t* const words = bucket(hash, choice);
         for (size_t slot = 0; slot < kSlots; ++slot) {
             const uint64_t word = std::atomic_ref(words[slot]).load(std::memory_order_acquire);
-            if (word >> 8 == wanted && (word & 0xff) != 0)
-                return static_cast<WorkerId>((word & 0xff) - 1);
+            if (word >> 8 == wanted && (word & 0xff) != 0 && is_it(static_cast<WorkerId>((word & 0xff) - 1)))
+                return true;
         }
     }
-    return std::nullopt;
+    return false;
+}
+
+std::optional<WorkerId> FlowDirectory::find(Hash hash) const {
+    std::optional<WorkerId> found;
+    any_owner(hash, [&found](WorkerId owner) {
+        found = owner;
+        return true;
+    });
+    return found;
+}
+
+bool FlowDirectory::is_taken(Hash hash, WorkerId self) const {
+    return any_owner(hash, [self](WorkerId owner) { return owner != self; });
+}
+
+bool FlowDirectory::claim(Hash hash, WorkerId owner) {
+    if (!publish(hash, owner))
+        return false;
+    // Both have published before they look.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!is_taken(hash, owner))
+        return true;
+    withdraw(hash, owner);
+    return false;
 }
 
 }  // namespace sluice::steering

@@ -28,6 +28,11 @@ class FlowDirectory {
 
     // False if there is no room. Publishing again changes nothing.
     [[nodiscard]] bool publish(Hash hash, WorkerId owner);
+    // The same of a tuple that no two workers may have: false also where another one has published it. Of two
+    // that try at once one at least fails.
+    [[nodiscard]] bool claim(Hash hash, WorkerId owner);
+    // Whether another worker has published it.
+    [[nodiscard]] bool is_taken(Hash hash, WorkerId self) const;
     // Harmless where nothing was published.
     void withdraw(Hash hash, WorkerId owner);
 
@@ -37,6 +42,10 @@ class FlowDirectory {
     [[nodiscard]] std::optional<WorkerId> find(Hash hash) const;
 
   private:
+    // Calls `is_it(owner)` for the workers that have published it until one is; whether there was one.
+    template <typename IsIt>
+    bool any_owner(Hash hash, IsIt&& is_it) const;
+
     static constexpr size_t kSlots = 8;  // of a bucket, which is a cache line
     static constexpr size_t kChoices = 2;
     struct Unmap {

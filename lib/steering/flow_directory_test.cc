@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <thread>
 #include <vector>
 
@@ -53,6 +54,40 @@ TEST_F(DirectoryTest, others_cannot_withdraw) {
     ASSERT_TRUE(directory.publish(hash, WorkerId{1}));
     directory.withdraw(hash, WorkerId{2});
     EXPECT_EQ(directory.find(hash), WorkerId{1});
+}
+
+TEST_F(DirectoryTest, what_is_claimed_is_one_workers) {
+    FlowDirectory directory(16, random_);
+    const auto hash = directory.hash(tuple_of(1));
+    ASSERT_TRUE(directory.claim(hash, WorkerId{1}));
+    EXPECT_TRUE(directory.claim(hash, WorkerId{1})) << "its own";
+    EXPECT_FALSE(directory.is_taken(hash, WorkerId{1}));
+    EXPECT_FALSE(directory.claim(hash, WorkerId{2}));
+    EXPECT_TRUE(directory.is_taken(hash, WorkerId{2}));
+    directory.withdraw(hash, WorkerId{1});
+    EXPECT_FALSE(directory.find(hash)) << "who was refused left nothing";
+    EXPECT_TRUE(directory.claim(hash, WorkerId{2}));
+}
+
+TEST_F(DirectoryTest, of_workers_that_claim_at_once_one_gets_it_at_most) {
+    constexpr uint32_t kTuples = 20'000;
+    FlowDirectory directory(kTuples, random_);
+    std::array<std::vector<bool>, 2> had;
+    std::array<std::thread, 2> workers;
+    for (uint32_t worker = 0; worker < 2; ++worker) {
+        workers[worker] = std::thread([&directory, worker, &had] {
+            for (uint32_t i = 0; i < kTuples; ++i)
+                had[worker].push_back(
+                    directory.claim(directory.hash(tuple_of(i)), static_cast<WorkerId>(worker)));
+        });
+    }
+    for (auto& worker : workers)
+        worker.join();
+    for (uint32_t i = 0; i < kTuples; ++i) {
+        const auto owner = directory.find(directory.hash(tuple_of(i)));
+        ASSERT_FALSE(had[0][i] && had[1][i]) << i;
+        ASSERT_EQ(owner.has_value(), had[0][i] || had[1][i]) << i;
+    }
 }
 
 TEST_F(DirectoryTest, refuses_what_has_no_room) {

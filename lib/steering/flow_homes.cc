@@ -1,5 +1,7 @@
 #include "steering/flow_homes.hh"
 
+#include "nat/port_search.hh"
+
 namespace sluice::steering {
 
 using conntrack::Direction;
@@ -10,19 +12,32 @@ Tuple from_anywhere(const Tuple& tuple) {
     return {nowhere, tuple.destination(), tuple.protocol(), 0, tuple.dport};
 }
 
+namespace {
+
+// Whether flows of several workers may come to have answers of one tuple: where these are told by addresses
+// alone, and where packets to several destinations go to one. Ports of source NAT are of one worker each.
+bool may_meet_others(const conntrack::Flow& flow) {
+    return flow.status.has_any(conntrack::kDnat) ||
+           (flow.status.has_any(conntrack::kSnat) && !nat::has_port(flow.protocol()));
+}
+
+}  // namespace
+
 bool FlowHomes::began(conntrack::Flow& flow) {
     // Without translation one direction mirrors the other, and the hash is the same for both.
     const bool is_mirrored =
         plan_->only_spreads() && !flow.status.has_any(conntrack::kSnat | conntrack::kDnat);
     for (const auto direction : {Direction::original, Direction::reply}) {
         const Tuple tuple = flow.tuple(direction);
-        if (is_home(tuple)) [[likely]] {
+        const bool is_claimed = direction == Direction::reply && may_meet_others(flow);
+        if (is_home(tuple) && !is_claimed) [[likely]] {
             if (is_mirrored)
                 return true;
             continue;
         }
         flow.status.set(kPublished);
-        if (!directory_.publish(directory_.hash(tuple), self_))
+        const auto hash = directory_.hash(tuple);
+        if (!(is_claimed ? directory_.claim(hash, self_) : directory_.publish(hash, self_)))
             return false;
     }
     return true;

@@ -28,8 +28,13 @@ class FlowHomes {
     // Between two bursts, before it is steered by.
     void adopt(const Plan& plan) { plan_ = &plan; }
 
-    // A flow was confirmed. False if there is no room to publish it: it cannot live.
+    // A flow was confirmed. False if there is no room to publish it, or if another worker has a flow whose
+    // answers look like its: it cannot live.
     [[nodiscard]] bool began(conntrack::Flow& flow);
+    // Whether another worker has published that tuple.
+    [[nodiscard]] bool is_taken(const conntrack::Tuple& tuple) const {
+        return directory_.is_used() && directory_.is_taken(directory_.hash(tuple), self_);
+    }
     // A flow with kPublished has ended.
     void ended(const conntrack::Flow& flow);
 

@@ -84,5 +84,28 @@ TEST_F(FlowHomesTest, of_a_translated_flow_the_answers_are_published) {
     EXPECT_EQ(published(reply), std::nullopt);
 }
 
+// Packets to two destinations go to one, and their answers look alike.
+TEST_F(FlowHomesTest, answers_of_one_tuple_are_one_workers) {
+    const Tuple reply = *inverted(flow_of(kSelf, 100));
+    auto& flow = begin(flow_of(kSelf, 1));
+    flow.set_tuple(Direction::reply, reply);
+    flow.status.set(conntrack::kDnat);
+    ASSERT_TRUE(homes_.began(flow));
+    EXPECT_EQ(published(reply), kSelf) << "though it is at home";
+    EXPECT_FALSE(homes_.is_taken(reply));
+
+    FlowHomes other(kOther, directory_);
+    other.adopt(plan_);
+    EXPECT_TRUE(other.is_taken(reply));
+    auto& second = begin(flow_of(kOther, 1));
+    second.set_tuple(Direction::reply, reply);
+    second.status.set(conntrack::kDnat);
+    EXPECT_FALSE(other.began(second));
+    other.ended(second);
+    EXPECT_EQ(published(reply), kSelf);
+    homes_.ended(flow);
+    EXPECT_FALSE(other.is_taken(reply));
+}
+
 }  // namespace
 }  // namespace sluice::steering

@@ -234,6 +234,8 @@ void Steerer::take(Worker& worker, const Plan& plan, Burst& burst) {
         collect(worker, plan, burst.packets[i], burst.meta[i]);
     }
     hand_over_.flush(worker);
+    if (hand_over_.to_be_collected() != 0) [[unlikely]]
+        pipeline::close_gaps(burst);  // others have those that went on
     pipeline::find_keys(burst);
 }
 

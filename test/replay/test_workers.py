@@ -247,6 +247,32 @@ def test_published_servers_answer(gateway, workers, masquerades):
 
 
 @several
+def test_what_has_no_ports_is_one_hosts(gateway, workers):
+    """Answers are told by addresses alone, whoever's worker it is: one host behind an address can speak to a remote."""
+    behind_nat(gateway)
+    first = [("lan", from_lan(IP(src=f"192.168.1.{10 + n}", dst=f"198.51.100.{n % 8 + 1}", proto=50) / pattern(32)))
+             for n in range(24)]
+    answers = [("wan", from_wan(IP(src=f"198.51.100.{n + 1}", dst=OUTSIDE, proto=50) / pattern(32))) for n in range(8)]
+    lines = with_workers(gateway, workers, first + answers).packets
+    assert [line.reason for line in lines] == [None] * 8 + ["nat_exhausted"] * 16 + [None] * 8
+    assert [line.forwarded("lan")[IP].dst for line in lines[24:]] == [f"192.168.1.{10 + n}" for n in range(8)]
+
+
+@several
+def test_two_ways_to_one_server_are_two_connections(gateway, workers):
+    """They leave with different ports, whichever workers have them, and answers come back by the way that was taken."""
+    ports = [8080 + 64 * n for n in range(8)]
+    gateway.config["nat"] = {"prerouting": [{"name": f"web-{port}", "in": "wan", "proto": "udp", "dport": port, "dnat": f"{X1}:80"}
+                                            for port in ports]}
+    clients = [f"198.51.100.{n + 1}" for n in range(10)]
+    ways = [(client, port) for client in clients for port in ports]
+    first = [("wan", from_wan(IP(src=client, dst=OUTSIDE) / UDP(sport=5000, dport=port))) for client, port in ways]
+    seen = [sent(line, "lan") for line in with_workers(gateway, workers, first).packets]
+    assert {end[2:] for end in seen} == {(X1, 80)}
+    assert len({end[:2] for end in seen}) == len(ways)
+
+
+@several
 def test_ports_are_given_once(gateway, workers):
     """Every port of a pool is had by one, and when all are gone nobody gets another."""
     behind_nat(gateway, pool(OUTSIDE, ports="2000-2511"), hold_down="0s")
