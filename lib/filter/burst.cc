@@ -37,6 +37,11 @@ uint64_t sound_places(const pipeline::Burst& burst) {
     return ip4.datagrams | ip4.acks | ip6.datagrams | ip6.acks;
 }
 
+// Whether a decision was made for packets that came in like the first of these.
+bool is_for_first(const pipeline::Burst& burst, uint64_t places, const conntrack::Decision& decision) {
+    return KeptDecision(decision.what).is_for(burst.meta[static_cast<size_t>(std::countr_zero(places))].in);
+}
+
 // Whether a half of a flow is of packets like this one.
 template <Family family>
 bool has_key(const conntrack::Flow& flow, const conntrack::FlowHalf& half, const uint8_t* header,
@@ -272,7 +277,9 @@ template <Family family, wire::IpProtocol protocol>
 
 // Of the packets that are left of a burst, those that do what the packet before them did. They may overtake
 // others, but none of their flow: what is repeated comes before the first packet of which more is to be
-// looked at, and of a family and protocol before the first that is not repeated.
+// looked at, and of a family and protocol before the first that is not repeated. All whose keys are sound
+// came in alike; of a burst that other workers have handed over, the packet before them may have come in
+// otherwise.
 [[gnu::always_inline]] inline uint64_t Firewall::repeat_like_the_last(const pipeline::Burst& burst,
                                                                       const conntrack::Guess* guesses,
                                                                       uint64_t left, Repeats& repeats) {
@@ -280,7 +287,8 @@ template <Family family, wire::IpProtocol protocol>
     constexpr auto kTcp = wire::IpProtocol::tcp;
     const uint64_t others = left & ~sound_places(burst);
     const uint64_t before = others == 0 ? left : left & (place_bit(std::countr_zero(others)) - 1);
-    if (before == 0 || repeats.exit.room() < pipeline::kMaxBurst)
+    if (before == 0 || repeats.exit.room() < pipeline::kMaxBurst ||
+        !is_for_first(burst, before, repeats.decision))
         return 0;
     const auto& [ip4, ip6, addresses, rest, frames] = burst.keys;
     const uint64_t repeated4 = repeat_of<Family::ip4, kUdp>(burst, guesses, before & ip4.datagrams, repeats) |
@@ -301,7 +309,7 @@ template <Family family, wire::IpProtocol protocol>
 void Firewall::resume(routing::Context& context, const pipeline::Burst& burst, Repeats& repeats) {
     const uint64_t places = sound_places(burst);
     const KeptDecision decision(last_decision_.what);
-    if (places == 0 || !decision.is_for(burst.meta[static_cast<size_t>(std::countr_zero(places))].in) ||
+    if (places == 0 || !is_for_first(burst, places, last_decision_) ||
         last_decision_.made_from >> 32 != repeats.tables || context.worker.watch.packet != nullptr)
         return;
     if (decision.next_hop() != repeats.exit.next_hop()) [[unlikely]]
