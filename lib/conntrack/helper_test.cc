@@ -178,6 +178,22 @@ TEST_F(HelperTest, TftpGoesOnFromAnotherPort) {
     EXPECT_EQ(expected(), 0U);
 }
 
+// R7857-7: until it is answered its packets are related, as errors are, but these do not prolong it.
+TEST_F(HelperTest, WhatARuleDropsProlongsNoExpectedFlow) {
+    auto with = Settings::of(Profile::linux);
+    with.helpers = {Helper::tftp};
+    with.refresh_by_dropped = false;
+    make(100, with);
+    pass(udp(a, 4000, b, 69, std::string_view("\0\1file\0octet\0", 13)));
+    ASSERT_EQ(pass(udp(b, 7777, a, 4000)).state, CtState::related);
+    advance(20s);
+    const auto dropped = pass(udp(b, 7777, a, 4000));
+    ASSERT_EQ(dropped.state, CtState::related);
+    tracker->take_back(dropped);
+    advance(29s);
+    EXPECT_EQ(flows(), 0U);
+}
+
 TEST_F(HelperTest, WhatATranslatedFlowAnnouncesIsLeftToNat) {
     const IpAddress external = ip("203.0.113.1");
     auto first = track(tcp(a, 3000, b, 21, kTcpSyn, 100, 0));

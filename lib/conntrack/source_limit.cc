@@ -6,10 +6,7 @@ void SourceLimit::prepare() {
     if (!entries_.empty())
         return;
     index_ = table::FlowIndex(sources_);
-    entries_.resize(sources_);
-    for (size_t place = 0; place < sources_; ++place)
-        entries_[place].flows = place + 1 < sources_ ? static_cast<uint32_t>(place + 1) : kNone;
-    free_ = 0;
+    entries_ = {sources_, true};
 }
 
 uint64_t SourceLimit::hash_of(const Tuple& original, InterfaceId in) const {
@@ -35,10 +32,14 @@ bool SourceLimit::take(const Tuple& original, InterfaceId in, uint32_t most) {
         return true;
     }
     // There are as many places as flows, so one is free unless the index is out of luck.
-    if (most == 0 || free_ == kNone || !index_.insert(hash, free_))
+    const bool is_reused = free_ != kNone;
+    const uint32_t fresh = is_reused ? free_ : used_;
+    if (most == 0 || fresh == entries_.size() || !index_.insert(hash, fresh))
         return false;
-    const uint32_t fresh = free_;
-    free_ = entries_[fresh].flows;
+    if (is_reused)
+        free_ = entries_[fresh].flows;
+    else
+        ++used_;
     entries_[fresh] = {.address = original.source_bytes(), .flows = 1, .in = in, .family = original.family()};
     return true;
 }

@@ -4,22 +4,21 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "base/interface_id.hh"
 #include "conntrack/tuple.hh"
 #include "conntrack/tuple_hash.hh"
 #include "table/flow_index.hh"
-#include "table/huge_allocator.hh"
+#include "table/zeroed_array.hh"
 
 namespace sluice::conntrack {
 
-// Of one worker. Memory for as many sources as there can be flows, allocated when first needed.
+// Of one worker. Room for as many sources as there can be flows, which takes memory as it is used.
 class SourceLimit {
   public:
     SourceLimit(size_t sources, const TupleHash& hash) : sources_(sources), hash_(hash) {}
 
-    // Control plane: makes room for counting.
+    // Makes room for counting, once. Address space only: a worker does it between two bursts.
     void prepare();
 
     // Counts a flow that begins; false if the source holds `most` already.
@@ -32,10 +31,10 @@ class SourceLimit {
   private:
     static constexpr uint32_t kNone = table::FlowIndex::kNone;
     struct Entry {
-        std::array<uint8_t, 16> address{};
-        uint32_t flows = 0;  // of a free entry: the next free one
-        InterfaceId in = kNoInterface;
-        Family family{};
+        std::array<uint8_t, 16> address;
+        uint32_t flows;  // of a free entry: the next free one
+        InterfaceId in;
+        Family family;
     };
     [[nodiscard]] uint64_t hash_of(const Tuple& original, InterfaceId in) const;
     [[nodiscard]] uint32_t find(uint64_t hash, const Tuple& original, InterfaceId in) const;
@@ -43,7 +42,8 @@ class SourceLimit {
     size_t sources_;
     TupleHash hash_;
     table::FlowIndex index_{0};
-    std::vector<Entry, table::HugeAllocator<Entry>> entries_;
+    table::ZeroedArray<Entry> entries_;
+    uint32_t used_ = 0;  // places that ever were: those behind them are free, and not in memory
     uint32_t free_ = kNone;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "conntrack/invalid_reason.hh"
 #include "conntrack/state.hh"
@@ -26,7 +27,9 @@ struct Tracked {
     Direction direction = Direction::original;
     InvalidReason reason{};           // why it is invalid
     Refusal refusal = Refusal::none;  // unless none the packet must be dropped
-    uint32_t deadline = 0;            // of its flow, in ticks, before this packet prolonged it
+    // Of its flow, in ticks, before this packet prolonged it; errors and the packet that begins a flow do
+    // not.
+    std::optional<uint32_t> deadline = std::nullopt;
 };
 
 }  // namespace sluice::conntrack

@@ -188,12 +188,12 @@ Tracked Tracker::track(const wire::IpPacket& packet, InterfaceId in, bool own_tr
             counters_.add(Count::found);
             tracked.flow = found.flow;
             tracked.direction = found.direction;
+            tracked.deadline = found.flow->deadline();
         } else if (begin(*tuple, in, own_traffic, now, tracked) == nullptr) {
             return tracked;
         }
         Flow& flow = *tracked.flow;
         tracked.state = state_of(flow, tracked.direction);
-        tracked.deadline = flow.deadline();
         const auto result = examine(flow, packet, tracked.direction, own_traffic, now);
         if (result.verdict == TrackVerdict::accept) [[likely]] {
             accept(flow, packet, tracked.direction, result, now);
@@ -467,14 +467,13 @@ void Tracker::release(Tracked& tracked) {
     table_.discard(*flow);
 }
 
-// Errors have prolonged nothing: theirs is zero, and so is that of the flow a packet begins.
 void Tracker::take_back(const Tracked& dropped) {
     Flow* const flow = dropped.flow;
-    if (settings_.refresh_by_dropped || flow == nullptr || !flow->is_confirmed() || flow->is_dying() ||
-        dropped.state == CtState::related)
+    if (settings_.refresh_by_dropped || !dropped.deadline || flow == nullptr || !flow->is_confirmed() ||
+        flow->is_dying())
         return;
-    if (!is_due(flow->deadline(), dropped.deadline))
-        table_.set_deadline(*flow, dropped.deadline);
+    if (!is_due(flow->deadline(), *dropped.deadline))
+        table_.set_deadline(*flow, *dropped.deadline);
 }
 
 Tracked Tracker::related_to(const Tracked& about) {
