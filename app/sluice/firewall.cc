@@ -133,6 +133,7 @@ void check_firewall(const GatewayConfig& config, config::Problems& problems) {
 FirewallControl::FirewallControl(const GatewayConfig& config, size_t workers, std::vector<uint8_t> places,
                                  uint64_t seed, sets::Retire retire, std::function<filter::Date()> calendar)
     : places_(std::move(places)),
+      capacity_(conntrack_of(config).max),
       random_(seed),
       sets_(random_.next(), std::move(retire)),
       calendar_(std::move(calendar)) {

@@ -52,6 +52,8 @@ class FirewallControl {
     [[nodiscard]] const filter::Firewall& of(WorkerId worker) const { return *workers_[index(worker)]; }
     [[nodiscard]] size_t workers() const { return workers_.size(); }
     [[nodiscard]] std::span<const uint8_t> places() const { return places_; }
+    // Flows that all workers together have room for: `conntrack.max` at the start.
+    [[nodiscard]] uint32_t capacity() const { return capacity_; }
     // A rule of NAT was in a configuration, now or before.
     [[nodiscard]] bool translates() const { return !translators_.empty() && translators_.front() != nullptr; }
     [[nodiscard]] sets::SetRegistry& sets() { return sets_; }
@@ -64,6 +66,7 @@ class FirewallControl {
                      filter::FirewallTables& tables, Instant now);
 
     std::vector<uint8_t> places_;
+    uint32_t capacity_;
     Random random_;
     sets::SetRegistry sets_;
     std::function<filter::Date()> calendar_;

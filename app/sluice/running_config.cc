@@ -42,12 +42,18 @@ std::expected<GatewayConfig, config::Problems> RunningConfig::parse(std::string_
 }
 
 std::vector<config::Difference> RunningConfig::difference(const GatewayConfig& candidate) const {
-    return config::differences(config_, candidate);
+    auto all = config::differences(config_, candidate);
+    // There is no room for more than at the start.
+    if (conntrack_of(candidate).max > gateway_.firewall().capacity()) {
+        for (auto& difference : all)
+            difference.fixed = difference.fixed || difference.path == "conntrack.max";
+    }
+    return all;
 }
 
 Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     std::string fixed;
-    for (const auto& difference : config::differences(config_, candidate)) {
+    for (const auto& difference : this->difference(candidate)) {
         if (!difference.fixed)
             continue;
         if (!fixed.empty())

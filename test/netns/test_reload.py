@@ -95,6 +95,23 @@ def test_what_cannot_change_live_is_refused_by_name(fresh):
     with pytest.raises(ApiError) as refusal:
         router.apply(changed)
     assert "mbufs" in str(refusal.value.body)
+
+
+def test_there_is_room_for_no_more_flows_than_at_the_start(fresh):
+    router = fresh.router
+    rules = {"policy": "accept"}
+    for most, is_refused in ((500_000, False), (1_048_576, False), (1_048_577, True)):
+        router.write({**router.config, "conntrack": {"max": most}, "filter": {"forward": rules}})
+        text = router.config_file.read_text()
+        changes = router.api.call("POST", "/v1/config/diff", text)["changes"]
+        assert [change["path"] for change in changes if change["fixed"]] == ["conntrack.max"] * is_refused
+        if not is_refused:
+            router.api.call("POST", "/v1/config/apply", text)
+            wait_for(lambda most=most: router.api.get("/v1/conntrack/count")["max"] == most, "the worker to know")
+            continue
+        with pytest.raises(ApiError) as refusal:
+            router.api.call("POST", "/v1/config/apply", text)
+        assert "conntrack.max" in refusal.value.body["error"]["message"]
     fresh.hosts["lan"].run(f"ping -c 1 -W 2 {WAN4}")
 
 
