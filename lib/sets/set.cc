@@ -103,6 +103,14 @@ bool Set::add_one(const Fields& fields, Instant now, uint32_t bytes, bool refres
                 records.condition(record).expires.store(start.expires, std::memory_order_relaxed);
         }
         if (record == 0) {
+            // It may be one of several that the operator is adding: it counts from now on.
+            record = part.find_exact(fields, body.epoch() + 1);
+            if (record != 0) {
+                records.condition(record).birth.store(body.epoch(), std::memory_order_relaxed);
+                added = true;
+            }
+        }
+        if (record == 0) {
             if (!body.take_place()) {
                 counters_.full.fetch_add(1, std::memory_order_relaxed);
                 return false;
@@ -225,6 +233,11 @@ struct Set::Change {
     void undo() {
         {
             const std::scoped_lock held(body.lock());
+            // What a rule has added meanwhile, too, stays.
+            std::erase_if(born, [this](const Place& one) {
+                const Condition& condition = body.part(one.first).records().condition(one.second);
+                return condition.birth.load(std::memory_order_relaxed) != next_epoch();
+            });
             for (const auto& [place, record] : born)
                 body.part(place).unlink(record);
             body.give_place(born.size());

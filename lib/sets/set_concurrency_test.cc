@@ -186,6 +186,60 @@ TEST(SetConcurrency, WorkersAddWhileTheOperatorChanges) {
     }
 }
 
+// What an operator adds with others is not seen before all of them are there. If a rule adds it meanwhile, it
+// is there at once, is there once, and stays whatever becomes of the others. `more` elements make the set too
+// full.
+void add_the_same(uint32_t more, uint32_t size) {
+    constexpr uint32_t kSame = 4000;
+    constexpr uint32_t kFirst = 0x0a000000;
+    const auto fields = [](uint32_t i) { return Fields(Ip4Address::from_host(kFirst + i)); };
+    Readers readers;
+    readers.leave(1);
+    Set set("test", {.type = type_of("ip"), .size = size, .timeout = std::chrono::hours(1), .dynamic = true},
+            3, readers.retire());
+    std::vector<Element> elements;
+    for (uint32_t i = 0; i < kSame + more; ++i)
+        elements.push_back(single(kFirst + i));
+    std::atomic<bool> begun = false;
+    uint32_t added_from = kSame;
+    std::thread worker([&] {
+        begun = true;
+        // Where there was no room for all, it is given back after a while.
+        while (added_from != 0 && set.add(fields(added_from - 1), at(1), 64)) {
+            --added_from;
+            EXPECT_TRUE(set.contains(fields(added_from), at(1))) << added_from;
+        }
+        readers.leave(0);
+    });
+    while (!begun.load())
+        std::this_thread::yield();
+    EXPECT_EQ(set.add(elements, at(1)).has_value(), more == 0);
+    worker.join();
+    readers.collect();
+    EXPECT_TRUE(added_from == 0 || more != 0);
+    EXPECT_EQ(set.element_count(), kSame - added_from);
+    std::vector<ElementValue> values;
+    for (uint32_t i = added_from; i < kSame; ++i) {
+        ASSERT_TRUE(set.contains(fields(i), at(1))) << i;
+        values.push_back(elements[i].value);
+    }
+    EXPECT_TRUE(set.remove(values, at(1)));
+    for (uint32_t i = 0; i < kSame; ++i)
+        ASSERT_FALSE(set.contains(fields(i), at(1))) << i;
+    EXPECT_EQ(set.element_count(), 0U);
+    readers.collect();
+}
+
+TEST(SetConcurrency, WorkersAndTheOperatorAddTheSame) {
+    for (int round = 0; round < 20; ++round)
+        add_the_same(0, 20'000);
+}
+
+TEST(SetConcurrency, WhatWorkersAddedStaysWhereTheOperatorsRequestIsRefused) {
+    for (int round = 0; round < 20; ++round)
+        add_the_same(2000, 5000);
+}
+
 TEST(SetConcurrency, AContentIsReplacedUnderReaders) {
     Readers readers;
     {
