@@ -92,6 +92,10 @@ inline uint16_t room(const Packet* packet) {
 inline bool ip4_checksum_is_good(const Packet* packet) {
     return (packet->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 }
+// What the device said of the IPv4 header checksum holds no longer: the packet was changed.
+inline void forget_ip4_checksum(Packet* packet) {
+    packet->ol_flags &= ~RTE_MBUF_F_RX_IP_CKSUM_MASK;
+}
 // True where the device vouches for what the packet carries but left its TCP or UDP checksum undone, as the
 // other end of a virtual link may.
 inline bool lacks_transport_checksum(const Packet* packet) {

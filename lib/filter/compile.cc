@@ -168,9 +168,10 @@ class RulesetBuilder {
     }
 
     void find_steps(const CompiledChain& early) {
+        const auto growing = sets_that_grow(early);
         for (uint32_t place = 0; place < early.rule_count; ++place) {
             const auto step = step_of(ruleset_.rules_.rules[early.first_rule + place]);
-            if (!step)
+            if (!step || asks(*step, growing))
                 break;
             ruleset_.early_steps_.push_back(*step);
         }
@@ -179,6 +180,31 @@ class RulesetBuilder {
             return step.lookup != nullptr && !step.lookup->set->options().counters;
         });
         ruleset_.frame_steps_ = static_cast<size_t>(other - steps.begin());
+    }
+
+    // Sets to which early rules add: one packet of a burst may change what they say of the next. Also those
+    // to which only rules of regular chains add, as early rules may jump there.
+    [[nodiscard]] std::vector<const sets::Set*> sets_that_grow(const CompiledChain& early) const {
+        std::vector<const sets::Set*> growing;
+        for (const CompiledChain& chain : ruleset_.chains_) {
+            if (chain.is_base && &chain != &early)
+                continue;
+            for (const CompiledRule& rule :
+                 std::span(ruleset_.rules_.rules).subspan(chain.first_rule, chain.rule_count)) {
+                if (rule.statements != kNoIndex)
+                    growing.push_back(ruleset_.rules_.statements[rule.statements].add_to.set);
+            }
+        }
+        return growing;
+    }
+
+    [[nodiscard]] bool asks(const EarlyStep& step, std::span<const sets::Set* const> sets) const {
+        const auto is_among = [sets](const sets::Set* set) {
+            return std::ranges::find(sets, set) != sets.end();
+        };
+        if (step.lookup != nullptr)
+            return is_among(step.lookup->set);
+        return std::ranges::any_of(ruleset_.rules_.programs[step.rule->program].sets, is_among);
     }
 
     [[nodiscard]] std::optional<EarlyStep> step_of(const CompiledRule& rule) const {

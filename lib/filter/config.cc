@@ -6,6 +6,7 @@
 
 #include "config/compound.hh"
 #include "config/print.hh"
+#include "filter/limit.hh"
 #include "filter/log_event.hh"
 
 namespace sluice {
@@ -36,12 +37,9 @@ void check_limit(const LimitOptions& limit, Context& context) {
                            "expected 1 to " + std::to_string(kMaxRate));
         return;
     }
-    // Tokens are nanoseconds in 63 bits; workers share them in parts that are not rounded down to nothing.
-    const auto cost = static_cast<uint64_t>(rate.period().count()) / rate.amount;
-    constexpr uint64_t kMaxTokens = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / kMaxWorkers;
-    if (cost != 0 && limit.burst > kMaxTokens / cost)
+    if (const auto most = largest_burst(rate.amount, rate.period()); limit.burst > most)
         context.problem_at("burst", "so large a burst would take years to save up",
-                           "expected at most " + std::to_string(kMaxTokens / cost));
+                           "expected at most " + std::to_string(most));
 }
 
 Limit limit_of(const LimitOptions& options) {

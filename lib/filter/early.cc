@@ -115,13 +115,18 @@ struct Arrived {
     bool by_one = true;
 
     static Arrived of(const Burst& burst) {
-        Arrived arrived{.in = burst.meta[0].in};
+        Arrived arrived;
         arrived.ip = burst.keys.ip4.all | burst.keys.ip6.all;
         for_each_place(pipeline::first_places(burst.count) & ~arrived.ip,
                        [&](size_t place) { arrived.ip |= uint64_t{is_ip(burst.meta[place])} << place; });
-        for (size_t place = 0; place < burst.count; ++place)
-            arrived.by_one = arrived.by_one & (burst.meta[place].in == arrived.in);
+        arrived.see_interfaces(burst);
         return arrived;
+    }
+    void see_interfaces(const Burst& burst) {
+        in = burst.meta[0].in;
+        by_one = true;
+        for (size_t place = 0; place < burst.count; ++place)
+            by_one = by_one & (burst.meta[place].in == in);
     }
     // Of these packets those that came by interfaces of the step.
     [[nodiscard]] uint64_t by_interfaces(const EarlyStep& step, const Burst& burst, uint64_t places) const {
@@ -140,7 +145,7 @@ void Firewall::early(routing::Context& context, Burst& burst, uint64_t asked) {
     if (burst.count == 0)
         return;
     const Ruleset& ruleset = *tables_->ruleset;
-    const auto arrived = Arrived::of(burst);
+    auto arrived = Arrived::of(burst);
     uint64_t open = arrived.ip;
     const uint64_t plain = burst.keys.ip4.all;
     uint64_t dropped = 0;  // that early_frames() would have dropped
@@ -154,6 +159,9 @@ void Firewall::early(routing::Context& context, Burst& burst, uint64_t asked) {
             continue;
         const uint64_t ended = step.lookup != nullptr ? drop_listed(context, burst, step, wanted)
                                                       : end_by_program(context, burst, *step.rule, wanted);
+        // A program may have given packets another tag.
+        if (step.lookup == nullptr && ruleset.rules().programs[step.rule->program].program->changes_packets())
+            arrived.see_interfaces(burst);
         open &= ~ended;
         dropped |= in_front ? ended & plain : 0;
     }
@@ -253,6 +261,7 @@ Firewall::AfterProgram Firewall::ask_program(routing::Context& context, Burst& b
         if (!answer.changed)
             return AfterProgram::goes_on;
         burst.keys.forget(place);
+        dpdk::forget_ip4_checksum(packet);
         const auto parsed = pipeline::parse_packet(interfaces, interfaces[meta.in].port, packet, meta);
         if (parsed != Verdict::next()) {
             pipeline::finish(context.worker, packet, meta.in, parsed);

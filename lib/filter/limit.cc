@@ -2,8 +2,16 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace sluice::filter {
+
+uint64_t largest_burst(uint64_t amount, Duration period) {
+    // Tokens are nanoseconds in 63 bits; workers share them in parts that are not rounded down to nothing.
+    constexpr uint64_t kMaxTokens = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / kMaxWorkers;
+    const auto cost = static_cast<uint64_t>(period.count()) / amount;
+    return cost == 0 ? std::numeric_limits<uint64_t>::max() : kMaxTokens / cost;
+}
 
 LimitTerms LimitTerms::of(const Limit& limit, size_t workers) {
     const auto period = static_cast<uint64_t>(limit.period.count());

@@ -13,6 +13,9 @@
 
 namespace sluice::filter {
 
+// The largest burst whose tokens can be counted, at a rate of at least one packet a period.
+uint64_t largest_burst(uint64_t amount, Duration period);
+
 // What a limit comes to. With several workers each has its own buckets with an equal share of rate and burst
 // (at least one packet), so that together they let no more through than the limit says; what one worker does
 // not need another cannot use.

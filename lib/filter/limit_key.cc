@@ -16,6 +16,13 @@ void put(const IpAddress& address, uint64_t* words) {
 
 }  // namespace
 
+LimitKeyValue LimitKeyValue::of_source(const IpAddress& source) {
+    LimitKeyValue key;
+    put(source, key.words.data());
+    key.kind = static_cast<uint64_t>(source.family());
+    return key;
+}
+
 std::optional<LimitKeyValue> LimitKeyValue::of(LimitKey per, const RulePacket& packet) {
     LimitKeyValue key;
     const auto source = [&](size_t word) { put(packet.ip.source(), &key.words[word]); };

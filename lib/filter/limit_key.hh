@@ -19,6 +19,8 @@ struct LimitKeyValue {
 
     // Nothing if the packet lacks a field, a port for instance.
     static std::optional<LimitKeyValue> of(LimitKey per, const RulePacket& packet);
+    // As for LimitKey::saddr.
+    static LimitKeyValue of_source(const IpAddress& source);
     [[nodiscard]] uint64_t hash(uint64_t seed) const;
 };
 

@@ -16,6 +16,10 @@ ProgramHost& host_of(uint64_t argument) {
     return *static_cast<ProgramHost*>(bpf::Run::of(argument).host);
 }
 
+IpAddress source_of(const ProgramHost& host) {
+    return host.came ? host.came->source : host.ip->source();
+}
+
 bool contains(ProgramHost& host, uint64_t set, const sets::Fields& fields) {
     return host.program.sets[set]->contains(fields, host.now, host.ip->length());
 }
@@ -24,14 +28,15 @@ uint64_t contains_source(uint64_t packet, uint64_t set, uint64_t, uint64_t, uint
     auto& host = host_of(packet);
     if (host.lookups != nullptr && (host.lookups->by_source >> set & 1) != 0)
         return (host.lookups->sources[set] & host.place) != 0 ? 1 : 0;
-    return contains(host, set, sets::Fields(host.ip->source())) ? 1 : 0;
+    return contains(host, set, sets::Fields(source_of(host))) ? 1 : 0;
 }
 
 uint64_t contains_destination(uint64_t packet, uint64_t set, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
     if (host.lookups != nullptr && (host.lookups->by_destination >> set & 1) != 0)
         return (host.lookups->destinations[set] & host.place) != 0 ? 1 : 0;
-    return contains(host, set, sets::Fields(host.ip->destination())) ? 1 : 0;
+    const IpAddress destination = host.came ? host.came->destination : host.ip->destination();
+    return contains(host, set, sets::Fields(destination)) ? 1 : 0;
 }
 
 uint64_t contains_ip4(uint64_t packet, uint64_t set, uint64_t address, uint64_t, uint64_t) {
@@ -66,7 +71,7 @@ uint64_t take(ProgramHost& host, uint64_t limit, const LimitKeyValue& key) {
 
 uint64_t limit_source(uint64_t packet, uint64_t limit, uint64_t, uint64_t, uint64_t) {
     auto& host = host_of(packet);
-    return take(host, limit, *LimitKeyValue::of(LimitKey::saddr, RulePacket(*host.ip, host.now)));
+    return take(host, limit, LimitKeyValue::of_source(source_of(host)));
 }
 
 uint64_t limit_key(uint64_t packet, uint64_t limit, uint64_t key, uint64_t, uint64_t) {
@@ -93,9 +98,11 @@ uint64_t load(uint64_t packet, uint64_t offset, uint64_t size, uint64_t, uint64_
 }
 
 uint64_t store(uint64_t packet, uint64_t offset, uint64_t size, uint64_t value, uint64_t) {
-    const auto& host = host_of(packet);
+    auto& host = host_of(packet);
     if (!is_within(host, offset, size))
         return 0;
+    if (!host.came && offset + size > host.window)
+        host.came = {.source = host.ip->source(), .destination = host.ip->destination()};
     uint8_t* const copy = bpf::Run::of(packet).packet.frame;
     for (uint64_t i = offset + size; i-- > offset; value >>= 8) {
         if (i < host.window)

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "base/address.hh"
 #include "base/interface_id.hh"
 #include "base/time.hh"
 #include "bpf/helper.hh"
@@ -38,6 +40,12 @@ struct ProgramHost {
     std::span<const uint8_t> frame{};  // as it came
     std::span<uint8_t> changed{};      // the frame, for what is written behind the copy; may be empty
     uint64_t place = 0;                // its bit in the look-ups
+    // The addresses it came with, once the program has written into the frame.
+    struct Addresses {
+        IpAddress source;
+        IpAddress destination;
+    };
+    std::optional<Addresses> came{};
     InterfaceId redirect = kNoInterface;
 };
 

@@ -39,6 +39,7 @@ void ProgramRound::ask(const wire::IpPacket& ip, std::span<uint8_t> frame, uint1
     host_.changed = changes_ ? frame : std::span<uint8_t>();
     host_.place = place;
     host_.redirect = kNoInterface;
+    host_.came.reset();
     describe(ip, l3, run_.packet);
     auto verdict = program_(run_, frame);
     if (verdict == bpf::Verdict::redirect && host_.redirect == kNoInterface)

@@ -133,6 +133,10 @@ class Symbols {
             return wrong;
         limit.amount = rate->first;
         limit.period = rate->second;
+        if (const auto most = largest_burst(limit.amount, limit.period); limit.burst > most)
+            return fail(
+                "so large a burst as '" + std::string(text) + "' asks for would take years to save up",
+                "expected at most " + std::to_string(most));
         // Two limits of the same rate under different names are two.
         limits_.emplace_back(text.substr(0, first));
         for (size_t i = 0; i + 1 < limits_.size(); ++i) {

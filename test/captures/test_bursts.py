@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import pytest
 from scapy.all import IP, TCP, UDP, Dot1Q, Ether, IPv6, PcapWriter, RawPcapReader, wrpcap
 from test_captures import HERE
 
@@ -56,6 +57,13 @@ filter:
       - {name: knocked, saddr: "@knocked", action: drop}
       - {name: knock, proto: udp, dport: 7, add_to: "@knocked", action: accept}
       - {name: others, proto: udp, action: accept}
+"""
+EARLY_KNOCK = """
+sets:
+  knocked: {type: ip}
+early:
+  - {name: knocked, saddr: "@knocked", action: drop}
+  - {name: knock, proto: udp, dport: 7, add_to: "@knocked"}
 """
 
 
@@ -171,13 +179,14 @@ def test_neighbouring_packets_go_their_own_ways(tmp_path):
     assert repeated > len(sent) * 3 / 4
 
 
-def test_a_set_that_a_packet_changes_counts_for_the_next_one(tmp_path):
+@pytest.mark.parametrize("rules", [KNOCK, EARLY_KNOCK], ids=["filter", "early"])
+def test_a_set_that_a_packet_changes_counts_for_the_next_one(tmp_path, rules):
     """Though both come in one burst, and the flow has been allowed to pass before."""
     def packet(number, dport):
         return Ether(src=HOST, dst=BOX["lan"]) / IP(src="192.168.1.9", dst="10.1.0.1", id=number) / UDP(sport=4000, dport=dport)
 
     traffic = [packet(number, 7 if number == 100 else 53) for number in range(256)]
-    sent, _ = play(tmp_path, traffic, KNOCK)
+    sent, _ = play(tmp_path, traffic, rules)
     assert sent == [leaving("one", frame) for frame in traffic[:101]]
 
 

@@ -40,6 +40,15 @@ early:
 """
 
 
+needs_clang = pytest.mark.skipif(CLANG is None, reason="programs are compiled with clang")
+
+
+def compile_program(folder: pathlib.Path, name: str, text: str):
+    (folder / f"{name}.c").write_text(text)
+    subprocess.run([CLANG, "-O2", "-target", "bpf", "-mcpu=v2", f"-I{HERE.parents[1]}/lib/bpf/include", "-c",
+                    folder / f"{name}.c", "-o", folder / f"{name}.o"], check=True)
+
+
 def is_in(name: str, address: str) -> bool:
     one = ipaddress.ip_address(address)
     return any(one.version == net.version and one in net for net in map(ipaddress.ip_network, SETS[name]))
@@ -96,14 +105,11 @@ def traffic(program: bool, tracks: bool):
         yield comes, None if ended_by else leaving(gateways[destination[:4]], plain), ended_by
 
 
-@pytest.mark.parametrize("program", [False, pytest.param(True, marks=pytest.mark.skipif(
-    CLANG is None, reason="programs are compiled with clang"))], ids=["sets", "sets and a program"])
+@pytest.mark.parametrize("program", [False, pytest.param(True, marks=needs_clang)], ids=["sets", "sets and a program"])
 @pytest.mark.parametrize("filter_rules", ["", VALID], ids=["router", "firewall"])
 def test_packets_of_a_burst_meet_early_rules_as_if_alone(tmp_path: pathlib.Path, program, filter_rules):
     if program:
-        (tmp_path / "edge.c").write_text(PROGRAM)
-        subprocess.run([CLANG, "-O2", "-target", "bpf", "-mcpu=v2", f"-I{HERE.parents[1]}/lib/bpf/include", "-c",
-                        tmp_path / "edge.c", "-o", tmp_path / "edge.o"], check=True)
+        compile_program(tmp_path, "edge", PROGRAM)
     frames = list(traffic(program, bool(filter_rules)))
 
     def asks(api):
@@ -125,3 +131,23 @@ def test_packets_of_a_burst_meet_early_rules_as_if_alone(tmp_path: pathlib.Path,
         assert verdicts["drop"] + verdicts["tx"] == ended.count("edge")
         assert min(verdicts["drop"], verdicts["tx"], verdicts["pass"]) > 0
     assert sum(counted.values()) == ended.count("counted")
+
+
+@needs_clang
+def test_a_program_finds_what_an_early_rule_has_added_for_the_packet_before(tmp_path):
+    compile_program(tmp_path, "edge", """#include "sluice_bpf.h"
+SLUICE_SET(knocked, "knocked");
+SLUICE_PROGRAM int edge(struct sluice_packet *packet) {
+    return sluice_set_contains_source(packet, &knocked) ? XDP_DROP : XDP_PASS;
+}
+""")
+    traffic = [Ether(src=HOST, dst=BOX["lan"]) / IP(src="192.168.1.9", dst="10.1.0.1", id=number) /
+               UDP(sport=4000, dport=7 if number == 100 else 53) for number in range(256)]
+    sent, _ = play(tmp_path, traffic, """
+sets:
+  knocked: {type: ip}
+early:
+  - {name: edge, program: edge.o}
+  - {name: knock, proto: udp, dport: 7, add_to: "@knocked"}
+""")
+    assert sent == [leaving("one", frame) for frame in traffic[:101]]

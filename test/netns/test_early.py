@@ -75,6 +75,27 @@ def test_a_reload_takes_the_new_program_and_keeps_what_was_counted(lab, tmp_path
     assert program(lab)["verdicts"]["tx"] > 0
 
 
+def test_a_checksum_that_the_device_found_right_is_looked_at_again(lab, tmp_path, monkeypatch):
+    """Where a program has changed the header since."""
+    profiles = shutil.copytree(ROOT / "drivers-config", tmp_path / "drivers-config")
+    tap = profiles / "tap.yaml"
+    tap.write_text(tap.read_text().replace("rx: [scatter]", "rx: [scatter, ipv4_cksum]"))
+    monkeypatch.setenv("SLUICE_DRIVERS_CONFIG", str(profiles))
+    lab.connect(**LAN)
+    lab.connect(**WAN)
+    compile_program("""
+SLUICE_PROGRAM int change(struct sluice_packet *packet) {
+    if (packet->protocol == 1)
+        packet->frame[14 + 8] = 7;
+    return XDP_PASS;
+}""", tmp_path / "change.o")
+    lab.start({**two_hosts(), "early": [{"name": "change", "in": "lan", "program": str(tmp_path / "change.o")}]})
+    if lab.kind == "tap":
+        assert "ipv4_cksum" in lab.router.interface("lan")["offloads"]
+    assert not pings(lab)
+    wait_for(lambda: lab.router.drops().get("ip4_bad_checksum"), "a packet that is no good")
+
+
 def test_every_packet_of_a_burst_is_judged_by_itself(tmp_path):
     """Full bursts of all sorts of packets: each rule counts exactly those that are its own."""
     compile_program((ROOT / "conf/bpf/drop_ports.c").read_text(), tmp_path / "ports.o")

@@ -234,6 +234,46 @@ def test_a_changed_packet_is_judged_as_it_is_now(gateway, compiled):
 
 
 @needs_clang
+def test_a_packet_with_another_tag_is_of_another_interface(gateway, compiled):
+    """Also to rules that ask a set about whole bursts."""
+    for vlan in (20, 30):
+        gateway.config["interfaces"][f"wan{vlan}"] = {"parent": "wan", "vlan": vlan, "mac": WAN.mac, "addresses": [f"10.{vlan}.0.1/24"]}
+    gateway.config["sets"] = {"listed": {"type": "ip", "elements": [REMOTE.ip4]}}
+    program = compiled("tag", """
+        SLUICE_PROGRAM int tag(struct sluice_packet *packet) {
+            if (packet->frame[12] == 0x81 && packet->frame[15] == 20)
+                packet->frame[15] = 30;
+            return XDP_PASS;
+        }""")
+    early(gateway, {"name": "tag", "program": program},
+          *({"name": f"from{vlan}", "in": f"wan{vlan}", "saddr": "@listed", "action": "drop"} for vlan in (20, 30)))
+    plain = udp(1)
+    tagged = Ether(src=plain.src, dst=plain.dst) / Dot1Q(vlan=20) / plain.payload
+    result = gateway.send(("wan", tagged), ("wan", plain))
+    assert [line.rule for line in result.packets] == ["early/from30", None]
+
+
+@needs_clang
+@pytest.mark.parametrize("matches", [{}, {"proto": "udp"}], ids=["bursts", "packets"])
+@pytest.mark.parametrize("window", [False, True], ids=["written", "in a copy"])
+def test_a_program_asks_about_the_addresses_that_the_packet_came_with(gateway, compiled, matches, window):
+    """Whatever it has written over them, and whether others are asked about a burst or one packet after the other."""
+    gateway.config["sets"] = {"listed": {"type": "ip", "elements": [REMOTE.ip4, HOST.ip4]}}
+    program = compiled("over", f"""
+        SLUICE_SET(listed, "listed");
+        SLUICE_LIMIT(few, "few", "1/day", 1);
+        SLUICE_PROGRAM int over(struct sluice_packet *packet) {{
+            sluice_store(packet, packet->l3 + 12, 8, {'packet->frame[20]' if window else '77'});
+            if (!sluice_set_contains_source(packet, &listed) || !sluice_set_contains_destination(packet, &listed))
+                return XDP_ABORTED;
+            return sluice_limit_source(packet, &few) ? XDP_TX : XDP_DROP;
+        }}""")
+    early(gateway, {"name": "over", "program": program, **matches})
+    result = gateway.send(("wan", udp(1)), ("wan", udp(2)), ("wan", udp(3, src="198.51.100.78")))
+    assert [line.reason for line in result.packets] == [None, reason.program, reason.program_aborted]
+
+
+@needs_clang
 def test_programs_and_other_rules_are_asked_in_order(gateway, compiled):
     program = compiled("even", """
         SLUICE_COUNTER(asked, "asked");
@@ -316,6 +356,9 @@ REFUSED = {
                      SLUICE_PROGRAM int wrong_set(struct sluice_packet *p) {
                          return sluice_set_contains_source(p, &ports); }""",
                   "argument 2 of sluice_set_contains_source is not of its kind"),
+    "years": ("""SLUICE_LIMIT(slow, "slow", "1/day", 213504);
+                 SLUICE_PROGRAM int years(struct sluice_packet *p) { return sluice_limit_source(p, &slow) ? 2 : 1; }""",
+              "would take years to save up"),
     "data": ("""static const int table[] = {1, 2, 3, 4};
                 SLUICE_PROGRAM int data(struct sluice_packet *packet) { return table[packet->family & 3]; }""",
              "the program has data of its own"),
