@@ -6,6 +6,7 @@
 
 #include "filter/program.hh"
 #include "filter/rule_check.hh"
+#include "filter/ways_out.hh"
 #include "pipeline/config.hh"
 #include "sluice/port_share_check.hh"
 #include "sluice/steering.hh"
@@ -198,6 +199,7 @@ void FirewallControl::prepare_nat(const GatewayConfig& config, const filter::Rul
                                   filter::FirewallTables& tables, Instant now) {
     const auto profile = conntrack_of(config).profile;
     tables.nat = config.rules.nat.options.settings(profile);
+    tables.nat.outside = filter::ways_outside(tables.ruleset->rules());
     tables.nat_tells = profile == conntrack::Profile::rfc;
     translators_.resize(workers_.size());
     for (size_t i = 0; i < workers_.size(); ++i) {

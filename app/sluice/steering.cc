@@ -1,13 +1,12 @@
 #include "sluice/steering.hh"
 
 #include <algorithm>
+#include <bitset>
+
+#include "filter/ways_out.hh"
 
 namespace sluice {
 namespace {
-
-bool gives_sources(const nat::NatRule& rule) {
-    return rule.kind == nat::NatKind::snat || rule.kind == nat::NatKind::masquerade;
-}
 
 // Whether all flows of an inside host are one worker's matter: they share external endpoints, or count
 // towards one limit.
@@ -16,26 +15,6 @@ bool needs_whole_hosts(const nat::NatRule& rule, const nat::NatSettings& setting
         rule.port_overlap.value_or(settings.port_overlap) &&
         rule.mapping.value_or(settings.mapping) == nat::Dependence::address_and_port_dependent;
     return !overlaps || rule.ports_per_host.value_or(settings.ports_per_host) != 0;
-}
-
-// The interfaces a rule is for; all of them where it names none.
-std::bitset<kMaxInterfaces> ways_out(const filter::CompiledRules& rules, const filter::CompiledRule& rule,
-                                     size_t interfaces) {
-    std::bitset<kMaxInterfaces> named;
-    for (size_t i = 0; i < interfaces; ++i)
-        named.set(i);
-    for (const auto& check : rules.checks_of(rule)) {
-        if (check.field != filter::Field::out)
-            continue;
-        for (size_t i = 0; i < interfaces; ++i) {
-            const bool is_in = std::ranges::any_of(rules.numbers_of(check), [i](const auto& range) {
-                return range.first <= i && i <= range.last;
-            });
-            if (is_in == check.negated)
-                named.reset(i);
-        }
-    }
-    return named;
 }
 
 }  // namespace
@@ -47,7 +26,7 @@ bool may_own_unequally(const filter::Ruleset& ruleset) {
     const auto& rules = ruleset.rules();
     return ruleset.limits().empty() && ruleset.connlimits().empty() &&
            std::ranges::none_of(rules.nat, [](const auto& nat) {
-               return gives_sources(nat.rule) || nat.rule.hairpin.value_or(false);
+               return nat::gives_sources(nat.rule.kind) || nat.rule.hairpin.value_or(false);
            });
 }
 
@@ -63,18 +42,19 @@ steering::PlanOptions plan_options(size_t workers, std::span<const uint8_t> plac
         options.places.assign(places.begin(), places.end());
     options.by_addresses = !firewall->settings.helpers.empty();
     const auto& rules = firewall->ruleset->rules();
+    const auto all = std::bitset<kMaxInterfaces>().set();
     bool has_external = false;
     for (const auto& rule : rules.rules) {
         if (rule.nat == filter::kNoIndex)
             continue;
         const auto& nat = rules.nat[rule.nat].rule;
-        has_external = has_external || gives_sources(nat) || nat.hairpin.value_or(false);
-        if (!gives_sources(nat))
+        has_external = has_external || nat::gives_sources(nat.kind) || nat.hairpin.value_or(false);
+        if (!nat::gives_sources(nat.kind))
             continue;
         for (const auto& target : nat.targets)
             options.external.push_back({target.first, target.last});
         if (needs_whole_hosts(nat, firewall->nat))
-            options.outside |= ways_out(rules, rule, interfaces.all().size());
+            options.outside |= filter::ways_out(rules, rule).value_or(all);
     }
     if (has_external) {
         for (const auto& interface : interfaces.all()) {

@@ -284,7 +284,7 @@ Firewall::Choice Firewall::choose_destination(const Context& context, const Pass
     const auto found = translator_->inbound(original, passage.in);
     if (found) {
         flow.status.set(conntrack::kMappedDestination);
-        hairpin_ = {.wanted = found->out != passage.in, .outside = found->out};
+        hairpin_ = {.wanted = found->is_around, .outside = found->out};
         return found->inside;
     }
     if (found.error() == NatRefusal::filtered)

@@ -19,6 +19,10 @@ enum class NatKind : uint8_t {
     snat_prefix,  // the source's prefix exchanged (NPTv6, RFC 6296)
     dnat_prefix,  // that of the destination
 };
+// Whether rules of this kind give flows sources and ports.
+constexpr bool gives_sources(NatKind kind) {
+    return kind == NatKind::snat || kind == NatKind::masquerade;
+}
 
 // On what of the remote endpoint a mapping or a filter depends (RFC 4787 4.1 and 5).
 enum class Dependence : uint8_t { endpoint_independent, address_dependent, address_and_port_dependent };

@@ -1,10 +1,12 @@
 // What NAT does where a rule leaves it open, and the bounds of one worker's memory for it.
 #pragma once
 
+#include <bitset>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/interface_id.hh"
 #include "base/time.hh"
 #include "conntrack/timeouts.hh"
 #include "nat/rule.hh"
@@ -32,8 +34,10 @@ struct NatSettings {
     Pooling pooling = Pooling::paired;                      // R4787-2, R6888-2
     bool hairpin = true;                                    // R4787-9
     bool parity = false;                                    // even ports stay even (R4787-4, R7857-8)
-    bool port_overlap = false;    // several inside hosts share a port towards different remotes (R7857-3);
-                                  // asks for mapping: address_and_port_dependent
+    bool port_overlap = false;  // several inside hosts share a port towards different remotes (R7857-3);
+                                // asks for mapping: address_and_port_dependent
+    // Interfaces by which source NAT leads out, as its rules name them: who comes in there is not inside.
+    std::bitset<kMaxInterfaces> outside = {};
     uint32_t ports_per_host = 0;  // most mappings of one inside address (R6888-4); 0: any number
 
     // How long a freed port is not used again (R6888-8), and of which mappings.

@@ -388,8 +388,9 @@ std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, Inter
     // The box's own ports are for its own filter.
     if (mapping.inside == mapping.external)
         return std::unexpected(NatRefusal::no_mapping);
-    const Inbound found{.inside = mapping.inside, .out = mapping.out};
-    if (in != mapping.out) {
+    const bool is_around = in != mapping.out && !settings_.outside[index(in)];
+    const Inbound found{.inside = mapping.inside, .out = mapping.out, .is_around = is_around};
+    if (is_around) {
         if (!mapping.hairpin)
             return std::unexpected(NatRefusal::no_mapping);
         return found;

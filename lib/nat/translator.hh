@@ -59,6 +59,7 @@ struct Leaving {
 struct Inbound {
     Endpoint inside;
     InterfaceId out = kNoInterface;  // where the mapping's external side is
+    bool is_around = false;          // the packet is from inside (hairpin)
 };
 
 // One owner. All of it is the slow path: flows begin and end here, packets do not come by.
@@ -129,8 +130,8 @@ class Translator {
         const UsedProbe& used);
 
     // A packet that begins a flow, to an endpoint that may be a mapping's external one: the inside endpoint
-    // if the mapping's filter lets this remote in (R4787-8). Packets that came in elsewhere than by the
-    // mapping's interface are from inside (hairpin): no filter holds them. Changes nothing.
+    // if the mapping's filter lets this remote in (R4787-8). No filter holds packets from inside (hairpin):
+    // those that came in neither by the mapping's interface nor by another one outside. Changes nothing.
     [[nodiscard]] std::expected<Inbound, NatRefusal> inbound(const conntrack::Tuple& tuple,
                                                              InterfaceId in) const;
 

@@ -124,6 +124,18 @@ def test_filtering(gateway, filtering, lets_in):
             line.assert_silent(reason.nat_filtered)
 
 
+@pytest.mark.parametrize("filtering, lets_in", [("address_dependent", False), ("endpoint_independent", True)])
+def test_who_comes_by_another_way_out_is_outside_too(gateway, filtering, lets_in):
+    """R4787-8: nor is a stranger shown to the inside as if it were of it."""
+    nat(gateway, postrouting=[{**MASQUERADE, "out": ["wan", "dmz"], "filtering": filtering}])
+    stranger = "dmz", from_dmz(IP(src=SERVER.ip4, dst=WAN.ip4) / UDP(sport=53, dport=40000) / pattern(20))
+    line = gateway.send(lan_udp(), stranger).packets[1]
+    if lets_in:
+        assert ends(forwarded(line, "lan")) == (SERVER.ip4, 53, HOST.ip4, 40000)
+    else:
+        line.assert_silent(reason.nat_filtered)
+
+
 def test_source_pool_and_ports(gateway):
     nat(gateway, postrouting=[{"name": "pool", "out": "wan", "proto": ["tcp", "udp"],
                                "snat": ["203.0.113.50-203.0.113.51"], "ports": "2000-2003"}])
