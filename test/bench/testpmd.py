@@ -19,11 +19,11 @@ def why_not():
 class Testpmd:
     """A context: it forwards between two devices, inside."""
 
-    def __init__(self, devices, bench, mode, buffers=16384, within=()):
+    def __init__(self, devices, bench, mode, buffers=16384, within=(), burst=64):
         """`within` stands before the command, such as `ip netns exec`."""
         self.command = [*within, "stdbuf", "-oL", "dpdk-testpmd", _cores(bench.cpu), "--no-pci", "--no-telemetry",
                         *_memory(_megabytes(buffers)), "--log-level=4", *(f"--vdev={device}" for device in devices), "--",
-                        f"--forward-mode={mode}", "--auto-start", "--stats-period=1", f"--total-num-mbufs={buffers}", "--burst=64"]
+                        f"--forward-mode={mode}", "--auto-start", "--stats-period=1", f"--total-num-mbufs={buffers}", f"--burst={burst}"]
         bench.ran(self.command)
         self.said = []
 
