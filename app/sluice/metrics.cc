@@ -25,22 +25,24 @@ void interface_metrics(MetricsText& text, const pipeline::Observed& observed) {
 void drop_metrics(MetricsText& text, const pipeline::Observed& observed) {
     auto& packets = text.counter("drops", "Packets dropped, by reason, interface and worker");
     auto& bytes = text.counter("dropped_bytes", "Bytes dropped, by reason, interface and worker");
-    pipeline::for_each_drop(
-        observed, [&](const std::string& worker, const pipeline::Interface& interface,
-                      const telemetry::DropInfo& info, uint64_t packet_count, uint64_t byte_count) {
-            const telemetry::MetricLabels labels{{"reason", info.name},
-                                                 {"family", telemetry::to_string(info.family)},
-                                                 {"interface", interface.name},
-                                                 {"worker", worker}};
-            packets.sample(labels, packet_count);
-            bytes.sample(labels, byte_count);
-        });
+    pipeline::for_each_drop(observed,
+                            [&](std::optional<WorkerId> worker, const pipeline::Interface& interface,
+                                const telemetry::DropInfo& info, uint64_t packet_count, uint64_t byte_count) {
+                                const telemetry::MetricLabels labels{
+                                    {"reason", info.name},
+                                    {"family", telemetry::to_string(info.family)},
+                                    {"interface", interface.name},
+                                    {"worker", worker ? std::to_string(index(*worker)) : "control"}};
+                                packets.sample(labels, packet_count);
+                                bytes.sample(labels, byte_count);
+                            });
 }
 
 void worker_metrics(MetricsText& text, const pipeline::Observed& observed) {
     auto& packets = text.counter("worker_packets", "Packets received by a worker");
     auto& bursts = text.counter("worker_bursts", "Bursts that had packets");
-    auto& busy = text.counter("worker_busy_cycles", "CPU cycles of rounds in which there was something to do");
+    auto& busy =
+        text.counter("worker_busy_cycles", "CPU cycles of rounds in which there was something to do");
     auto& total = text.counter("worker_total_cycles", "CPU cycles since the start, those asleep among them");
     auto& exhausted = text.counter("worker_budget_exhausted", "Times a queue gave a full budget");
     auto& empty = text.counter("worker_empty_rounds", "Polls of all queues that found nothing");

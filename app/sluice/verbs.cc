@@ -75,9 +75,9 @@ pipeline::Observed observe(const Box& box) {
         observed.links.push_back(gateway.link(static_cast<pipeline::PortId>(port)));
     for (const auto* worker : gateway.workers()) {
         observed.workers.push_back({worker, gateway.eal().cpu(worker->id)});
-        observed.threads.push_back({std::to_string(index(worker->id)), &worker->counters});
+        observed.threads.push_back({worker->id, &worker->counters});
     }
-    observed.threads.push_back({"control", &gateway.control_counters()});
+    observed.threads.push_back({std::nullopt, &gateway.control_counters()});
     return observed;
 }
 

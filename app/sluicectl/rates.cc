@@ -107,8 +107,13 @@ Table worker_table(const Sample& before, const Sample& after, double seconds) {
                  {"SLEEPS/S", Align::right}});
     for (const json::value& now : items(after.workers)) {
         const json::value& then = find(before.workers, "id", member(now, "id"));
-        table.row({text(now, "id"), text(now, "cpu"), count_text(rate(then, now, "packets", seconds)),
-                   count_text(ratio(then, now, "busy_cycles", "packets", number(now, "cycles_per_packet"))),
+        const auto packets = [&](double per) {
+            return rate(then, now, "packets", per) + rate(then, now, "taken_over", per);
+        };
+        const bool has_cycles = has(then, "busy_cycles") && packets(1) > 0;
+        table.row({text(now, "id"), text(now, "cpu"), count_text(packets(seconds)),
+                   count_text(has_cycles ? rate(then, now, "busy_cycles", 1) / packets(1)
+                                         : number(now, "cycles_per_packet")),
                    share_text(ratio(then, now, "busy_cycles", "total_cycles", number(now, "busy"))),
                    count_text(rate(then, now, "sleeps", seconds))});
     }

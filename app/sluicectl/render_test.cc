@@ -265,6 +265,11 @@ TEST(Rates, top_shows_what_changed) {
     EXPECT_NE(render_top(before, after, 2, {}).find("0         1    100            150  25.0 %         0\n"),
               std::string::npos)
         << "of the interval, not since the start";
+    for (auto* sample : {&before, &after})
+        sample->workers.at("items").at(0).as_object()["taken_over"] = sample == &before ? 1000 : 1400;
+    EXPECT_NE(render_top(before, after, 2, {}).find("0         1    300             50  25.0 %         0\n"),
+              std::string::npos)
+        << "what it took over is its work too";
     EXPECT_EQ(render_new_drops(before.drops, after.drops, 2, {}),
               "no_route                     lan          +4 (2/s)\n");
     EXPECT_EQ(render_new_drops(after.drops, before.drops, 2, {}), "");

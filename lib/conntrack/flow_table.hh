@@ -53,7 +53,7 @@ class Flow6 final : public Flow {
 };
 inline constexpr size_t kBytesPerIp4Flow = sizeof(Flow) + 2 * table::FlowIndex::kBytesPerEntry;
 inline constexpr size_t kBytesPerIp6Flow = sizeof(Flow6) + 2 * table::FlowIndex::kBytesPerEntry;
-static_assert(kBytesPerIp4Flow <= 192);
+static_assert(kBytesPerIp4Flow <= 192 && kBytesPerIp6Flow <= 256);
 
 // IPv6 tuples with ports of many packets, by place; borrowed.
 struct Ip6PortsKeys {

@@ -30,8 +30,9 @@ const config::Mapping<dpdk::EngineConfig>& config::Schema<dpdk::EngineConfig>::g
     using dpdk::EngineConfig;
     static const auto mapping =
         Mapping<EngineConfig>("the engine")
-            .optional("workers", &EngineConfig::workers,
-                      "how many workers, on which CPUs ([1, 2]), or `auto`: one for each CPU but one")
+            .optional(
+                "workers", &EngineConfig::workers,
+                "how many workers, at most 64, on which CPUs ([1, 2]), or `auto`: one for each CPU but one")
             .optional(
                 "poll", &EngineConfig::poll,
                 "`adaptive` polls while there is work, then sleeps on rx interrupts, descriptors or short "

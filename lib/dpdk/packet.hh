@@ -6,7 +6,6 @@
 #include <rte_mbuf.h>
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <span>
 

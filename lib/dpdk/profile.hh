@@ -18,7 +18,7 @@ namespace sluice::dpdk {
 // How a worker sleeps when the device has nothing: on an rx interrupt, on the file descriptors that the
 // driver opened, or by short naps.
 enum class Sleep : uint8_t { interrupt, descriptor, nap };
-enum class RssKey : uint8_t { symmetric, standard };
+enum class RssKey : uint8_t { symmetric, default_ };
 
 enum class AllQueues : uint8_t { max };  // as many as there are workers
 using QueueCount = std::variant<AllQueues, uint16_t>;
@@ -79,7 +79,7 @@ struct config::EnumNames<dpdk::Sleep> {
 template <>
 struct config::EnumNames<dpdk::RssKey> {
     static constexpr auto names = std::to_array<EnumName<dpdk::RssKey>>(
-        {{dpdk::RssKey::symmetric, "symmetric"}, {dpdk::RssKey::standard, "default"}});
+        {{dpdk::RssKey::symmetric, "symmetric"}, {dpdk::RssKey::default_, "default"}});
 };
 template <>
 struct config::EnumNames<dpdk::AllQueues> {

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "base/error.hh"
@@ -42,7 +41,8 @@ class Sleeper {
             switch_off();
     }
 
-    // Sleeps until something arrives, the bell rings, or the time is over; true if it ended before its time.
+    // Sleeps until something arrives, the bell rings, or `most` or longest() is over; true if it ended
+    // before.
     bool sleep(Duration most = std::chrono::hours(1));
     // The most that the next sleep lasts. With a queue that can only be polled among them it is a nap: as the
     // profile says at first, then longer step by step while nothing comes, up to a millisecond.

@@ -2,10 +2,11 @@
 // for the length of one answer.
 #pragma once
 
+#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "base/interface_id.hh"
 #include "dpdk/device.hh"
 #include "pipeline/interfaces.hh"
 #include "pipeline/worker.hh"
@@ -15,9 +16,9 @@
 
 namespace sluice::pipeline {
 
-// The counters of one thread: a worker's number, or "control".
+// The counters of one thread: a worker's, or those of the control thread.
 struct ThreadCounters {
-    std::string worker;
+    std::optional<WorkerId> worker;
     const telemetry::PacketCounters* counters = nullptr;
 };
 

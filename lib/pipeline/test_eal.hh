@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
-
 #include "dpdk/eal.hh"
 
 namespace sluice::pipeline {

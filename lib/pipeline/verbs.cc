@@ -83,14 +83,14 @@ json::value worker_json(const ObservedWorker& one) {
 
 json::array drops_json(const Observed& observed) {
     json::array items;
-    for_each_drop(observed, [&](const std::string& worker, const Interface& interface,
+    for_each_drop(observed, [&](std::optional<WorkerId> worker, const Interface& interface,
                                 const telemetry::DropInfo& info, uint64_t packets, uint64_t bytes) {
         items.push_back({{"reason", info.name},
                          {"family", telemetry::to_string(info.family)},
                          {"packets", packets},
                          {"bytes", bytes},
                          {"interface", interface.name},
-                         {"worker", worker},
+                         {"worker", worker ? json::value(index(*worker)) : json::value("control")},
                          {"description", info.help}});
     });
     return items;

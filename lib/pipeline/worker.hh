@@ -1,7 +1,6 @@
 // A worker's own things: what the stages get as their first argument. One thread writes them.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>

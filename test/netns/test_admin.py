@@ -71,6 +71,7 @@ def test_drops_have_a_reason_and_an_explanation(busy):
     drops = busy.router.api.items("/v1/drops")
     assert any(d["packets"] > 0 and d["interface"] == "lan" for d in drops)
     assert all({"reason", "packets", "bytes", "interface", "worker", "description"} <= set(d) for d in drops)
+    assert {drop["worker"] for drop in drops} <= {0, "control"}
 
 
 def test_counters_have_their_snmp_names(busy):

@@ -35,6 +35,8 @@ def test_packets_are_brought_to_the_workers_that_own_them(several, tmp_path):
     workers = api.get("/v1/workers")["items"]
     assert len(workers) == several.router.config["engine"]["workers"]
     assert sum(each["handed_over"] for each in workers) == sum(each["taken_over"] for each in workers) > 1000
+    busy = [each for each in workers if each["packets"] + each["taken_over"] > 2000]
+    assert busy and all(each["cycles_per_packet"] > 0 and each["stages"]["forward"] > 0 for each in busy)
     assert not [each for each in api.get("/v1/drops")["items"] if each["reason"].startswith("steer")]
     assert "sluice_worker_handed_over_total{" in api.raw("GET", "/metrics")[1]
 
