@@ -137,7 +137,7 @@ class Gateway {
     std::vector<Postponed> postponed_;  // until all workers have been quiescent
     PublishedSnapshot published_;
     std::atomic<bool> stop_{false};
-    std::atomic<size_t> receiving_{0};  // workers that may still hand over something
+    std::atomic<size_t> receiving_{0};          // workers that may still hand over something
     std::unique_ptr<SharedSteering> steering_;  // null: there is one worker
     std::vector<Lane> lanes_;
     std::vector<Asked> jobs_;     // with the workers
