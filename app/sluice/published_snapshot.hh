@@ -16,8 +16,8 @@ class PublishedSnapshot {
         number_.fetch_add(1, std::memory_order_release);
     }
 
-    // The workers'. The number tells a snapshot from those before it. Its address does not: a worker may sleep
-    // while two are published, and the second lie where the one that it used had been.
+    // The workers'. The number tells a snapshot from those before it. Its address does not: a worker may
+    // sleep while two are published, and the second lie where the one that it used had been.
     [[nodiscard]] uint64_t number() const { return number_.load(std::memory_order_acquire); }
     // Of that number, or a later one.
     [[nodiscard]] const Snapshot* get() const { return snapshot_.load(std::memory_order_acquire); }

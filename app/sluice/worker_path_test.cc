@@ -42,8 +42,8 @@ class WorkerPathTest : public pipeline::WithEal {
         config::Problems problems;
         pipeline::Interfaces none(std::vector<pipeline::Interface>{});
         auto fib = routing::Fib::build({}, problems);
-        snapshot_.emplace(1U, routing::Tables(std::move(none), std::move(fib), neighbours_), routing::IcmpConfig{},
-                          std::move(*tables), nullptr);
+        snapshot_.emplace(1U, routing::Tables(std::move(none), std::move(fib), neighbours_),
+                          routing::IcmpConfig{}, std::move(*tables), nullptr);
         control_.adopt();
         published_.publish(*snapshot_);
     }
@@ -52,7 +52,8 @@ class WorkerPathTest : public pipeline::WithEal {
     dpdk::PacketRing to_control_ = std::move(*dpdk::PacketRing::create("worker_path_test", 8));
     pipeline::Worker worker_{WorkerId{0}, 1, 1, pool_, to_control_, 1};
     routing::NeighbourTable neighbours_{16};
-    FirewallControl control_{config_of(kWithEarly), 1, {}, 7, [](const std::function<void()>& run) { run(); }};
+    FirewallControl control_{
+        config_of(kWithEarly), 1, {}, 7, [](const std::function<void()>& run) { run(); }};
     std::optional<Snapshot> snapshot_;
     PublishedSnapshot published_;
     WorkerPath path_{worker_, 1, 1, control_.of(WorkerId{0}), nullptr, published_, {}};
