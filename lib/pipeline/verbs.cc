@@ -1,5 +1,6 @@
 #include "pipeline/verbs.hh"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "config/enum_names.hh"
@@ -36,7 +37,11 @@ json::value interface_json(const Observed& observed, const Interface& interface)
     json::array addresses;
     for (const auto& address : interface.addresses)
         addresses.emplace_back(address.to_string());
-    addresses.emplace_back(Ip6Address::link_local(interface.mac).to_string() + "/64");
+    const bool has_link_local = std::ranges::any_of(interface.addresses, [](const InterfaceAddress& own) {
+        return own.address.is_ip6() && own.address.ip6().is_link_local();
+    });
+    if (!has_link_local)
+        addresses.emplace_back(Ip6Address::link_local(interface.mac).to_string() + "/64");
     json::object object{{"name", interface.name},
                         {"link", {{"up", link.up}, {"speed", link.speed_mbps}}},
                         {"mac", interface.mac.to_string()},

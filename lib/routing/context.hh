@@ -18,7 +18,6 @@ struct WorkerState {
 
     table::TokenBucket icmp_errors = table::TokenBucket::unlimited();  // R1812-4.3.2.8, R4443-2.4f
     table::Reassembler reassembler;  // of datagrams for the box, and of all where flows are tracked
-    uint32_t fragment_id = 0;        // of the box's own IPv6 fragments
     std::vector<uint8_t> scratch =
         std::vector<uint8_t>(65536 + 64);  // where the box writes a packet of its own
 };

@@ -96,6 +96,8 @@ TypeCode type_code(Icmp6ErrorKind kind) {
 // Is the packet an ICMPv6 error or redirect, or one that does not show its type?
 bool is_icmp6_error(wire::Ipv6View packet) {
     const auto chain = wire::walk_extensions(packet);
+    if (chain.error == wire::Ipv6ChainError::too_many_headers)
+        return true;  // it may be one
     if (chain.cut || chain.upper_protocol != wire::IpProtocol::icmpv6 || chain.non_first_fragment) {
         // An ICMPv6 error fits the smallest MTU and so never comes in fragments.
         return false;

@@ -170,6 +170,16 @@ std::vector<Case> cases6() {
          packet6("2001:db8::1", "2001:db8::2", wire::IpProtocol::destination_options, behind_options),
          {},
          about_error});
+    Packet behind_many;
+    for (int more = 8; more >= 0; --more)
+        behind_many.insert(behind_many.end(),
+                           {static_cast<uint8_t>(more == 0 ? 58 : 60), 0, 1, 4, 0, 0, 0, 0});
+    behind_many.insert(behind_many.end(), {1, 0, 0, 0, 0, 0, 0, 0});
+    result.push_back(
+        {"ICMPv6 error behind more headers than are walked",
+         packet6("2001:db8::1", "2001:db8::2", wire::IpProtocol::destination_options, behind_many),
+         {},
+         about_error});
     const Packet later{58, 0, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0};
     result.push_back({"later fragment of ICMPv6",
                       packet6("2001:db8::1", "2001:db8::2", wire::IpProtocol::fragment, later),

@@ -121,7 +121,7 @@ void send_error(Context& context, const Icmp6Error& error, wire::Ipv6View offend
     const bool is_own = (destination.kind == NextHopKind::local && !destination.anycast) ||
                         (asked.is_link_local() && offence.in != kNoInterface &&
                          context.tables.is_own_link_local(offence.in, asked));
-    build_and_send(context, error, offending, is_own ? asked : context.tables.source_for(out, source),
+    build_and_send(context, error, offending, is_own ? asked : context.tables.voice_for(out, source),
                    offence);
 }
 

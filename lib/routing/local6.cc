@@ -59,7 +59,7 @@ Verdict echo(const Delivery& delivery) {
     if (delivery.packet.source().is_unspecified())
         return Verdict::drop(drops::icmp_unanswered);
     // An echo request to a group is answered from the interface's own address (RFC 4443 4.2).
-    const Ip6Address source = delivery.to == Addressed::group ? delivery.context.tables.source_for(
+    const Ip6Address source = delivery.to == Addressed::group ? delivery.context.tables.voice_for(
                                                                     delivery.how.in, delivery.packet.source())
                                                               : delivery.packet.destination();
     const auto room = payload_room(delivery.context).first(delivery.upper().size());

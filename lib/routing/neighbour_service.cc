@@ -58,6 +58,8 @@ void NeighbourService::configure(const pipeline::Interfaces& interfaces,
     std::vector<NeighbourInterface> known;
     links_.clear();
     for (const auto& interface : interfaces.all()) {
+        // A VLAN may be new, with the number of one that is gone: its link is its device's.
+        down_[index(interface.id)] = down_[index(interfaces.of_port(interface.port))];
         known.push_back({.id = interface.id,
                          .name = interface.name,
                          .mac = interface.mac,

@@ -117,7 +117,9 @@ void output_fragments(Context& context, wire::Ipv4View datagram, const Departure
 
 bool output_fragments(Context& context, wire::Ipv6View packet, const Departure& to, const Arrival& arrival,
                       const Fragmented& came) {
-    Ipv6Fragmenter fragmenter(packet, to.mtu, ++context.state.fragment_id, came.fragments, came.largest);
+    // Drawn, as Linux does: other workers may cut packets between the same addresses (RFC 8200 4.5).
+    const auto id = static_cast<uint32_t>(context.worker.random.next());
+    Ipv6Fragmenter fragmenter(packet, to.mtu, id, came.fragments, came.largest);
     if (!fragmenter.can_cut())
         return false;
     const uint64_t pieces = send_pieces(
@@ -185,7 +187,9 @@ void originate(Context& context, wire::MutableBytes packet, InterfaceId in, cons
     auto to = way_of_own(context, addresses, in);
     if (!to) {
         counters.protocol.add(is_ip4 ? Protocol::IpOutNoRoutes : Protocol::Ip6InNoRoutes);
-        counters.drop(in, drops::no_route, packet.size());
+        // What is not about a packet from somewhere is the first interface's.
+        const InterfaceId charged = in != kNoInterface ? in : context.tables.interfaces.all().front().id;
+        counters.drop(charged, drops::no_route, packet.size());
         return;
     }
     Passage passage{.packet = packet, .out = to->out, .mtu = to->mtu, .about = about};

@@ -107,6 +107,9 @@ Verdict depart(const Transit& transit, const Departure& to) {
         dpdk::set_length(transit.packet, static_cast<uint16_t>(transit.passage.packet.size()));
         return output(transit.context, transit.packet, to, arrival);
     }
+    // Of a fragment that ends behind all that a datagram can have, the offsets of pieces would begin anew.
+    if (transit.view.fragment_offset() + transit.view.payload().size() > UINT16_MAX)
+        return Verdict::drop(drops::fragment_refused);
     const dpdk::PacketOwner owner(transit.packet);
     arrival.whole = transit.packet;
     output_fragments(transit.context, transit.view, to, arrival, transit.came);

@@ -108,19 +108,20 @@ Verdict depart(const Transit& transit, const Departure& to) {
         dpdk::set_length(transit.packet, static_cast<uint16_t>(transit.passage.packet.size()));
         return output(transit.context, transit.packet, to, arrival);
     }
-    dpdk::PacketOwner owner(transit.packet);
+    // Dropped, the packet is of whom the verdict goes to.
     arrival.whole = transit.packet;
     if (transit.view.total_length() <= std::min(transit.came.largest, to.mtu)) {
         dpdk::Packet* whole = transit.context.worker.pool.copy_of(transit.view.bytes());
         if (whole == nullptr)
             return Verdict::drop(pipeline::drops::no_buffer);
+        const dpdk::PacketOwner owner(transit.packet);
         transit.context.worker.watch.pass_on(transit.packet, whole);
         return output(transit.context, whole, to, arrival);
     }
-    if (output_fragments(transit.context, transit.view, to, arrival, transit.came))
-        return Verdict::sent();
-    [[maybe_unused]] const auto* dropped = owner.release();  // by whom the verdict goes to
-    return Verdict::drop(drops::fragment_refused);
+    if (!output_fragments(transit.context, transit.view, to, arrival, transit.came))
+        return Verdict::drop(drops::fragment_refused);
+    rte_pktmbuf_free(transit.packet);
+    return Verdict::sent();
 }
 
 Verdict forward_to(const Transit& transit, const Departure& to) {

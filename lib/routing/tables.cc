@@ -48,8 +48,14 @@ Tables::Tables(pipeline::Interfaces interfaces_, std::unique_ptr<const Fib> fib_
       fib(std::move(fib_)),
       neighbours(neighbours_),
       source_filter(all_addresses(interfaces)) {
-    for (const auto& interface : interfaces.all())
-        link_locals[index(interface.id)] = Ip6Address::link_local(interface.mac);
+    for (const auto& interface : interfaces.all()) {
+        const auto configured = std::ranges::find_if(interface.addresses, [](const InterfaceAddress& own) {
+            return own.address.is_ip6() && own.address.ip6().is_link_local();
+        });
+        link_locals[index(interface.id)] = configured != interface.addresses.end()
+                                               ? configured->address.ip6()
+                                               : Ip6Address::link_local(interface.mac);
+    }
 }
 
 Ip4Address Tables::source_for(InterfaceId out, Ip4Address neighbour) const {
@@ -60,6 +66,11 @@ Ip6Address Tables::source_for(InterfaceId out, const Ip6Address& destination) co
     if (destination.is_link_local() || (destination.is_multicast() && destination.multicast_scope() <= 2))
         return link_locals[index(out)];
     return source_among(interfaces, out, destination).ip6();
+}
+
+Ip6Address Tables::voice_for(InterfaceId out, const Ip6Address& destination) const {
+    const Ip6Address source = source_for(out, destination);
+    return source.is_unspecified() ? link_locals[index(out)] : source;
 }
 
 bool Tables::is_own_address(InterfaceId in, const IpAddress& address) const {

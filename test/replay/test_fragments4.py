@@ -80,6 +80,12 @@ def test_R1812_5_2_6_a_fragment_is_cut_again_where_it_does_not_fit(narrow):
     assert reassemble(sent)[8:] == pattern(4000)
 
 
+def test_R1812_5_2_6_a_fragment_beyond_all_that_a_datagram_has_is_not_cut(narrow):
+    """RFC 791: the offsets of its pieces would begin anew, in the middle of another one's data."""
+    last = IP(src=HOST.ip4, dst=SERVER.ip4, id=5, frag=65528 // 8, proto=17) / pattern(1450)
+    narrow.send(("lan", from_lan(last))).packets[0].assert_silent(reason.fragment_refused)
+
+
 def test_R1812_5_2_6_options_marked_for_copying_go_into_every_fragment(narrow):
     """RFC 791 3.1: the copied flag decides; here neither record route nor no-operation has it."""
     packet = IP(src=HOST.ip4, dst=SERVER.ip4, options=[IPOption_RR(routers=["0.0.0.0"]), IPOption_NOP()]) / UDP() / pattern(1440)

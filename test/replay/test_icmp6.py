@@ -54,6 +54,20 @@ def test_R4443_3_1_source_is_the_address_of_the_interface_it_leaves_by(gateway):
     assert (error[IPv6].src, error.src) == (DMZ.ip6, DMZ.mac)
 
 
+def test_R4443_3_1_a_box_without_global_addresses_speaks_by_its_link_local_one(gateway):
+    """RFC 4443 2.2: as Linux; an error from no address at all would reach nobody."""
+    for name in ("lan", "wan"):
+        gateway.interface(name, addresses=["fe80::1/64"] if name == "lan" else [])
+    gateway.config["neighbours"] = [{"interface": "lan", "ip": HOST.ip6, "mac": HOST.mac}]
+    gateway.config["interfaces"].pop("dmz")
+    gateway.routes({"to": "fd00:1::/64", "interface": "lan"})
+    error = gateway.send(("lan", from_lan(datagram6()))).packets[0].answered("lan")
+    assert error[IPv6].src == "fe80::1"
+    echo = IPv6(src=HOST.ip6, dst="ff02::1", hlim=1) / ICMPv6EchoRequest(id=1)
+    reply = gateway.send(("lan", from_lan(echo, dst="33:33:00:00:00:01"))).packets[0].answered("lan")
+    assert reply[IPv6].src == "fe80::1"
+
+
 @pytest.mark.parametrize("size", [0, 1000, 1183, 1184, 1185, 1452])
 def test_R4443_2_4c_quotes_what_fits_1280_bytes(gateway, size):
     """R4443-2.4c: as much of the packet as fits the minimum MTU, as it was received."""

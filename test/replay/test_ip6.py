@@ -4,7 +4,7 @@ from socket import AF_INET6, inet_pton
 
 import pytest
 import reason
-from net import HOST, LAN, REMOTE, SERVER, Ether, datagram6, from_lan, pattern
+from net import HOST, LAN, REMOTE, ROUTER, SERVER, Ether, datagram6, from_lan, from_wan, pattern
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import (HBHOptUnknown, ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
                                 ICMPv6PacketTooBig, ICMPv6ParamProblem, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
@@ -234,6 +234,18 @@ def test_R8200_an_odd_fragment_is_told(gateway):
     line = gateway.send(("lan", from_lan(fragment(bytes(ping())[:1001], 0, True)))).packets[0]
     problem = line.answered("lan")[ICMPv6ParamProblem]
     assert (line.verdict, problem.code, problem.ptr) == ("drop", 0, 4)
+
+
+def test_R8200_who_cannot_be_told_of_an_incomplete_datagram_is_not(gateway):
+    """The way back of the error itself is another one than that of the subnet's anycast address which was sent to."""
+    gateway.config["conntrack"] = {}
+    gateway.routes({"to": "default", "via": ROUTER.ip6, "table": "out"})
+    gateway.config["route_rules"] = [{"saddr": "fd00:1::/64", "table": "out"}]
+    whole = bytes(IPv6(src=REMOTE.ip6, dst="fd00:1::") / ping())[40:]
+    first = IPv6(src=REMOTE.ip6, dst="fd00:1::") / IPv6ExtHdrFragment(nh=58, offset=0, m=1, id=7) / whole[:1000]
+    result = gateway.send(("wan", from_wan(first)), options=("--until", "61"))
+    assert not [frame for line in result.timers for _, frame in line.out]
+    assert result.summary["packets"]["held"] == 0
 
 
 def test_R8200_a_datagram_that_stays_incomplete_is_told_after_a_minute(gateway):
