@@ -182,17 +182,22 @@ class RulesetBuilder {
         ruleset_.frame_steps_ = static_cast<size_t>(other - steps.begin());
     }
 
-    // Sets to which early rules add: one packet of a burst may change what they say of the next. Also those
-    // to which only rules of regular chains add, as early rules may jump there.
+    // Sets to which early rules add, also by way of other chains: one packet of a burst may change what they
+    // say of the next.
     [[nodiscard]] std::vector<const sets::Set*> sets_that_grow(const CompiledChain& early) const {
         std::vector<const sets::Set*> growing;
-        for (const CompiledChain& chain : ruleset_.chains_) {
-            if (chain.is_base && &chain != &early)
-                continue;
+        std::vector<const CompiledChain*> reached{&early};
+        for (size_t next = 0; next < reached.size(); ++next) {
+            const CompiledChain& chain = *reached[next];
             for (const CompiledRule& rule :
                  std::span(ruleset_.rules_.rules).subspan(chain.first_rule, chain.rule_count)) {
                 if (rule.statements != kNoIndex)
                     growing.push_back(ruleset_.rules_.statements[rule.statements].add_to.set);
+                if (rule.target == kNoChain)
+                    continue;
+                const CompiledChain* const target = &ruleset_.chains_[rule.target];
+                if (std::ranges::find(reached, target) == reached.end())
+                    reached.push_back(target);
             }
         }
         return growing;

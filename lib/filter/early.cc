@@ -1,7 +1,8 @@
 // The section `early`: sets, programs and all other early rules, before anything is remembered of a packet.
 // While the sets in front drop most frames, they are asked before these are parsed (early_frames.cc).
 // The rules in front that are about a set or a program alone are asked for the whole burst, one rule after
-// the other; from the first other rule on each packet goes its own way.
+// the other; from the first other rule on, or the first about a set to which early rules add, each packet
+// goes its own way.
 #include <array>
 #include <bit>
 #include <cstring>

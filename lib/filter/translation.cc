@@ -161,6 +161,15 @@ std::optional<IpAddress> masquerade_address(const Context& context, const Passag
     return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
 }
 
+// By the main table, as for steering.
+nat::WayProbe way_probe(const routing::Fib& fib) {
+    return {[](const void* of, const IpAddress& host, InterfaceId interface) {
+                const auto& routes = *static_cast<const routing::Fib*>(of);
+                return routes.next_hop(routes.lookup(routing::kMainTable, host)).out == interface;
+            },
+            &fib};
+}
+
 // Packets whose address has no counterpart go nowhere (RFC 6296 3.4, 3.7).
 std::expected<std::optional<nat::Endpoint>, NatRefusal> in_other_prefix(
     const nat::PrefixTranslation& translation, const conntrack::Tuple& tuple, Manip manip) {
@@ -281,7 +290,7 @@ Firewall::Choice Firewall::choose_destination(const Context& context, const Pass
     }
     if (passage.in == kNoInterface)
         return std::nullopt;
-    const auto found = translator_->inbound(original, passage.in);
+    const auto found = translator_->inbound(original, passage.in, way_probe(*context.tables.fib));
     if (found) {
         flow.status.set(conntrack::kMappedDestination);
         hairpin_ = {.wanted = found->is_around, .outside = found->out};

@@ -377,7 +377,8 @@ std::expected<Endpoint, NatRefusal> Translator::choose_destination(const NatRule
     return destination;
 }
 
-std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, InterfaceId in) const {
+std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, InterfaceId in,
+                                                       const WayProbe& way) const {
     // Queries are answered by whom they reach: only hosts inside begin them (R5508-1).
     if (!has_port(tuple.protocol()) || tuple.is_icmp())
         return std::unexpected(NatRefusal::no_mapping);
@@ -388,7 +389,8 @@ std::expected<Inbound, NatRefusal> Translator::inbound(const Tuple& tuple, Inter
     // The box's own ports are for its own filter.
     if (mapping.inside == mapping.external)
         return std::unexpected(NatRefusal::no_mapping);
-    const bool is_around = in != mapping.out && !settings_.outside[index(in)];
+    const bool is_around =
+        in != mapping.out && (!settings_.outside[index(in)] || way(mapping.inside.address, in));
     const Inbound found{.inside = mapping.inside, .out = mapping.out, .is_around = is_around};
     if (is_around) {
         if (!mapping.hairpin)

@@ -31,6 +31,7 @@
 #include "nat/rule.hh"
 #include "nat/settings.hh"
 #include "nat/used_probe.hh"
+#include "nat/way_probe.hh"
 #include "nat/who_log.hh"
 
 namespace sluice::nat {
@@ -131,9 +132,10 @@ class Translator {
 
     // A packet that begins a flow, to an endpoint that may be a mapping's external one: the inside endpoint
     // if the mapping's filter lets this remote in (R4787-8). No filter holds packets from inside (hairpin):
-    // those that came in neither by the mapping's interface nor by another one outside. Changes nothing.
-    [[nodiscard]] std::expected<Inbound, NatRefusal> inbound(const conntrack::Tuple& tuple,
-                                                             InterfaceId in) const;
+    // those that came in neither by the mapping's interface nor by another one outside, unless the inside
+    // host is behind that one. Changes nothing.
+    [[nodiscard]] std::expected<Inbound, NatRefusal> inbound(const conntrack::Tuple& tuple, InterfaceId in,
+                                                             const WayProbe& way = {}) const;
 
     // Of a packet whose source was translated.
     void renew_identification(wire::MutableBytes packet) {

@@ -176,16 +176,19 @@ bool begin_round(WorkerRun& run, Path& path) {
     return true;
 }
 
-// What other workers have handed over: all of it, since in a round of several turns they hand over several
-// bursts. What they add meanwhile may have to wait.
+// What other workers have handed over: of each as many bursts as a round of this worker's own queues may
+// give, since theirs may; where it has no queue all that waits.
 template <typename Path>
 bool take_over(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
     if (run.hand_over == nullptr)
         return false;
     const size_t workers = run.hand_over->workers();
+    const size_t waiting = HandOverRings::capacity(workers) / kMaxBurst;
+    const size_t received = kMostTurns * ((run.budget + kMaxBurst - 1U) / kMaxBurst) * run.queues.size();
+    const size_t most = run.queues.empty() ? waiting : std::min(waiting, received);
     bool taken = false;
     for (size_t from = 0; from < workers; ++from) {
-        for (size_t bursts = HandOverRings::capacity(workers) / kMaxBurst; bursts != 0; --bursts) {
+        for (size_t bursts = most; bursts != 0; --bursts) {
             run.hand_over->take(run.worker, from, burst);
             if (burst.count == 0)
                 break;
@@ -202,9 +205,11 @@ bool take_over(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
     return taken;
 }
 
-// Before the end: what others have handed over leaves as it would have, until none of them receives any more.
+// Before the end: what others have received and handed over leaves as it would have. What is handed on once
+// more, as a fragment may be, is lost if its owner has ended.
 template <typename Path>
 void drain(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
+    path.begin_round();  // there may have been none
     --run.receiving;
     bool more = true;
     while (more) {

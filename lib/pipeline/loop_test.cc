@@ -174,7 +174,7 @@ class Sharer {
     Sharer(Worker& worker, HandOver& hand_over, WorkerId other)
         : worker_(worker), hand_over_(hand_over), other_(other) {}
 
-    void begin_round() {}
+    void begin_round() { ++rounds; }
     bool serve() { return false; }
     void errands(std::span<dpdk::Packet*>) {}
     bool tick() { return true; }
@@ -199,6 +199,7 @@ class Sharer {
             std::this_thread::yield();
     }
 
+    int rounds = 0;
     std::atomic<bool> is_held{false};  // in the first burst that it takes over
 
   private:
@@ -255,13 +256,24 @@ TEST_F(TwoWorkersTest, WhatWasHandedOverIsTakenBeforeTheEnd) {
     taker_.is_held = true;
     std::thread receiver([this] { run_worker(*run_, giver_); });
     std::thread other([this] { run_worker(other_run_, taker_); });
-    while (worker_.loop.handed_over.read() < 512)
+    // More than is taken in one round, the first burst of which is held.
+    while (worker_.loop.handed_over.read() < kMaxBurst + HandOverRings::capacity(2))
         std::this_thread::yield();
     stop_ = true;
     taker_.is_held = false;
     receiver.join();
     other.join();
     EXPECT_EQ(other_worker_.loop.taken_over.read(), worker_.loop.handed_over.read());
+}
+
+TEST_F(TwoWorkersTest, AWorkerThatIsStoppedBeforeItsFirstRoundKnowsWhatIsInForce) {
+    run_->poll = dpdk::Poll::busy;
+    ASSERT_TRUE(detail::poll_queues(*run_, giver_, *burst_, *timer_));
+    receiving_ = 1;
+    stop_ = true;
+    run_worker(other_run_, taker_);
+    EXPECT_EQ(other_worker_.loop.taken_over.read(), 4U * 64);
+    EXPECT_EQ(taker_.rounds, 1);
 }
 
 }  // namespace

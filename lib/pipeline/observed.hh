@@ -69,7 +69,7 @@ double cycles_per_packet(const Worker& worker, size_t stage);
 double cycles_per_packet(const Worker& worker);
 // Of all workers together.
 telemetry::LatencyCounts latency_of(const Observed& observed);
-// Share of the time with packets to work on, from 0 to 1.
+// Share of the time that went to rounds in which there was something to do, from 0 to 1.
 double busy_share(const Worker& worker);
 
 }  // namespace sluice::pipeline

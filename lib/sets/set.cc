@@ -105,9 +105,13 @@ bool Set::add_one(const Fields& fields, Instant now, uint32_t bytes, bool refres
         if (record == 0) {
             // It may be one of several that the operator is adding: it counts from now on.
             record = part.find_exact(fields, body.epoch() + 1);
-            if (record != 0) {
+            if (record != 0 && records.same(record, ElementValue::of(fields))) {
+                if (records.condition(record).expired(now))
+                    records.restart(record, start);
                 records.condition(record).birth.store(body.epoch(), std::memory_order_relaxed);
                 added = true;
+            } else {
+                record = 0;  // a range that ends with it
             }
         }
         if (record == 0) {

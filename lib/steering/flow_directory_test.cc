@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -70,15 +71,22 @@ TEST_F(DirectoryTest, what_is_claimed_is_one_workers) {
 }
 
 TEST_F(DirectoryTest, of_workers_that_claim_at_once_one_gets_it_at_most) {
-    constexpr uint32_t kTuples = 20'000;
+    constexpr uint32_t kTuples = 5'000;
     FlowDirectory directory(kTuples, random_);
     std::array<std::vector<bool>, 2> had;
     std::array<std::thread, 2> workers;
+    std::atomic<uint32_t> begun{0};  // of both
     for (uint32_t worker = 0; worker < 2; ++worker) {
-        workers[worker] = std::thread([&directory, worker, &had] {
-            for (uint32_t i = 0; i < kTuples; ++i)
-                had[worker].push_back(
-                    directory.claim(directory.hash(tuple_of(i)), static_cast<WorkerId>(worker)));
+        workers[worker] = std::thread([&directory, &begun, worker, &had] {
+            for (uint32_t i = 0; i < kTuples; ++i) {
+                const auto hash = directory.hash(tuple_of(i));
+                ++begun;
+                for (uint32_t spins = 0; begun < 2 * (i + 1); ++spins) {
+                    if (spins % 1024 == 1023)
+                        std::this_thread::yield();
+                }
+                had[worker].push_back(directory.claim(hash, static_cast<WorkerId>(worker)));
+            }
         });
     }
     for (auto& worker : workers)

@@ -136,6 +136,14 @@ def test_who_comes_by_another_way_out_is_outside_too(gateway, filtering, lets_in
         line.assert_silent(reason.nat_filtered)
 
 
+def test_who_comes_as_the_inside_host_does_is_inside(gateway):
+    """R4787-9: though some packets to there have their source translated."""
+    nat(gateway, postrouting=[MASQUERADE, {"name": "to-lan", "saddr": "10.9.0.0/24", "out": "lan", "masquerade": True}])
+    line = gateway.send(lan_udp(), lan_udp(src=SECOND, dst=WAN.ip4, sport=50000, dport=40000)).packets[1]
+    source, _, *to = ends(forwarded(line, "lan"))
+    assert (source, *to) == (WAN.ip4, HOST.ip4, 40000)
+
+
 def test_source_pool_and_ports(gateway):
     nat(gateway, postrouting=[{"name": "pool", "out": "wan", "proto": ["tcp", "udp"],
                                "snat": ["203.0.113.50-203.0.113.51"], "ports": "2000-2003"}])

@@ -8,7 +8,7 @@ from nat_net import (OUTSIDE, X1, X2, Y, Z, as_seen_outside, back, behind_nat, e
                      query, reached, reply, sent, source)
 from net import HOST, REMOTE, from_lan, from_wan, pattern
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
-from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, PadN)
+from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN)
 from test_nat_property import any_traffic, mappings_of
 
 several = pytest.mark.parametrize("workers", [2, 3, 4])
@@ -110,6 +110,20 @@ def test_fragments_are_of_the_flow_of_their_datagram(gateway, workers, order):
         frames.append(("wan", from_wan(IP(src=f"198.51.100.{number}", dst=HOST.ip4) / UDP(sport=53, dport=number * 1000) / b"ok")))
     other = assert_same(gateway, workers, frames)
     assert [(line.verdict, line.ct_state) for line in other.packets if line.interface == "wan"] == [("accept", "established")] * 24
+
+
+@several
+def test_identifications_of_fragments_are_of_one_datagram_each(gateway, workers):
+    """RFC 8200 4.5: whichever workers cut the datagrams between two hosts."""
+    gateway.config["filter"] = STATEFUL
+    frames = []
+    for number in range(1, 41):
+        whole = bytes(IPv6(src=HOST.ip6, dst=REMOTE.ip6) / UDP(sport=number * 1000, dport=53) / pattern(1600))[40:]
+        frames += [("lan", from_lan(IPv6(src=HOST.ip6, dst=REMOTE.ip6) /
+                                    IPv6ExtHdrFragment(nh=17, offset=at // 8, m=int(at == 0), id=number) / whole[at:at + 1200]))
+                   for at in (0, 1200)]
+    sent = [frame for line in with_workers(gateway, workers, frames).packets for frame in line.sent("wan")]
+    assert collections.Counter(collections.Counter(frame[IPv6ExtHdrFragment].id for frame in sent).values()) == {2: 40}
 
 
 @several
