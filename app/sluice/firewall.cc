@@ -149,18 +149,30 @@ FirewallControl::FirewallControl(const GatewayConfig& config, size_t workers, st
     }
 }
 
-Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare(const GatewayConfig& config,
-                                                                                 Instant now) {
-    const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
+Expected<FirewallFiles> FirewallControl::read_files(const GatewayConfig& config, const filter::Rulebook& book,
+                                                    Instant now) {
     config::Problems problems;
-    const auto programs = filter::load_programs(*book, known_names(config), problems);
+    auto programs = std::make_shared<const filter::LoadedPrograms>(
+        filter::load_programs(book, known_names(config), problems));
     if (!problems.empty())
         return std::unexpected(problems.first());
-    auto uses = filter::set_uses(*book);
-    filter::add_set_uses(programs, uses);
-    prepared_sets_ = sets_.prepare(sets::declarations(config.sets), uses, now, problems);
-    if (!prepared_sets_)
+    auto uses = filter::set_uses(book);
+    filter::add_set_uses(*programs, uses);
+    auto sets = sets_.prepare(sets::declarations(config.sets), uses, now, problems);
+    if (!sets)
         return std::unexpected(problems.first());
+    return FirewallFiles{std::move(sets), std::move(programs)};
+}
+
+Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare(const GatewayConfig& config,
+                                                                                 Instant now,
+                                                                                 const FirewallFiles* files) {
+    const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
+    const auto read = files != nullptr ? Expected<FirewallFiles>(*files) : read_files(config, *book, now);
+    if (!read)
+        return std::unexpected(read.error());
+    prepared_sets_ = read->sets;
+    prepared_programs_ = read->programs;
     prepared_expiry_.reset();
     if (!has_firewall(config))
         return nullptr;
@@ -175,7 +187,7 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
                                                {.interfaces = interfaces_of(config),
                                                 .addresses = addresses_of(config),
                                                 .sets = prepared_sets_,
-                                                .programs = &programs,
+                                                .programs = prepared_programs_.get(),
                                                 .today = calendar_()},
                                                rules_);
     rules_.end(rule_counters());
@@ -233,6 +245,7 @@ Expected<std::shared_ptr<const filter::Ruleset>> FirewallControl::compile_aside(
 
 void FirewallControl::adopt() {
     sets_.adopt(prepared_sets_);
+    programs_ = prepared_programs_;
     next_expiry_ = prepared_expiry_;
 }
 

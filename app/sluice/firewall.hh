@@ -12,6 +12,7 @@
 
 #include "config/problem.hh"
 #include "filter/counters.hh"
+#include "filter/program.hh"
 #include "filter/stage.hh"
 #include "nat/translator.hh"
 #include "sets/registry.hh"
@@ -32,19 +33,29 @@ void check_firewall(const GatewayConfig& config, config::Problems& problems);
 filter::Date today();
 filter::Date day_of(Instant captured);
 
+// What was read from files for a configuration, kept so that it can be in force again without them.
+struct FirewallFiles {
+    std::shared_ptr<const sets::SetTable> sets;  // with what was changed at run time
+    std::shared_ptr<const filter::LoadedPrograms> programs;
+};
+
 class FirewallControl {
   public:
     // Takes address space for the flows of all workers. `places`: steering::places_for() these.
     FirewallControl(const GatewayConfig& config, size_t workers, std::vector<uint8_t> places, uint64_t seed,
                     sets::Retire retire, std::function<filter::Date()> calendar = today);
 
-    // Null where the configuration has no firewall. Changes nothing that is in force.
-    Expected<std::unique_ptr<const filter::FirewallTables>> prepare(const GatewayConfig& config, Instant now);
+    // Null where the configuration has no firewall. Changes nothing that is in force. With the `files` of
+    // that configuration none is read.
+    Expected<std::unique_ptr<const filter::FirewallTables>> prepare(const GatewayConfig& config, Instant now,
+                                                                    const FirewallFiles* files = nullptr);
     // Only the rules, to be asked in thought: neither counters nor sets of what is in force learn of them.
     [[nodiscard]] Expected<std::shared_ptr<const filter::Ruleset>> compile_aside(const GatewayConfig& config,
                                                                                  Instant now);
     // What prepare() gave last was published.
     void adopt();
+    // Of the configuration in force.
+    [[nodiscard]] FirewallFiles files() const { return {sets_.table(), programs_}; }
     // A rule in force has expired: the configuration is to be prepared anew.
     [[nodiscard]] bool has_expired() const { return next_expiry_ && calendar_() >= *next_expiry_; }
 
@@ -62,6 +73,8 @@ class FirewallControl {
     [[nodiscard]] std::vector<const filter::RuleCounters*> rule_counters() const;
 
   private:
+    [[nodiscard]] Expected<FirewallFiles> read_files(const GatewayConfig& config,
+                                                     const filter::Rulebook& book, Instant now);
     void prepare_nat(const GatewayConfig& config, const filter::Rulebook& book,
                      filter::FirewallTables& tables, Instant now);
 
@@ -71,6 +84,8 @@ class FirewallControl {
     sets::SetRegistry sets_;
     std::function<filter::Date()> calendar_;
     std::shared_ptr<const sets::SetTable> prepared_sets_;
+    std::shared_ptr<const filter::LoadedPrograms> prepared_programs_;
+    std::shared_ptr<const filter::LoadedPrograms> programs_;  // of what is in force
     std::optional<filter::Date> prepared_expiry_;
     std::optional<filter::Date> next_expiry_;  // of what is in force
     filter::RuleDirectory rules_;

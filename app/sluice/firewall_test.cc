@@ -1,6 +1,10 @@
 #include "sluice/firewall.hh"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "sluice/snapshot.hh"
 #include "sluice/steering.hh"
@@ -47,6 +51,24 @@ TEST(FirewallControl, tells_that_a_rule_in_force_has_expired) {
     EXPECT_TRUE(firewall.has_expired()) << "what is prepared is not in force yet";
     firewall.adopt();
     EXPECT_FALSE(firewall.has_expired());
+}
+
+TEST(FirewallControl, puts_in_force_again_what_was_read_once) {
+    const auto file = std::filesystem::temp_directory_path() / ("firewall_test" + std::to_string(getpid()));
+    std::ofstream(file) << "192.0.2.1\n";
+    const GatewayConfig config =
+        config_of("interfaces: {lan: {device: net_null0}}\nsets: {listed: {type: ip, file: " + file.string() +
+                  "}}\nearly: [{name: one, saddr: \"@listed\", action: drop}]\n");
+    FirewallControl firewall(config, 1, {}, 7, [](const std::function<void()>& retired) { retired(); });
+    ASSERT_TRUE(firewall.prepare(config, Instant{}));
+    firewall.adopt();
+    std::filesystem::remove(file);
+    EXPECT_FALSE(firewall.prepare(config, Instant{})) << "the file is gone";
+    const auto files = firewall.files();
+    ASSERT_TRUE(firewall.prepare(config, Instant{}, &files));
+    firewall.adopt();
+    EXPECT_TRUE(
+        firewall.sets().find("listed")->contains(sets::Fields(*Ip4Address::parse("192.0.2.1")), Instant{}));
 }
 
 TEST(FirewallControl, has_nothing_to_expire_without_rules) {

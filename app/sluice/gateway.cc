@@ -251,9 +251,9 @@ Expected<void> Gateway::schedule() {
     return {};
 }
 
-Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation) {
+Expected<void> Gateway::apply(const GatewayConfig& config, uint64_t generation, const FirewallFiles* files) {
     auto fresh =
-        build_snapshot(config, generation, opened_, *neighbours_, *firewall_, pipeline::read_clock());
+        build_snapshot(config, generation, opened_, *neighbours_, *firewall_, pipeline::read_clock(), files);
     if (!fresh)
         return std::unexpected(fresh.error());
     published_.publish(**fresh);

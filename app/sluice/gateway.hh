@@ -42,8 +42,9 @@ class Gateway {
     Gateway& operator=(const Gateway&) = delete;
 
     // Replaces what the workers read, between two bursts. The configuration was checked and changes nothing
-    // that is fixed.
-    Expected<void> apply(const GatewayConfig& config, uint64_t generation);
+    // that is fixed. With `files`, what was read for it before, none is read.
+    Expected<void> apply(const GatewayConfig& config, uint64_t generation,
+                         const FirewallFiles* files = nullptr);
 
     [[nodiscard]] const Snapshot& snapshot() const { return *snapshot_; }
     // Good for as long as it is kept, also when another one is in force.

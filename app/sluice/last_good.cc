@@ -13,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+#include "config/print.hh"
+
 namespace sluice {
 namespace {
 
@@ -51,6 +53,34 @@ std::optional<std::string> replace_file(const std::filesystem::path& file, std::
 }
 
 }  // namespace
+
+namespace {
+
+template <typename File>
+void write_whole(File& file) {
+    if (!file.full.empty())
+        file.written = file.full;
+}
+
+}  // namespace
+
+std::string last_good_text(GatewayConfig config) {
+    write_whole(config.control.socket);
+    if (config.log.target.written != "stderr" && config.log.target.written != "journald")
+        write_whole(config.log.target);
+    for (auto& rule : config.rules.early) {
+        if (rule.program)
+            write_whole(*rule.program);
+    }
+    sets::SetsConfig sets;
+    for (const auto& [name, set, at] : config.sets) {
+        auto& added = sets.add(name, set, at);
+        if (added.file)
+            write_whole(*added.file);
+    }
+    config.sets = std::move(sets);
+    return config::to_yaml(config);
+}
 
 std::filesystem::path last_good_file() {
     const char* chosen = std::getenv("SLUICE_STATE_DIR");

@@ -6,10 +6,15 @@
 #include <memory>
 #include <string>
 
+#include "sluice/config.hh"
+
 namespace sluice {
 
 // $SLUICE_STATE_DIR/last-good.yaml, by default in /var/lib/sluice.
 std::filesystem::path last_good_file();
+
+// What stands there of a configuration: all files by paths from the root, since the folder is another.
+std::string last_good_text(GatewayConfig config);
 
 // Writes the file on a thread of its own: a disk may take seconds, and the control plane answers meanwhile.
 class LastGood {

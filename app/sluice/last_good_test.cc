@@ -38,6 +38,26 @@ class LastGoodTest : public testing::Test {
     std::filesystem::path folder_;
 };
 
+TEST_F(LastGoodTest, FilesAreFoundFromAnotherFolder) {
+    std::ofstream(folder_ / "blocked.txt") << "192.0.2.1\n";
+    const auto read = [](std::string_view text, const std::filesystem::path& from) {
+        auto config = config::read_text<GatewayConfig>("test.yaml", text, from.string());
+        EXPECT_TRUE(config.has_value()) << (config ? "" : config.error().text());
+        return config ? std::move(*config) : GatewayConfig();
+    };
+    const auto config = read(R"(
+interfaces: {lan: {device: net_null0}}
+control: {socket: run/sluice.sock}
+log: {target: stderr}
+sets: {blocked: {type: ip, file: blocked.txt}}
+)",
+                             folder_);
+    const auto again = read(last_good_text(config), folder_ / "state");
+    EXPECT_EQ(again.sets.find("blocked")->file->full, (folder_ / "blocked.txt").string());
+    EXPECT_EQ(again.control.socket.full, (folder_ / "run/sluice.sock").string());
+    EXPECT_EQ(again.log.target.written, "stderr");
+}
+
 TEST_F(LastGoodTest, TheLastTextIsInTheFileAtTheEnd) {
     {
         LastGood last_good(file(), {});

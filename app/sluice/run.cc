@@ -51,11 +51,16 @@ Expected<void> on_signals(admin::ControlLoop& loop, RunningConfig& running, tele
     auto reload = loop.on_signal(SIGHUP, [&running, &log] {
         if (auto reopened = log.reopen(); !reopened)
             log.error("{}", reopened.error().text());
-        if (const auto done = running.reload(); !done) {
-            for (const auto& problem : done.error())
+        auto candidate = running.read();
+        if (!candidate) {
+            for (const auto& problem : candidate.error())
                 log.error("{}", problem.text());
-            log.error("the configuration in force stays as it was");
+        } else if (auto done = running.apply(std::move(*candidate), std::nullopt); !done) {
+            log.error("{}", done.error().text());
+        } else {
+            return;
         }
+        log.error("the configuration in force stays as it was");
     });
     if (!reload)
         return std::unexpected(reload.error());

@@ -18,14 +18,16 @@ RunningConfig::RunningConfig(std::filesystem::path file, GatewayConfig config, G
       log_(log),
       last_good_(last_good_file(),
                  [&log](const std::string& why) { log.warn(telemetry::Cause{"last_good"}, "{}", why); }) {
-    last_good_.keep(config::to_yaml(config_));
+    last_good_.keep(last_good_text(config_));
     renewal_ = loop_.every(kRenewalPeriod, [this] { renew(); });
 }
 
 void RunningConfig::renew() {
     if (!gateway_.firewall().has_expired())
         return;
-    if (auto done = gateway_.apply(config_, generation_); !done)
+    // Nobody has asked for what files say now.
+    const auto files = gateway_.firewall().files();
+    if (auto done = gateway_.apply(config_, generation_, &files); !done)
         log_.error(telemetry::Cause{"renewal"}, "expired rules still count: {}", done.error().text());
     else
         log_.info("rules that have expired no longer count");
@@ -48,6 +50,12 @@ std::vector<config::Difference> RunningConfig::difference(const GatewayConfig& c
         for (auto& difference : all)
             difference.fixed = difference.fixed || difference.path == "conntrack.max";
     }
+    // Nor do interfaces come and go, but for the last VLANs.
+    if (!pipeline::in_place_of(config_.interfaces, candidate.interfaces)) {
+        for (auto& difference : all)
+            difference.fixed = difference.fixed || (difference.path.starts_with("interfaces.") &&
+                                                    (difference.before.empty() || difference.after.empty()));
+    }
     return all;
 }
 
@@ -66,30 +74,47 @@ Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     if (!interfaces)
         return std::unexpected(interfaces.error());
     candidate.interfaces = std::move(*interfaces);
-    if (listen_ && candidate.control != config_.control) {
-        if (auto done = listen_(candidate.control); !done)
+    if (auto done = turn_outside(config_, candidate); !done)
+        return done;
+    if (auto done = gateway_.apply(candidate, generation_ + 1); !done) {
+        if (auto back = turn_outside(candidate, config_); !back)
+            log_.error("cannot go back: {}", back.error().text());
+        return done;
+    }
+    enter(std::move(candidate));
+    return {};
+}
+
+Expected<void> RunningConfig::turn_outside(const GatewayConfig& from, const GatewayConfig& to) {
+    const bool listens_anew = listen_ && to.control != from.control;
+    if (listens_anew) {
+        if (auto done = listen_(to.control); !done)
             return done;
     }
-    if (auto done = log_.apply(candidate.log); !done)
-        return done;
-    if (auto done = gateway_.apply(candidate, generation_ + 1); !done)
-        return done;
+    auto done = log_.apply(to.log);
+    if (!done && listens_anew) {
+        if (auto back = listen_(from.control); !back)
+            log_.error("cannot go back: {}", back.error().text());
+    }
+    return done;
+}
+
+void RunningConfig::enter(GatewayConfig config) {
     ++generation_;
-    config_ = std::move(candidate);
+    config_ = std::move(config);
     log_.info("configuration {} is in force", generation_);
-    return {};
 }
 
 Expected<void> RunningConfig::apply(GatewayConfig candidate, std::optional<Duration> confirm) {
     // A second apply before the first was confirmed still goes back to what was confirmed last.
-    GatewayConfig former = deadline_ ? *former_ : config_;
+    Former former = deadline_ ? *former_ : in_force();
     if (auto done = put_in_force(std::move(candidate)); !done)
         return done;
     former_ = std::move(former);
     timer_.cancel();
     deadline_.reset();
     if (!confirm) {
-        last_good_.keep(config::to_yaml(config_));
+        last_good_.keep(last_good_text(config_));
         return {};
     }
     deadline_ = pipeline::read_clock() + *confirm;
@@ -106,7 +131,7 @@ Expected<void> RunningConfig::confirm() {
         return fail("nothing waits for confirmation", "apply a configuration with ?confirm=SECONDS first");
     timer_.cancel();
     deadline_.reset();
-    last_good_.keep(config::to_yaml(config_));
+    last_good_.keep(last_good_text(config_));
     log_.info("configuration {} is confirmed", generation_);
     return {};
 }
@@ -116,25 +141,22 @@ Expected<void> RunningConfig::rollback() {
         return fail("there is no configuration to go back to", "one is kept from every apply");
     timer_.cancel();
     deadline_.reset();
-    GatewayConfig former = std::move(*former_);
-    former_ = config_;
-    return put_in_force(std::move(former));
+    Former present = in_force();
+    if (auto done = gateway_.apply(former_->config, generation_ + 1, &former_->files); !done)
+        return done;
+    GatewayConfig former = std::exchange(former_, std::move(present))->config;
+    if (auto done = turn_outside(config_, former); !done) {
+        log_.error("rules are as before, but not the log and who listens: {}", done.error().text());
+        former.control = config_.control;
+        former.log = config_.log;
+    }
+    enter(std::move(former));
+    last_good_.keep(last_good_text(config_));
+    return {};
 }
 
-std::expected<void, config::Problems> RunningConfig::reload() {
-    auto candidate = config::read_file<GatewayConfig>(file_.string());
-    if (!candidate)
-        return std::unexpected(candidate.error());
-    if (auto done = apply(std::move(*candidate), std::nullopt); !done) {
-        config::Problems problems;
-        problems.add({.file = file_.string(),
-                      .mark = {},
-                      .path = {},
-                      .message = done.error().message,
-                      .hint = done.error().hint});
-        return std::unexpected(std::move(problems));
-    }
-    return {};
+std::expected<GatewayConfig, config::Problems> RunningConfig::read() const {
+    return config::read_file<GatewayConfig>(file_.string());
 }
 
 }  // namespace sluice

@@ -41,12 +41,24 @@ class RunningConfig {
     // comes back by itself unless confirm() is called in time.
     Expected<void> apply(GatewayConfig candidate, std::optional<Duration> confirm);
     Expected<void> confirm();
+    // To what was in force before, with the content that its sets had. Rules come first: a log or a listener
+    // that cannot be had as before stays as it is, and the log says so.
     Expected<void> rollback();
-    // Reads the file again; on a mistake everything stays as it was.
-    std::expected<void, config::Problems> reload();
+    // What the file says now, to be applied.
+    [[nodiscard]] std::expected<GatewayConfig, config::Problems> read() const;
 
   private:
+    // A configuration and what was read for it.
+    struct Former {
+        GatewayConfig config;
+        FirewallFiles files;
+    };
+    [[nodiscard]] Former in_force() const { return {config_, gateway_.firewall().files()}; }
+    // On an error nothing has changed.
     Expected<void> put_in_force(GatewayConfig candidate);
+    // Who listens and what is logged, as `to` says; on an error as `from` says.
+    Expected<void> turn_outside(const GatewayConfig& from, const GatewayConfig& to);
+    void enter(GatewayConfig config);
     // Compiles the rules anew once one of them has expired.
     void renew();
 
@@ -58,8 +70,8 @@ class RunningConfig {
     telemetry::Log& log_;
     LastGood last_good_;
     Listen listen_;
-    std::optional<GatewayConfig> former_;  // the one before, for rollback
-    std::optional<Instant> deadline_;      // of the confirmation
+    std::optional<Former> former_;     // the one before, for rollback
+    std::optional<Instant> deadline_;  // of the confirmation
     admin::ControlLoop::Registration timer_;
     admin::ControlLoop::Registration renewal_;
 };

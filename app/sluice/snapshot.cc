@@ -83,8 +83,9 @@ pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<cons
 Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
                                                          std::span<const OpenedDevice> devices,
                                                          routing::NeighbourService& neighbours,
-                                                         FirewallControl& firewall, Instant now) {
-    auto firewall_tables = firewall.prepare(config, now);
+                                                         FirewallControl& firewall, Instant now,
+                                                         const FirewallFiles* files) {
+    auto firewall_tables = firewall.prepare(config, now, files);
     if (!firewall_tables)
         return std::unexpected(firewall_tables.error());
     auto interfaces = make_interfaces(config, devices);

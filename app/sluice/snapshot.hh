@@ -17,6 +17,7 @@
 namespace sluice {
 
 class FirewallControl;
+struct FirewallFiles;
 
 struct Snapshot {
     uint64_t generation = 0;  // of the configuration it was made from
@@ -40,11 +41,13 @@ pipeline::Interfaces make_interfaces(const GatewayConfig& config, std::span<cons
 std::vector<std::string> device_interfaces(const GatewayConfig& config);
 
 // Tells the neighbour service about the configuration and builds what the workers read. The configuration was
-// checked when it was read; what is left to go wrong is a full neighbour table.
+// checked when it was read; what is left to go wrong is a full neighbour table, and files that changed since,
+// unless `files` has what was read before.
 Expected<std::unique_ptr<const Snapshot>> build_snapshot(const GatewayConfig& config, uint64_t generation,
                                                          std::span<const OpenedDevice> devices,
                                                          routing::NeighbourService& neighbours,
-                                                         FirewallControl& firewall, Instant now);
+                                                         FirewallControl& firewall, Instant now,
+                                                         const FirewallFiles* files = nullptr);
 
 // Checks neighbours, routes and rules as far as that goes without devices.
 void check_routing(const GatewayConfig& config, config::Problems& problems);

@@ -51,14 +51,30 @@ admin::Response set_log(Box& box, const admin::Request& request) {
     const auto body = request.json();
     if (!body)
         return admin::Response::error(400, body.error(), request.path);
-    const auto* level = body->is_object() ? body->as_object().if_contains("level") : nullptr;
-    if (level == nullptr || !level->is_string())
-        return admin::Response::error(400, "the body has no level", R"(send {"level": "debug"})", "level");
-    const auto parsed = config::Scalar<telemetry::LogLevel>::parse(level->as_string());
-    if (!parsed)
-        return admin::Response::error(400, parsed.error(), "level");
-    box.log.set_level(*parsed);
-    return admin::Response::json(json::value{{"level", config::name_of(*parsed)}});
+    if (!body->is_object() || body->as_object().empty())
+        return admin::Response::error(400, "the body names nothing to change", R"(send {"level": "debug"})");
+    auto wanted = box.log.config();
+    for (const auto& [name, value] : body->as_object()) {
+        const auto set = [&value](auto& option) -> Expected<void> {
+            using Option = std::remove_reference_t<decltype(option)>;
+            auto parsed = config::Scalar<Option>::parse(value.is_string() ? value.as_string() : "");
+            if (!parsed)
+                return std::unexpected(parsed.error());
+            option = *parsed;
+            return {};
+        };
+        const auto done = name == "level" ? set(wanted.level)
+                          : name == "format"
+                              ? set(wanted.format)
+                              : fail("'" + std::string(name) + "' cannot be changed here",
+                                     "expected level or format; the rest changes with the configuration");
+        if (!done)
+            return admin::Response::error(400, done.error(), name);
+    }
+    if (auto done = box.log.apply(wanted); !done)
+        return admin::Response::error(409, done.error());
+    return admin::Response::json(
+        json::value{{"level", config::name_of(wanted.level)}, {"format", config::name_of(wanted.format)}});
 }
 
 }  // namespace

@@ -61,6 +61,8 @@ admin::Response answer(const Box& box, const Expected<void>& done) {
 }
 
 admin::Response check(const Box& box, const admin::Request& request) {
+    if (const auto known = request.only({"file"}); !known)
+        return admin::Response::error(400, known.error(), request.path);
     const auto candidate = candidate_of(box, request);
     if (!candidate)
         return refused(candidate.error());
@@ -68,6 +70,8 @@ admin::Response check(const Box& box, const admin::Request& request) {
 }
 
 admin::Response diff(Box& box, const admin::Request& request) {
+    if (const auto known = request.only({"file"}); !known)
+        return admin::Response::error(400, known.error(), request.path);
     auto candidate = candidate_of(box, request);
     if (!candidate)
         return refused(candidate.error());
@@ -90,6 +94,8 @@ admin::Response diff(Box& box, const admin::Request& request) {
 constexpr double kLongestConfirm = 86400;  // seconds
 
 admin::Response apply(Box& box, const admin::Request& request) {
+    if (const auto known = request.only({"file", "confirm", "cut"}); !known)
+        return admin::Response::error(400, known.error(), request.path);
     const auto confirm = request.query_seconds("confirm", 0, kLongestConfirm);
     if (!confirm)
         return admin::Response::error(400, confirm.error(), "confirm");
@@ -110,10 +116,20 @@ admin::Response apply(Box& box, const admin::Request& request) {
                           not_let_begin(box.gateway, firewall->ruleset));
 }
 
-admin::Response reload(Box& box) {
-    if (const auto done = box.config.reload(); !done)
-        return refused(done.error());
-    return admin::Response::json(in_force(box));
+// Of a method that takes nothing.
+admin::Response act(Box& box, const admin::Request& request, Expected<void> (RunningConfig::*done)()) {
+    if (const auto known = request.only({}); !known)
+        return admin::Response::error(400, known.error(), request.path);
+    return answer(box, (box.config.*done)());
+}
+
+admin::Response reload(Box& box, const admin::Request& request) {
+    if (const auto known = request.only({}); !known)
+        return admin::Response::error(400, known.error(), request.path);
+    auto candidate = box.config.read();
+    if (!candidate)
+        return refused(candidate.error());
+    return answer(box, box.config.apply(std::move(*candidate), std::nullopt));
 }
 
 }  // namespace
@@ -134,11 +150,11 @@ void add_config_verbs(admin::Verbs& verbs, Box& box) {
         "the flows it would not have let begin",
         [&box](const admin::Request& request) { return apply(box, request); });
     verbs.add("POST", "/v1/config/confirm", "keeps the configuration that waits for confirmation",
-              [&box](const admin::Request&) { return answer(box, box.config.confirm()); });
+              [&box](const admin::Request& request) { return act(box, request, &RunningConfig::confirm); });
     verbs.add("POST", "/v1/config/rollback", "goes back to the configuration before",
-              [&box](const admin::Request&) { return answer(box, box.config.rollback()); });
+              [&box](const admin::Request& request) { return act(box, request, &RunningConfig::rollback); });
     verbs.add("POST", "/v1/reload", "reads the configuration's file again",
-              [&box](const admin::Request&) { return reload(box); });
+              [&box](const admin::Request& request) { return reload(box, request); });
 }
 
 }  // namespace sluice

@@ -109,6 +109,8 @@ void add_rules(CLI::App& app, Chosen& c) {
     rules->add_option("CHAIN", c.names, "only these, such as filter.forward");
     const CLI::App* reset = rules->add_subcommand("reset", "all rules count from zero");
     rules->callback([&c, reset] {
+        if (reset->parsed() && !c.names.empty())
+            throw CLI::ValidationError("reset", "takes no chain: all rules count from zero");
         c.command = [&c, resets = reset->parsed()](Commands& commands) {
             return resets ? commands.rules_reset() : commands.rules(c.names);
         };
@@ -219,7 +221,7 @@ void add_changing(CLI::App& app, Chosen& c) {
     command(app, c, "log", "change the log while running",
             [&c](Commands& commands) { return commands.log(c.level); })
         ->add_option("LEVEL", c.level,
-                     "trace, debug, info, warn or error; or a JSON object: {\"level\": ...}")
+                     "trace, debug, info, warn or error; or a JSON object: {\"level\": ..., \"format\": ...}")
         ->required();
     command(app, c, "stop", "drain and stop the box", [](Commands& commands) { return commands.stop(); });
 }

@@ -130,6 +130,14 @@ TEST_F(CliTest, rules_of_all_chains_or_some) {
     EXPECT_EQ(ctl({"rules", "reset"}), kDone);
     EXPECT_EQ(last.method + last.path, "POST/v1/rules/reset");
     EXPECT_EQ(out, "all rules count from zero\n");
+    last = {};
+    for (const auto& one : {std::vector<std::string>{"rules", "reset", "filter.forward"},
+                            std::vector<std::string>{"rules", "filter.forward", "reset"}}) {
+        EXPECT_EQ(ctl(one), kUsage) << "it would be all of them";
+        EXPECT_EQ(last.path, "");
+    }
+    EXPECT_EQ(ctl({"--json", "rules", "nope"}), kRefused);
+    EXPECT_EQ(out, bodies["/v1/rules"]);
 }
 
 TEST_F(CliTest, nat) {

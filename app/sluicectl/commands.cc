@@ -95,13 +95,11 @@ int Commands::ask(std::string_view method, std::string_view target, const Render
     const auto answer = fetch(method, target, body, exit_code);
     if (!answer)
         return exit_code;
-    if (json_) {
-        console_.out << *answer;
-        return kDone;
-    }
     json::error_code error;
     const json::value value = json::parse(answer->empty() ? "null" : *answer, error);
-    console_.out << (error ? *answer : render(value));
+    // Also where its text is not wanted: it tells what was not found.
+    const std::string rendered = error ? *answer : render(value);
+    console_.out << (json_ ? *answer : rendered);
     return kDone;
 }
 

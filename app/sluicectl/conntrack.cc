@@ -63,9 +63,12 @@ int Commands::conntrack_events(const Query& query) {
 }
 
 int Commands::conntrack_delete(const Query& query) {
-    return ask("DELETE", with_query("/v1/conntrack", query), [](const json::value& answer) {
+    bool none = false;
+    const int code = ask("DELETE", with_query("/v1/conntrack", query), [&none](const json::value& answer) {
+        none = number(answer, "deleted") == 0;
         return text(answer, "deleted") + " flow entries have been deleted.\n";
     });
+    return none ? kRefused : code;  // as conntrack -D
 }
 
 }  // namespace sluice::sluicectl

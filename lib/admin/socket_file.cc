@@ -70,13 +70,17 @@ Expected<void> check_free(const std::string& path) {
 }
 
 Expected<void> give_rights(const std::string& path, const SocketSettings& settings) {
+    // Without one, to the group that a new file has: it may be another's from before.
+    gid_t owner = getegid();
     if (!settings.group.empty()) {
         const auto group = find_group(settings.group);
         if (!group)
             return std::unexpected(group.error());
-        if (chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
-            return fail("cannot give " + path + " to group " + settings.group + ": " + reason(errno));
+        owner = *group;
     }
+    if (chown(path.c_str(), static_cast<uid_t>(-1), owner) != 0)
+        return fail("cannot give " + path + " to group " +
+                    (settings.group.empty() ? std::to_string(owner) : settings.group) + ": " + reason(errno));
     if (chmod(path.c_str(), static_cast<mode_t>(settings.mode)) != 0)
         return fail("cannot set the mode of " + path + ": " + reason(errno));
     return {};

@@ -38,6 +38,23 @@ TEST_F(SocketFileTest, makes_directory_and_mode_and_removes_itself) {
     EXPECT_FALSE(std::filesystem::exists(settings.path));
 }
 
+TEST_F(SocketFileTest, a_group_that_is_taken_away_has_no_access_any_more) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "only root gives files to other groups";
+    const auto group = [this] {
+        struct stat status{};
+        EXPECT_EQ(stat(settings.path.c_str(), &status), 0);
+        return status.st_gid;
+    };
+    settings.group = "nogroup";
+    auto file = SocketFile::listen(settings);
+    ASSERT_TRUE(file) << file.error().text();
+    EXPECT_NE(group(), getegid());
+    settings.group.clear();
+    ASSERT_TRUE(file->change_rights(settings));
+    EXPECT_EQ(group(), getegid());
+}
+
 TEST_F(SocketFileTest, refuses_a_socket_in_use) {
     const auto first = SocketFile::listen(settings);
     ASSERT_TRUE(first);

@@ -192,6 +192,11 @@ void Log::set_level(LogLevel level) {
     impl_->level.store(level, std::memory_order_relaxed);
 }
 
+LogConfig Log::config() const {
+    const std::lock_guard lock(impl_->mutex);
+    return impl_->config;
+}
+
 Expected<void> Log::apply(const LogConfig& config) {
     const std::lock_guard lock(impl_->mutex);
     if (config.target != impl_->config.target) {

@@ -85,6 +85,7 @@ class Log {
     [[nodiscard]] bool enabled(LogLevel level) const;
     [[nodiscard]] LogLevel level() const;
     void set_level(LogLevel level);
+    [[nodiscard]] LogConfig config() const;
     // Changes level, target and format together; on an error all stays as it was.
     Expected<void> apply(const LogConfig& settings);
     // Opens the file again by its name, after it was rotated. Nothing to do for other targets.

@@ -127,6 +127,20 @@ def test_log_level_changes_live(busy):
     router.ctl("log", "trace")
     router.ctl("log", "info")
     assert router.ctl("log", "shout", check=False).returncode != 0
+    assert router.api.call("PUT", "/v1/log", {"format": "json"}) == {"level": "info", "format": "json"}
+    assert router.api.call("PUT", "/v1/log", {"level": "debug"}) == {"level": "debug", "format": "json"}
+    with pytest.raises(ApiError) as refusal:
+        router.api.call("PUT", "/v1/log", {"target": "stderr"})
+    assert refusal.value.status == 400 and "target" in refusal.value.body["error"]["message"]
+
+
+def test_a_misspelt_parameter_is_refused(busy):
+    """Or a configuration that was to be confirmed would be in force for good."""
+    text = busy.router.config_file.read_text()
+    for path in ("config/apply?confrim=60", "config/check?fiel=x", "config/diff?cut=true", "config/rollback?now=1", "reload?confirm=1"):
+        with pytest.raises(ApiError) as refusal:
+            busy.router.api.call("POST", f"/v1/{path}", text)
+        assert refusal.value.status == 400
 
 
 def test_top_draws_once_without_a_terminal(busy):

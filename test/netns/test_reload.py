@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import pytest
+import yaml
 from lab import LAN, WAN, two_hosts
 from traffic import UdpStream, iperf3, serve_iperf3
 from api import ApiError
@@ -90,11 +91,20 @@ def test_a_refused_file_changes_nothing(fresh):
 
 def test_what_cannot_change_live_is_refused_by_name(fresh):
     router = fresh.router
+    fresh_mbufs = router.config["engine"]["mbufs"]
     changed = copy.deepcopy(router.config)
     changed["engine"]["mbufs"] = 16384
     with pytest.raises(ApiError) as refusal:
         router.apply(changed)
     assert "mbufs" in str(refusal.value.body)
+    with pytest.raises(ApiError) as refusal:
+        router.api.call("POST", "/v1/reload")
+    assert refusal.value.status == 409 and "mbufs" in refusal.value.body["error"]["message"]
+    changed = copy.deepcopy({**router.config, "engine": {**router.config["engine"], "mbufs": fresh_mbufs}})
+    changed["interfaces"]["another"] = {"device": "net_null7", "addresses": ["192.0.2.1/24"]}
+    changes = router.api.call("POST", "/v1/config/diff", yaml.safe_dump(changed))["changes"]
+    assert changes and all(change["fixed"] for change in changes if "another" in change["path"])
+    fresh.hosts["lan"].run(f"ping -c 1 -W 2 {WAN4}")
 
 
 def test_there_is_room_for_no_more_flows_than_at_the_start(fresh):
@@ -149,3 +159,35 @@ def test_an_unconfirmed_apply_rolls_back(fresh):
     assert there()
     router.api.call("POST", "/v1/config/rollback")
     assert not there()
+
+
+def test_a_rollback_brings_back_what_was_in_force(fresh, tmp_path):
+    """Whatever has become of the files since; what was changed at run time, too."""
+    router, listed = fresh.router, tmp_path / "listed.txt"
+    listed.write_text("198.51.100.1\n")
+    plain = router.config
+    router.write({**plain, "sets": {"listed": {"type": "ip", "file": str(listed)}},
+                  "early": [{"name": "listed", "saddr": "@listed", "action": "drop"}]})
+    with_set = router.config_file.read_text()
+    router.api.call("POST", "/v1/config/apply", with_set)
+    router.api.call("POST", "/v1/sets/listed/elements", ["198.51.100.2"])
+    router.write(plain)
+    router.api.call("POST", "/v1/config/apply?confirm=1", router.config_file.read_text())
+    listed.unlink()
+    wait_for(lambda: router.api.items("/v1/sets"), "the rollback")
+    for element in ("198.51.100.1", "198.51.100.2"):
+        assert router.api.get(f"/v1/sets/listed/test?element={element}")["match"]
+    router.api.call("POST", "/v1/config/rollback")
+    assert not router.api.items("/v1/sets")
+    router.api.call("POST", "/v1/config/rollback")
+    assert router.api.get("/v1/sets/listed/test?element=198.51.100.2")["match"]
+
+
+def test_a_refused_apply_moves_no_listener(fresh):
+    router = fresh.router
+    before = router.socket.stat().st_mode
+    router.write({**router.config, "control": {**router.config["control"], "socket_mode": "0600"},
+                  "log": {"target": "/nonexistent/sluice.log"}})
+    with pytest.raises(ApiError) as refusal:
+        router.api.call("POST", "/v1/config/apply", router.config_file.read_text())
+    assert refusal.value.status == 409 and router.socket.stat().st_mode == before
