@@ -1,5 +1,5 @@
 // Where packet buffers have run out packets are dropped, once each.
-#include <array>
+#include <span>
 #include <vector>
 
 #include "pipeline/drops.hh"
@@ -41,9 +41,11 @@ TEST_F(PoolShortageTest, a_reassembled_packet_that_cannot_be_copied_is_freed_onc
         others.push_back(other);
     EXPECT_EQ(forward(kLan, last), 0U);
     EXPECT_EQ(worker_.counters.drops(InterfaceId{0}, pipeline::drops::no_buffer).packets.read(), 1U);
-    for (auto* other : others)
+    // One is kept: a pool that is full does not tell that it has more than it ever had.
+    for (auto* other : std::span(others).subspan(1))
         rte_pktmbuf_free(other);
-    EXPECT_EQ(pool_.available(), size);
+    EXPECT_EQ(pool_.available(), size - 1);
+    rte_pktmbuf_free(others.front());
 }
 
 }  // namespace
