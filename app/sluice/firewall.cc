@@ -168,7 +168,9 @@ Expected<std::unique_ptr<const filter::FirewallTables>> FirewallControl::prepare
                                                                                  Instant now,
                                                                                  const FirewallFiles* files) {
     const auto book = std::make_shared<const filter::Rulebook>(filter::rulebook(config.rules));
-    const auto read = files != nullptr ? Expected<FirewallFiles>(*files) : read_files(config, *book, now);
+    const auto read = files != nullptr
+                          ? Expected<FirewallFiles>({sets_.again(*files->sets, now), files->programs})
+                          : read_files(config, *book, now);
     if (!read)
         return std::unexpected(read.error());
     prepared_sets_ = read->sets;

@@ -35,7 +35,7 @@ filter::Date day_of(Instant captured);
 
 // What was read from files for a configuration, kept so that it can be in force again without them.
 struct FirewallFiles {
-    std::shared_ptr<const sets::SetTable> sets;  // with what was changed at run time
+    std::shared_ptr<const sets::SetTable> sets;
     std::shared_ptr<const filter::LoadedPrograms> programs;
 };
 
@@ -55,7 +55,7 @@ class FirewallControl {
     // What prepare() gave last was published.
     void adopt();
     // Of the configuration in force.
-    [[nodiscard]] FirewallFiles files() const { return {sets_.table(), programs_}; }
+    [[nodiscard]] FirewallFiles files() const { return {sets_.in_force(), programs_}; }
     // A rule in force has expired: the configuration is to be prepared anew.
     [[nodiscard]] bool has_expired() const { return next_expiry_ && calendar_() >= *next_expiry_; }
 

@@ -71,6 +71,42 @@ TEST(FirewallControl, puts_in_force_again_what_was_read_once) {
         firewall.sets().find("listed")->contains(sets::Fields(*Ip4Address::parse("192.0.2.1")), Instant{}));
 }
 
+TEST(FirewallControl, knows_what_a_set_that_was_loaded_anew_began_with) {
+    const auto file = std::filesystem::temp_directory_path() / ("firewall_test" + std::to_string(getpid()));
+    const auto says = [&file](std::string_view address) { std::ofstream(file) << address << "\n"; };
+    says("192.0.2.1");
+    const GatewayConfig config =
+        config_of("interfaces: {lan: {device: net_null0}}\nsets: {listed: {type: ip, file: " + file.string() +
+                  "}}\nearly: [{name: one, saddr: \"@listed\", action: drop}]\n");
+    FirewallControl firewall(config, 1, {}, 7, [](const std::function<void()>& retired) { retired(); });
+    const auto has = [&firewall](std::string_view address) {
+        return firewall.sets().find("listed")->contains(sets::Fields(*Ip4Address::parse(address)), Instant{});
+    };
+    const auto put_in_force = [&](const FirewallFiles* files) {
+        ASSERT_TRUE(firewall.prepare(config, Instant{}, files));
+        firewall.adopt();
+    };
+    put_in_force(nullptr);
+    const auto first = firewall.files();
+    says("192.0.2.2");
+    config::Problems problems;
+    ASSERT_TRUE(firewall.sets().reload("listed", Instant{}, problems));
+    // A rule expires, or one goes back: the set is the same, with what it has now.
+    const auto present = firewall.files();
+    for (const auto* files : {&present, &first}) {
+        put_in_force(files);
+        EXPECT_TRUE(has("192.0.2.2"));
+        ASSERT_TRUE(
+            firewall.sets().find("listed")->add(sets::Fields(*Ip4Address::parse("192.0.2.9")), Instant{}, 0));
+        put_in_force(nullptr);
+        EXPECT_TRUE(has("192.0.2.9")) << "the file says what it did";
+    }
+    says("192.0.2.1");
+    put_in_force(nullptr);
+    EXPECT_TRUE(has("192.0.2.1") && !has("192.0.2.2")) << "the file says something else";
+    std::filesystem::remove(file);
+}
+
 TEST(FirewallControl, has_nothing_to_expire_without_rules) {
     const GatewayConfig config = config_of("interfaces: {lan: {device: net_null0}}");
     FirewallControl firewall(config, 1, {}, 7, [](const std::function<void()>& retired) { retired(); });

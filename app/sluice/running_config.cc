@@ -74,10 +74,11 @@ Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     if (!interfaces)
         return std::unexpected(interfaces.error());
     candidate.interfaces = std::move(*interfaces);
-    if (auto done = turn_outside(config_, candidate); !done)
+    const auto logged = log_.config();
+    if (auto done = turn_outside(config_.control, candidate.control, candidate.log); !done)
         return done;
     if (auto done = gateway_.apply(candidate, generation_ + 1); !done) {
-        if (auto back = turn_outside(candidate, config_); !back)
+        if (auto back = turn_outside(candidate.control, config_.control, logged); !back)
             log_.error("cannot go back: {}", back.error().text());
         return done;
     }
@@ -85,15 +86,16 @@ Expected<void> RunningConfig::put_in_force(GatewayConfig candidate) {
     return {};
 }
 
-Expected<void> RunningConfig::turn_outside(const GatewayConfig& from, const GatewayConfig& to) {
-    const bool listens_anew = listen_ && to.control != from.control;
+Expected<void> RunningConfig::turn_outside(const admin::ControlConfig& from, const admin::ControlConfig& to,
+                                           const telemetry::LogConfig& log) {
+    const bool listens_anew = listen_ && to != from;
     if (listens_anew) {
-        if (auto done = listen_(to.control); !done)
+        if (auto done = listen_(to); !done)
             return done;
     }
-    auto done = log_.apply(to.log);
+    auto done = log_.apply(log);
     if (!done && listens_anew) {
-        if (auto back = listen_(from.control); !back)
+        if (auto back = listen_(from); !back)
             log_.error("cannot go back: {}", back.error().text());
     }
     return done;
@@ -145,7 +147,7 @@ Expected<void> RunningConfig::rollback() {
     if (auto done = gateway_.apply(former_->config, generation_ + 1, &former_->files); !done)
         return done;
     GatewayConfig former = std::exchange(former_, std::move(present))->config;
-    if (auto done = turn_outside(config_, former); !done) {
+    if (auto done = turn_outside(config_.control, former.control, former.log); !done) {
         log_.error("rules are as before, but not the log and who listens: {}", done.error().text());
         former.control = config_.control;
         former.log = config_.log;

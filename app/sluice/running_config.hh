@@ -41,8 +41,9 @@ class RunningConfig {
     // comes back by itself unless confirm() is called in time.
     Expected<void> apply(GatewayConfig candidate, std::optional<Duration> confirm);
     Expected<void> confirm();
-    // To what was in force before, with the content that its sets had. Rules come first: a log or a listener
-    // that cannot be had as before stays as it is, and the log says so.
+    // To what was in force before. Sets that both have in common keep what was changed in them at run time,
+    // others have the content they had. Rules come first: a log or a listener that cannot be had as before
+    // stays as it is, and the log says so.
     Expected<void> rollback();
     // What the file says now, to be applied.
     [[nodiscard]] std::expected<GatewayConfig, config::Problems> read() const;
@@ -56,8 +57,9 @@ class RunningConfig {
     [[nodiscard]] Former in_force() const { return {config_, gateway_.firewall().files()}; }
     // On an error nothing has changed.
     Expected<void> put_in_force(GatewayConfig candidate);
-    // Who listens and what is logged, as `to` says; on an error as `from` says.
-    Expected<void> turn_outside(const GatewayConfig& from, const GatewayConfig& to);
+    // Who listens, as `to` says instead of `from`, and what is logged; on an error all is as it was.
+    Expected<void> turn_outside(const admin::ControlConfig& from, const admin::ControlConfig& to,
+                                const telemetry::LogConfig& log);
     void enter(GatewayConfig config);
     // Compiles the rules anew once one of them has expired.
     void renew();

@@ -69,18 +69,18 @@ Expected<void> check_free(const std::string& path) {
     return {};
 }
 
-Expected<void> give_rights(const std::string& path, const SocketSettings& settings) {
-    // Without one, to the group that a new file has: it may be another's from before.
-    gid_t owner = getegid();
+// `own`: the group that the file has without one.
+Expected<void> give_rights(const std::string& path, const SocketSettings& settings, gid_t own) {
+    gid_t group = own;
     if (!settings.group.empty()) {
-        const auto group = find_group(settings.group);
-        if (!group)
-            return std::unexpected(group.error());
-        owner = *group;
+        const auto found = find_group(settings.group);
+        if (!found)
+            return std::unexpected(found.error());
+        group = *found;
     }
-    if (chown(path.c_str(), static_cast<uid_t>(-1), owner) != 0)
+    if (chown(path.c_str(), static_cast<uid_t>(-1), group) != 0)
         return fail("cannot give " + path + " to group " +
-                    (settings.group.empty() ? std::to_string(owner) : settings.group) + ": " + reason(errno));
+                    (settings.group.empty() ? std::to_string(group) : settings.group) + ": " + reason(errno));
     if (chmod(path.c_str(), static_cast<mode_t>(settings.mode)) != 0)
         return fail("cannot set the mode of " + path + ": " + reason(errno));
     return {};
@@ -92,7 +92,8 @@ SocketFile::SocketFile(SocketFile&& other) noexcept
     : path_(std::exchange(other.path_, {})),
       fd_(std::exchange(other.fd_, -1)),
       device_(other.device_),
-      inode_(other.inode_) {}
+      inode_(other.inode_),
+      group_(other.group_) {}
 
 SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
     if (this != &other) {
@@ -101,6 +102,7 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
         fd_ = std::exchange(other.fd_, -1);
         device_ = other.device_;
         inode_ = other.inode_;
+        group_ = other.group_;
     }
     return *this;
 }
@@ -110,7 +112,7 @@ int SocketFile::take_descriptor() {
 }
 
 Expected<void> SocketFile::change_rights(const SocketSettings& settings) {
-    return give_rights(path_, settings);
+    return give_rights(path_, settings, group_);
 }
 
 void SocketFile::remove() {
@@ -151,8 +153,10 @@ Expected<SocketFile> SocketFile::listen(const SocketSettings& settings) {
         return fail("cannot make the socket " + fresh + ": " + reason(errno),
                     "run with the rights to write to its directory, or choose another control.socket");
     struct stat status{};
-    auto rights = give_rights(fresh, settings);
-    if (!rights || ::listen(file.fd_, kBacklog) != 0 || lstat(fresh.c_str(), &status) != 0 ||
+    Expected<void> rights;
+    if (lstat(fresh.c_str(), &status) == 0)
+        rights = give_rights(fresh, settings, status.st_gid);
+    if (!rights || status.st_ino == 0 || ::listen(file.fd_, kBacklog) != 0 ||
         rename(fresh.c_str(), settings.path.c_str()) != 0) {
         const int failure = errno;
         unlink(fresh.c_str());
@@ -163,6 +167,7 @@ Expected<SocketFile> SocketFile::listen(const SocketSettings& settings) {
     file.path_ = settings.path;
     file.device_ = status.st_dev;
     file.inode_ = status.st_ino;
+    file.group_ = status.st_gid;
     return file;
 }
 

@@ -12,7 +12,7 @@ namespace sluice::admin {
 struct SocketSettings {
     std::string path = "/run/sluice/sluice.sock";
     uint32_t mode = 0660;
-    std::string group = {};  // a name; empty: the process's own
+    std::string group = {};  // a name; empty: that of any new file there
     bool operator==(const SocketSettings&) const = default;
 };
 
@@ -40,6 +40,7 @@ class SocketFile {
     int fd_ = -1;
     uint64_t device_ = 0;
     uint64_t inode_ = 0;
+    uint32_t group_ = 0;  // that it was made with
 };
 
 }  // namespace sluice::admin

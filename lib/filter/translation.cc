@@ -161,14 +161,21 @@ std::optional<IpAddress> masquerade_address(const Context& context, const Passag
     return source.is_unspecified() ? std::nullopt : std::optional<IpAddress>(source);
 }
 
-// By the main table, as for steering.
-nat::WayProbe way_probe(const routing::Fib& fib) {
-    return {[](const void* of, const IpAddress& host, InterfaceId interface) {
-                const auto& routes = *static_cast<const routing::Fib*>(of);
-                return routes.next_hop(routes.lookup(routing::kMainTable, host)).out == interface;
-            },
-            &fib};
-}
+// Who wants to know where a packet to an inside host would leave.
+struct Caller {
+    const routing::Fib& fib;
+    InterfaceId interface;
+    IpAddress address;
+
+    [[nodiscard]] nat::WayProbe probe() const {
+        return {[](const void* caller, const IpAddress& host, InterfaceId way) {
+                    const auto& [routes, in, source] = *static_cast<const Caller*>(caller);
+                    const routing::RouteKey key{.in = in, .saddr = source, .daddr = host};
+                    return routes.next_hop(routes.route(key)).out == way;
+                },
+                this};
+    }
+};
 
 // Packets whose address has no counterpart go nowhere (RFC 6296 3.4, 3.7).
 std::expected<std::optional<nat::Endpoint>, NatRefusal> in_other_prefix(
@@ -290,7 +297,8 @@ Firewall::Choice Firewall::choose_destination(const Context& context, const Pass
     }
     if (passage.in == kNoInterface)
         return std::nullopt;
-    const auto found = translator_->inbound(original, passage.in, way_probe(*context.tables.fib));
+    const Caller caller{*context.tables.fib, passage.in, original.source()};
+    const auto found = translator_->inbound(original, passage.in, caller.probe());
     if (found) {
         flow.status.set(conntrack::kMappedDestination);
         hairpin_ = {.wanted = found->is_around, .outside = found->out};

@@ -95,6 +95,29 @@ std::shared_ptr<const SetTable> SetRegistry::prepare(const std::vector<SetDeclar
     return good ? table : nullptr;
 }
 
+std::shared_ptr<const SetTable> SetRegistry::in_force() const {
+    auto table = std::make_shared<SetTable>(*table_);
+    for (SetTable::Entry& entry : table->entries_) {
+        if (entry.set)
+            entry.digest = digests_.find(entry.declaration.name)->second;  // reload() may have changed it
+    }
+    return table;
+}
+
+std::shared_ptr<const SetTable> SetRegistry::again(const SetTable& former, Instant now) const {
+    auto table = std::make_shared<SetTable>(former);
+    for (SetTable::Entry& entry : table->entries_) {
+        if (!entry.set)
+            continue;
+        const SetTable::Entry* present = table_->entry(entry.declaration.name);
+        if (auto set = kept(entry.declaration, entry.digest, now))
+            entry.set = std::move(set);
+        else if (present != nullptr && present->set == entry.set)
+            entry.digest = digests_.find(entry.declaration.name)->second;
+    }
+    return table;
+}
+
 void SetRegistry::adopt(std::shared_ptr<const SetTable> table) {
     std::map<std::string, uint64_t, std::less<>> digests;
     for (const SetTable::Entry& entry : table->entries_)

@@ -37,7 +37,7 @@ class SetTable {
         std::shared_ptr<Set> set;  // null where an id is not used
         SetDeclaration declaration;
         std::vector<SetUse> uses;
-        uint64_t digest = 0;  // of what was declared when the table was prepared
+        uint64_t digest = 0;  // of what its content began with
     };
 
     [[nodiscard]] std::optional<SetId> find(std::string_view name) const;
@@ -64,6 +64,11 @@ class SetRegistry {
     std::shared_ptr<const SetTable> prepare(const std::vector<SetDeclaration>& declarations,
                                             const std::vector<SetUse>& uses, Instant now,
                                             config::Problems& problems);
+    // What is in force, to be put in force again later.
+    [[nodiscard]] std::shared_ptr<const SetTable> in_force() const;
+    // As prepare(), of a table that was in force once, without reading files: sets of which the content in
+    // force began with the same keep that, others have the content they had then.
+    [[nodiscard]] std::shared_ptr<const SetTable> again(const SetTable& former, Instant now) const;
     // The table was published to the workers: from now on the names mean its sets. Never null.
     void adopt(std::shared_ptr<const SetTable> table);
 
