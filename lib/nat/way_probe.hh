@@ -6,8 +6,8 @@
 
 namespace sluice::nat {
 
-// Whether packets from who asks to the host leave by the interface. Given by who knows the routes; without one
-// none does.
+// Whether packets to the host from who asks leave by the interface. Given by who knows the routes; without
+// one none does.
 struct WayProbe {
     bool (*is_behind)(const void* context, const IpAddress& host, InterfaceId interface) = nullptr;
     const void* context = nullptr;
