@@ -55,7 +55,10 @@ HandOverRings::HandOverRings(size_t workers)
 }
 
 HandOver::HandOver(HandOverRings& rings, WorkerId self)
-    : rings_(rings), self_(index(self)), rings_to_(&rings.ring(self_, 0)) {}
+    : rings_(rings),
+      self_(index(self)),
+      capacity_(HandOverRings::capacity(rings.workers())),
+      rings_to_(&rings.ring(self_, 0)) {}
 
 inline bool HandOver::put(Worker& worker, dpdk::Packet* packet, const PacketMeta& meta, size_t to,
                           bool is_to_be_collected) {

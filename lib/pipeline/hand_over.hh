@@ -58,6 +58,8 @@ class HandOver {
     void flush(Worker& worker);
 
     [[nodiscard]] size_t workers() const { return rings_.workers(); }
+    // Packets that each ring holds.
+    [[nodiscard]] size_t capacity() const { return capacity_; }
     // What `from` has given, up to a burst, with its meta. The burst began when the first of them did, which
     // is the oldest. Where buffers for it are short, the rest stays for later.
     void take(Worker& worker, size_t from, Burst& burst);
@@ -77,6 +79,7 @@ class HandOver {
 
     HandOverRings& rings_;
     size_t self_;
+    size_t capacity_;
     HandOverRing* rings_to_;  // by worker
     uint64_t to_be_collected_ = 0;
     uint16_t copied_count_ = 0;

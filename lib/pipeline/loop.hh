@@ -183,7 +183,7 @@ bool take_over(WorkerRun& run, Path& path, Burst& burst, BurstTimer& timer) {
     if (run.hand_over == nullptr)
         return false;
     const size_t workers = run.hand_over->workers();
-    const size_t waiting = HandOverRings::capacity(workers) / kMaxBurst;
+    const size_t waiting = run.hand_over->capacity() / kMaxBurst;
     const size_t received = kMostTurns * ((run.budget + kMaxBurst - 1U) / kMaxBurst) * run.queues.size();
     const size_t most = run.queues.empty() ? waiting : std::min(waiting, received);
     bool taken = false;

@@ -44,7 +44,7 @@ class Reflector {
 
     void process(PortId port, Burst& burst, uint64_t) {
         if (sent_before.empty())
-            std::this_thread::sleep_for(first_takes);
+            work_for(first_takes);
         sent_before.push_back(worker_.counters.sent.read());
         const size_t kept = std::min<size_t>(burst.count, of_each_burst);
         for (size_t i = 0; i < burst.count; ++i) {
@@ -62,6 +62,12 @@ class Reflector {
     std::vector<uint64_t> sent_before;
 
   private:
+    static void work_for(std::chrono::milliseconds time) {
+        const auto end = std::chrono::steady_clock::now() + time;
+        while (std::chrono::steady_clock::now() < end) {
+        }
+    }
+
     Worker& worker_;
     const Interfaces& interfaces_;
     const dpdk::Device& device_;
