@@ -1,5 +1,6 @@
 #include "admin/socket_file.hh"
 
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +54,21 @@ TEST_F(SocketFileTest, a_group_that_is_taken_away_has_no_access_any_more) {
     settings.group.clear();
     ASSERT_TRUE(file->change_rights(settings));
     EXPECT_EQ(group(), getegid());
+}
+
+TEST_F(SocketFileTest, a_folder_may_say_whose_group_its_files_have) {
+    const auto* const other = getgrnam("nogroup");
+    if (geteuid() != 0 || other == nullptr)
+        GTEST_SKIP() << "only root gives folders to other groups";
+    const auto run = directory + "/run";
+    std::filesystem::create_directory(run);
+    ASSERT_EQ(chown(run.c_str(), static_cast<uid_t>(-1), other->gr_gid), 0);
+    ASSERT_EQ(chmod(run.c_str(), 02755), 0);
+    const auto file = SocketFile::listen(settings);
+    ASSERT_TRUE(file) << file.error().text();
+    struct stat status{};
+    ASSERT_EQ(stat(settings.path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_gid, other->gr_gid);
 }
 
 TEST_F(SocketFileTest, refuses_a_socket_in_use) {

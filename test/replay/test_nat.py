@@ -136,6 +136,19 @@ def test_who_comes_by_another_way_out_is_outside_too(gateway, filtering, lets_in
         line.assert_silent(reason.nat_filtered)
 
 
+def test_a_default_route_makes_nobody_inside(gateway):
+    """R4787-8: where only a rule of routing knows the way to the inside host."""
+    inside = "172.16.0.5"
+    gateway.routes({"to": "default", "via": SERVER.ip4}, {"to": "default", "via": ROUTER.ip4, "table": "up"},
+                   {"to": "172.16.0.0/16", "via": HOST.ip4, "table": "down"})
+    gateway.config["route_rules"] = [{"saddr": "172.16.0.0/16", "table": "up"}, {"daddr": "172.16.0.0/16", "table": "down"}]
+    nat(gateway, postrouting=[{**MASQUERADE, "out": ["wan", "dmz"]}])
+    stranger = "dmz", from_dmz(IP(src=SERVER.ip4, dst=WAN.ip4) / UDP(sport=53, dport=40000) / pattern(20))
+    first, refused = gateway.send(lan_udp(src=inside), stranger).packets
+    assert ends(forwarded(first, "wan"))[:2] == (WAN.ip4, 40000)
+    refused.assert_silent(reason.nat_filtered)
+
+
 def test_who_comes_as_the_inside_host_does_is_inside(gateway):
     """R4787-9: though some packets to there have their source translated."""
     nat(gateway, postrouting=[MASQUERADE, {"name": "to-lan", "saddr": "10.9.0.0/24", "out": "lan", "masquerade": True}])
